@@ -1,0 +1,87 @@
+"""People, the devices they are signed in on, and whom they have blocked."""
+
+import secrets
+from hashlib import sha256
+
+from django.contrib.auth.models import AbstractUser
+from django.core.validators import RegexValidator
+from django.db import models
+from django.utils import timezone
+
+from messaging.domain.ids import new_random_id
+
+username_validator = RegexValidator(
+    r"^[a-z0-9][a-z0-9_.-]{1,31}\Z",
+    "2 to 32 characters: lower-case letters, digits, and . _ - after the first.",
+)
+
+
+class User(AbstractUser):
+    """A person. The id is random, so that it tells nothing of how many there are."""
+
+    id = models.BigIntegerField(primary_key=True, default=new_random_id, editable=False)
+    username = models.CharField(max_length=32, unique=True, validators=[username_validator])
+    display_name = models.CharField(max_length=80, blank=True)
+    last_seen_at = models.DateTimeField(null=True, blank=True)
+    #: Whether others may see that the user is online, and when they last were.
+    share_presence = models.BooleanField(default=True)
+
+    first_name = None  # type: ignore[assignment]  # one name, as its owner writes it
+    last_name = None  # type: ignore[assignment]
+
+    def get_full_name(self) -> str:
+        """Return the display name, or the username where there is none."""
+        return self.display_name or self.username
+
+    def get_short_name(self) -> str:
+        """Return the same as ``get_full_name``."""
+        return self.get_full_name()
+
+
+def token_digest(token: str) -> str:
+    """Return what is stored of a bearer token. The token has 256 random bits, so a plain digest is enough."""
+    return sha256(token.encode()).hexdigest()
+
+
+def new_token() -> str:
+    """Return a fresh bearer token; ``[A-Za-z0-9_-]`` only, so that it fits a WebSocket subprotocol."""
+    return secrets.token_urlsafe(32)
+
+
+class Device(models.Model):
+    """One place where a user is signed in: a bearer token (app) or a session (browser).
+
+    Revoking it ends the token or session at once and closes its sockets within a second.
+    """
+
+    class Kind(models.TextChoices):
+        TOKEN = "token"
+        WEB = "web"
+
+    id = models.BigIntegerField(primary_key=True, default=new_random_id, editable=False)
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="devices")
+    kind = models.CharField(max_length=8, choices=Kind)
+    name = models.CharField(max_length=120)
+    token_digest = models.CharField(max_length=64, unique=True, null=True)
+    session_key = models.CharField(max_length=40, unique=True, null=True)
+    created_at = models.DateTimeField(default=timezone.now)
+    last_used_at = models.DateTimeField(default=timezone.now)
+    expires_at = models.DateTimeField(null=True)
+    revoked_at = models.DateTimeField(null=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["user", "revoked_at"])]
+
+
+class Block(models.Model):
+    """``owner`` does not want to hear from ``target``."""
+
+    owner = models.ForeignKey(User, on_delete=models.CASCADE, related_name="blocks_made")
+    target = models.ForeignKey(User, on_delete=models.CASCADE, related_name="blocks_received")
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["owner", "target"], name="one_block_per_pair"),
+            models.CheckConstraint(condition=~models.Q(owner=models.F("target")), name="no_block_of_self"),
+        ]

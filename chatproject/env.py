@@ -1,0 +1,113 @@
+"""Every environment variable once: name, type, default, unit, help. No other module reads the environment.
+
+``load()`` reports all bad values together. docs/operations.md lists the same table; a test holds the two together.
+"""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """One variable. ``parse`` raises ValueError with a sentence that helps."""
+
+    name: str
+    parse: Callable[[str], Any]
+    default: str
+    help: str
+    unit: str = ""
+
+
+class BadEnvironment(Exception):
+    """One or more variables have unusable values; the message names them all."""
+
+
+def _boolean(text: str) -> bool:
+    lowered = text.strip().lower()
+    if lowered in {"1", "true", "yes", "on"}:
+        return True
+    if lowered in {"", "0", "false", "no", "off"}:
+        return False
+    raise ValueError("expected 1 or 0")
+
+
+def _list(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number <= 0:
+        raise ValueError("expected a positive whole number")
+    return number
+
+
+def _choice(*choices: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text not in choices:
+            raise ValueError(f"expected one of {', '.join(choices)}")
+        return text
+
+    return parse
+
+
+VARIABLES = (
+    Variable("CHAT_DATA_DIR", str, "data", "Directory of the embedded engines: databases, log, job queue, media."),
+    Variable("CHAT_SECRET_KEY", str, "", "Django's secret key. Empty: one is made and kept in CHAT_DATA_DIR/secret_key (mode 0600)."),
+    Variable("CHAT_DEBUG", _boolean, "0", "Django's debug pages. Never on a machine that others reach."),
+    Variable("CHAT_ALLOWED_HOSTS", _list, "localhost,127.0.0.1,[::1]", "Host names the site answers to, comma-separated."),
+    Variable("CHAT_ALLOWED_ORIGINS", _list, "", "Further origins (https://host) whose pages may open a socket with a session cookie; the site's own always may."),
+    Variable("CHAT_HTTPS", _boolean, "0", "Behind TLS: secure cookies, HSTS, and X-Forwarded-Proto is believed."),
+    Variable("CHAT_SERVER", _choice("uvicorn", "daphne"), "uvicorn", "ASGI server of a gateway pod."),
+    Variable("CHAT_POD", str, "", "Name of this pod, unique in the cluster. Empty: made from host name and process id."),
+    Variable("CHAT_LOG", _choice("embedded"), "embedded", "MessageLog adapter."),
+    Variable("CHAT_STORE", _choice("orm"), "orm", "MessageStore and ConversationStore adapter."),
+    Variable("CHAT_REGISTRY", _choice("memory"), "memory", "ConnectionRegistry adapter."),
+    Variable("CHAT_LAYER", _choice("memory"), "memory", "Channel layer between pods."),
+    Variable("CHAT_JOBS", _choice("embedded"), "embedded", "Broker of the Celery jobs."),
+    Variable("CHAT_DB_THREADS", _positive, "4", "Threads for database work of a gateway or router process."),
+    Variable("CHAT_SEND_RATE", _positive, "20", "Sends a user may make for long on one pod.", "messages/s"),
+    Variable("CHAT_SEND_BURST", _positive, "60", "Sends a user may make at once on one pod.", "messages"),
+    Variable("CHAT_LOGIN_RATE", str, "10/min", "Tries to get a token by password, per address and user name (DRF notation)."),
+    Variable("CHAT_SIGNUP_RATE", str, "20/hour", "New accounts per address (DRF notation)."),
+    Variable("CHAT_API_RATE", str, "600/min", "REST requests per user (DRF notation)."),
+    Variable("CHAT_LOG_RETENTION_DAYS", _positive, "7", "How long the log and its dedupe keys are kept.", "days"),
+    Variable("CHAT_TOKEN_DAYS", _positive, "180", "How long a bearer token is good.", "days"),
+    Variable("CHAT_EMAIL_URL", str, "console", "Where mail goes: console, or smtp://user:password@host:port?tls=1."),
+    Variable("CHAT_EMAIL_FROM", str, "chat@localhost", "Sender of mail."),
+    Variable("CHAT_LOG_LEVEL", _choice("DEBUG", "INFO", "WARNING", "ERROR"), "INFO", "Least severity that is logged."),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """The parsed variables; ``env["CHAT_POD"]``."""
+
+    values: Mapping[str, Any]
+
+    def __getitem__(self, name: str) -> Any:
+        return self.values[name]
+
+
+def load(source: Mapping[str, str] | None = None) -> Environment:
+    """Parse all variables from ``source`` (default: the process environment).
+
+    Raises:
+        BadEnvironment: naming every bad value, and every CHAT_ variable nobody knows.
+    """
+    given = os.environ if source is None else source
+    values: dict[str, Any] = {}
+    problems: list[str] = []
+    for variable in VARIABLES:
+        text = given.get(variable.name, variable.default)
+        try:
+            values[variable.name] = variable.parse(text)
+        except ValueError as error:
+            problems.append(f"{variable.name}={text!r}: {error}")
+    known = {variable.name for variable in VARIABLES}
+    problems += [f"{name}: unknown variable" for name in sorted(given) if name.startswith("CHAT_") and name not in known]
+    if problems:
+        raise BadEnvironment("unusable environment:\n  " + "\n  ".join(problems))
+    return Environment(values)

@@ -1,0 +1,221 @@
+"""The frames of the socket protocol as typed values (design section 5).
+
+``protocol/chat.proto`` is the source; these structs have the same names, fields and order of
+meaning, and a test holds the two together. JSON and Protobuf codecs turn bytes into these and back;
+nothing past the codec sees a dict.
+"""
+
+from typing import Literal
+
+import msgspec
+
+__all__ = [
+    "Ack", "Auth", "Backfill", "ClientFrame", "Conv", "Delivered", "DeliveredEvent", "Drain", "Error",
+    "Event", "Msg", "Ping", "Pong", "Presence", "PresenceState", "Read", "ReadEvent", "Ready", "Send",
+    "ServerFrame", "ServerLimits", "Sync", "Synced", "Typing", "TypingEvent",
+]  # fmt: skip
+
+
+class _Frame(msgspec.Struct, frozen=True, tag_field="op", omit_defaults=True):
+    pass
+
+
+# --- client -> server -------------------------------------------------------------------------
+
+
+class Auth(_Frame, tag="auth"):
+    """Authenticate a socket that was opened without credentials."""
+
+    token: str
+
+
+class Send(_Frame, tag="send"):
+    """Send a message. ``msg_id`` is a UUID made by the client; repeating it is safe."""
+
+    msg_id: str
+    conv: str
+    body: str = ""
+    media: list[str] = []
+    reply_to: str | None = None
+
+
+class Delivered(_Frame, tag="delivered"):
+    """This device has the message."""
+
+    server_id: str
+
+
+class Read(_Frame, tag="read"):
+    """The user has read up to and including the message."""
+
+    server_id: str
+
+
+class Typing(_Frame, tag="typing"):
+    """The user is typing."""
+
+    conv: str
+
+
+class Sync(_Frame, tag="sync"):
+    """Ask for what came after each mark: conversation -> newest ``server_id`` this device holds."""
+
+    marks: dict[str, str] = {}
+
+
+class Ping(_Frame, tag="ping"):
+    """Keep the socket alive; due every ``heartbeat_s``."""
+
+
+class Presence(_Frame, tag="presence"):
+    """Subscribe to the presence of these users; replaces the earlier subscription."""
+
+    users: list[str] = []
+
+
+ClientFrame = Auth | Send | Delivered | Read | Typing | Sync | Ping | Presence
+
+
+# --- server -> client -------------------------------------------------------------------------
+
+
+class ServerLimits(msgspec.Struct, frozen=True):
+    """The limits a client must keep; bytes, counts and seconds as named."""
+
+    max_body_bytes: int
+    max_media_refs: int
+    max_frame_bytes: int
+    max_sync_marks: int
+    max_presence_users: int
+    max_members: int
+
+
+class Ready(_Frame, tag="ready"):
+    """The socket is authenticated. ``ts`` is the server's clock in Unix ms."""
+
+    conn: str
+    user: str
+    device: str
+    heartbeat_s: int
+    ts: int
+    limits: ServerLimits
+
+
+class Ack(_Frame, tag="ack"):
+    """The message is in the log. ``ts`` is the log's append time in Unix ms."""
+
+    msg_id: str
+    server_id: str
+    ts: int
+
+
+class Error(_Frame, tag="error"):
+    """A frame was refused. ``msg_id`` names the send it answers; ``retry_after`` is in seconds."""
+
+    code: str
+    detail: str
+    msg_id: str | None = None
+    retry_after: float | None = None
+
+
+class Event(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a message of kind ``event`` tells: who joined, left, was renamed …"""
+
+    type: Literal["created", "member_added", "member_removed", "member_left", "role_changed", "renamed"]
+    users: list[str] = []
+    name: str | None = None
+    role: str | None = None
+
+
+class Msg(_Frame, tag="msg"):
+    """A message, in the order of the log. ``prev`` is the message before it in the conversation.
+
+    ``from`` is spelt ``sender`` in code (a Python keyword). ``msg_id`` is sent to the sender's own
+    devices only.
+    """
+
+    server_id: str
+    conv: str
+    sender: str = msgspec.field(name="from")
+    ts: int
+    body: str = ""
+    media: list[str] = []
+    prev: str | None = None
+    reply_to: str | None = None
+    msg_id: str | None = None
+    kind: Literal["text", "event"] = "text"
+    event: Event | None = None
+
+
+class DeliveredEvent(_Frame, tag="delivered"):
+    """A device of ``user`` has the message; sent to the message's author."""
+
+    server_id: str
+    user: str
+    ts: int
+
+
+class ReadEvent(_Frame, tag="read"):
+    """``user`` has read up to and including the message; sent to the members and to the reader's other devices."""
+
+    server_id: str
+    user: str
+    ts: int
+
+
+class TypingEvent(_Frame, tag="typing"):
+    """``user`` is typing; show it for about five seconds."""
+
+    conv: str
+    user: str
+
+
+class PresenceState(_Frame, tag="presence"):
+    """State of one subscribed user. ``last_seen`` in Unix ms, absent when hidden or online."""
+
+    user: str
+    state: Literal["online", "offline"]
+    last_seen: int | None = None
+
+
+class Backfill(_Frame, tag="backfill"):
+    """What came after a mark, oldest first, at most ``max_backfill`` (the newest). ``more``: there is older still."""
+
+    conv: str
+    messages: list[Msg]
+    more: bool = False
+
+
+class Synced(_Frame, tag="synced"):
+    """All backfills of a ``sync`` have been sent; ``convs`` says how many conversations had news."""
+
+    convs: int
+
+
+class Pong(_Frame, tag="pong"):
+    """Answer to ``ping``; ``ts`` is the server's clock in Unix ms."""
+
+    ts: int
+
+
+class Drain(_Frame, tag="drain"):
+    """This pod will close the socket (1012) within ``after_ms``; reconnect when it does."""
+
+    after_ms: int
+
+
+class Conv(_Frame, tag="conv"):
+    """Membership or metadata of a conversation changed; read it again over REST.
+
+    ``removed`` goes to the person who is no longer a member.
+    """
+
+    conv: str
+    change: Literal["created", "members", "removed", "role", "renamed", "settings"]
+    by: str | None = None
+
+
+ServerFrame = (
+    Ready | Ack | Error | Msg | DeliveredEvent | ReadEvent | TypingEvent | PresenceState
+    | Backfill | Synced | Pong | Drain | Conv
+)  # fmt: skip

@@ -1,0 +1,37 @@
+"""Every limit of the protocol, once, with its unit. ``ready`` states them to clients; settings may lower or raise them."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one client may ask for. Sizes in bytes, times in seconds."""
+
+    max_body_bytes: int = 64 * 1024
+    max_media_refs: int = 10
+    max_media_ref_chars: int = 256
+    #: A frame over this gets an ``error`` frame; the socket stays open.
+    max_frame_bytes: int = 128 * 1024
+    #: A frame over this violates the protocol: the socket is closed with 1009 before it is buffered.
+    max_socket_frame_bytes: int = 1024 * 1024
+    max_sync_marks: int = 500
+    max_backfill: int = 200
+    max_presence_users: int = 200
+    max_page: int = 200
+    max_group_small: int = 100
+    max_members: int = 5_000
+    max_name_chars: int = 120
+    heartbeat_s: int = 30
+    idle_timeout_s: int = 90
+    auth_timeout_s: int = 5
+    presence_grace_s: int = 15
+    #: One typing hint per user and conversation in this many seconds; more are dropped.
+    typing_interval_s: float = 1.0
+    #: Token bucket of ``send`` per user and pod.
+    send_rate_per_s: float = 20.0
+    send_burst: int = 60
+    #: Sends of one connection that may wait for the log at once; beyond it the socket is not read.
+    max_inflight_sends: int = 128
+    #: Bytes that may wait for one connection before it is closed as too slow (1013).
+    max_outbox_bytes: int = 1024 * 1024
+    max_outbox_frames: int = 4_000

@@ -1,0 +1,6 @@
+"""Tables of the relational adapters (design section 4). Data and constraints only; the rules are in services."""
+
+from messaging.models.conversations import ConversationRow, MembershipRow
+from messaging.models.messages import MessageByUserRow, MessageRow, ReceiptRow
+
+__all__ = ["ConversationRow", "MembershipRow", "MessageByUserRow", "MessageRow", "ReceiptRow"]

@@ -1,0 +1,44 @@
+"""Conversations and membership."""
+
+from django.db import models
+from django.utils import timezone
+
+
+class ConversationRow(models.Model):
+    """One conversation. ``activity_id`` orders the inbox: the last message's id, or the time of creation as an id."""
+
+    id = models.BigIntegerField(primary_key=True)
+    type = models.CharField(max_length=12)
+    #: ``low:high`` user ids of a DM; unique, so that a pair has one DM also under a race.
+    dm_key = models.CharField(max_length=48, unique=True, null=True)
+    name = models.CharField(max_length=120, blank=True)
+    created_by = models.BigIntegerField(null=True)
+    created_at = models.DateTimeField(default=timezone.now)
+    members_count = models.PositiveIntegerField(default=0)
+    last_message_id = models.BigIntegerField(null=True)
+    activity_id = models.BigIntegerField(db_index=True)
+    hot_k = models.PositiveSmallIntegerField(default=1)
+    home_region = models.CharField(max_length=32, blank=True)
+    retention_policy = models.CharField(max_length=64, blank=True)
+    meta = models.JSONField(default=dict, blank=True)
+
+    class Meta:
+        db_table = "conversations"
+
+
+class MembershipRow(models.Model):
+    """A user in a conversation, read in both directions. Users are bare ids: this table may live in another database."""
+
+    user_id = models.BigIntegerField()
+    conversation = models.ForeignKey(ConversationRow, on_delete=models.CASCADE, related_name="memberships")
+    role = models.CharField(max_length=8)
+    joined_id = models.BigIntegerField(default=0)
+    joined_at = models.DateTimeField(default=timezone.now)
+    left_id = models.BigIntegerField(null=True)
+    last_read_id = models.BigIntegerField(default=0)
+    muted_until = models.DateTimeField(null=True)
+
+    class Meta:
+        db_table = "membership"
+        constraints = [models.UniqueConstraint(fields=["user_id", "conversation"], name="one_membership")]
+        indexes = [models.Index(fields=["conversation", "user_id"])]

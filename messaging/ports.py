@@ -1,0 +1,297 @@
+"""The interfaces behind which engines are exchanged, with what they promise (design section 3).
+
+The stores are synchronous: REST views and jobs are synchronous, and the router crosses into a
+thread once per poll, not once per call. The log, the registry and the pod bus are used from the
+event loop and are asynchronous. One contract suite per port (``tests/contracts``) runs on every adapter.
+"""
+
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from messaging.domain.ids import ConversationId, MessageId, UserId
+from messaging.domain.messages import (
+    Conversation,
+    ConversationType,
+    DedupeKey,
+    Membership,
+    Role,
+    StoredMessage,
+    StoredReceipt,
+)
+
+# --- log --------------------------------------------------------------------------------------
+
+TOPIC_MESSAGES = "messages"
+TOPIC_RECEIPTS = "receipts"
+TOPIC_PUSH = "push"
+
+
+@dataclass(frozen=True, slots=True)
+class NewRecord:
+    """One record to append. Records of one ``topic`` and ``key`` keep their order.
+
+    ``dedup_key``: repeating it within seven days returns the first position and appends nothing.
+    """
+
+    topic: str
+    key: bytes
+    payload: bytes
+    dedup_key: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where a record stands. ``ts_ms`` is the log's own append time (Unix ms), never the caller's."""
+
+    partition: int
+    offset: int
+    ts_ms: int
+    #: True where ``dedup_key`` was seen before and this is the first record's position.
+    duplicate: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A record as read."""
+
+    topic: str
+    partition: int
+    offset: int
+    ts_ms: int
+    key: bytes
+    payload: bytes
+
+
+class LogUnavailable(Exception):
+    """The outcome of the append is unknown; repeat it with the same ``dedup_key``."""
+
+
+class RecordTooLarge(Exception):
+    """The record is over the log's limit; repeating it cannot help."""
+
+
+class LogReader(Protocol):
+    """One member of a consumer group on one topic; the only reader of its partitions."""
+
+    async def poll(self, *, max_records: int, timeout_s: float) -> list[Record]:
+        """Return the next records in order per partition; empty after ``timeout_s`` without any.
+
+        Polling again without a commit goes on after the last poll; a new reader of the group
+        starts at the last commit.
+        """
+
+    async def commit(self) -> None:
+        """Make all that was polled so far count as done, durably. Call it after the effects are durable."""
+
+    async def close(self) -> None:
+        """Leave the group. What was not committed will be read again."""
+
+
+class MessageLog(Protocol):
+    """Durable log with one order per key (design sections 1 and 2)."""
+
+    async def start(self) -> None:
+        """Open the log; idempotent. Raises LogUnavailable where it cannot be used as configured."""
+
+    def append(self, record: NewRecord) -> Awaitable[Position]:
+        """Queue one record and return an awaitable that gives its position once it would survive a crash.
+
+        Records take their places in the order of the calls. Cancelling the awaitable does not
+        withdraw the record. Must be called with an event loop running; may be called from several loops.
+
+        Raises (from the awaitable):
+            LogUnavailable: outcome unknown, or the queue (bounded) is full; retry with the same key.
+            RecordTooLarge: retrying cannot help.
+        """
+
+    def reader(self, topic: str, *, group: str) -> LogReader:
+        """Return a reader for ``group``; it joins at its first poll."""
+
+    async def lag(self, topic: str, *, group: str) -> int:
+        """Return how many records the group has not committed."""
+
+    async def trim(self, *, before_ms: int) -> int:
+        """Delete records, committed or not, and dedupe keys older than ``before_ms`` (Unix ms); return how many records."""
+
+    async def close(self) -> None:
+        """Finish what was queued, then close; idempotent."""
+
+
+# --- stores -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """Where a message with some dedupe key was stored first."""
+
+    message_id: MessageId
+    prev_id: MessageId | None
+
+
+class MessageStore(Protocol):
+    """Messages by conversation, in id order (design section 4). Synchronous; every write is idempotent."""
+
+    def find_placed(self, keys: Sequence[DedupeKey]) -> dict[DedupeKey, Placed]:
+        """Return, of the keys seen within the dedupe window, where each was stored."""
+
+    def upsert(self, messages: Sequence[StoredMessage], *, recipients: Mapping[ConversationId, Sequence[UserId]]) -> None:
+        """Store messages and their dedupe rows, index them for ``recipients`` (messages_by_user; may be empty),
+        and move each conversation's ``last_message_id`` forward. Durable on return. Writing a message twice changes nothing.
+        """
+
+    def get(self, refs: Sequence[tuple[ConversationId, MessageId]]) -> dict[tuple[ConversationId, MessageId], StoredMessage]:
+        """Return those that exist."""
+
+    def newest(
+        self,
+        conversation_id: ConversationId,
+        *,
+        after: MessageId = MessageId(0),
+        before: MessageId | None = None,
+        upto: MessageId | None = None,
+        limit: int,
+    ) -> list[StoredMessage]:
+        """Return the newest ``limit`` messages with ``after < id < before`` and ``id <= upto``, newest first."""
+
+    def oldest_after(
+        self, conversation_id: ConversationId, *, after: MessageId, upto: MessageId | None = None, limit: int
+    ) -> list[StoredMessage]:
+        """Return the oldest ``limit`` messages with ``after < id <= upto``, oldest first."""
+
+    def count_unread(self, user_id: UserId, since: Mapping[ConversationId, MessageId], *, cap: int) -> dict[ConversationId, int]:
+        """Return, per conversation, how many text messages of others are newer than the mark; at most ``cap``."""
+
+    def save_receipts(self, receipts: Sequence[StoredReceipt]) -> None:
+        """Upsert delivery receipts; the first time of a device stands."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewConversation:
+    """A conversation to create. ``members`` includes the creator; a DM has exactly two."""
+
+    id: ConversationId
+    type: ConversationType
+    created_by: UserId
+    members: tuple[UserId, ...]
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class InboxRow:
+    """One line of a user's conversation list."""
+
+    conversation: Conversation
+    membership: Membership
+
+
+class ConversationStore(Protocol):
+    """Conversations and both directions of membership (design section 4). Synchronous."""
+
+    def create(self, new: NewConversation) -> tuple[Conversation, bool]:
+        """Create it and return ``(conversation, True)``; for a DM whose pair has one, ``(that one, False)``, also under a race."""
+
+    def get(self, ids: Iterable[ConversationId]) -> dict[ConversationId, Conversation]:
+        """Return those that exist, with ``members`` inline up to ``max_group_small``."""
+
+    def membership(self, user_id: UserId, conversation_id: ConversationId) -> Membership | None:
+        """Return the user's membership, also an ended one."""
+
+    def members(self, conversation_id: ConversationId, *, after: UserId = UserId(0), limit: int) -> list[Membership]:
+        """Return a page of the active members in user-id order, beginning after ``after``."""
+
+    def inbox(self, user_id: UserId, *, before: tuple[int, int] | None = None, limit: int) -> list[InboxRow]:
+        """Return the user's active conversations, newest activity first.
+
+        The sort key is ``(last_message_id or first_id_at(created_at), conversation_id)``, descending; ``before`` is
+        the key of the last row of the page before.
+        """
+
+    def add_members(self, conversation_id: ConversationId, users: Sequence[UserId], *, role: Role, limit: int) -> list[UserId]:
+        """Make users members from the conversation's ``last_message_id`` on; return those who were not members before.
+
+        Past 100 members the type becomes ``group_large``. Raises TooManyMembers, changing nothing, past ``limit``.
+        """
+
+    def end_membership(self, user_id: UserId, conversation_id: ConversationId, *, at: MessageId) -> bool:
+        """Set ``left_id``; return whether the user was a member. Idempotent, and never ends a membership that began after ``at``."""
+
+    def set_role(self, user_id: UserId, conversation_id: ConversationId, role: Role) -> None:
+        """Change an active member's role."""
+
+    def rename(self, conversation_id: ConversationId, name: str) -> None:
+        """Change the name."""
+
+    def mark_read(self, marks: Sequence[tuple[UserId, ConversationId, MessageId]]) -> None:
+        """Move ``last_read_id`` forward (never back)."""
+
+    def set_muted(self, user_id: UserId, conversation_id: ConversationId, until: datetime | None) -> None:
+        """Mute until a moment, or not at all."""
+
+
+# --- connections ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionRef:
+    """One live connection: which pod it is on, its id there, and when it was last heard (Unix s)."""
+
+    pod: str
+    conn: str
+    last_seen: float
+
+
+class ConnectionRegistry(Protocol):
+    """Who is connected where. Not durable: it is rebuilt from the connections (design sections 3 and 6).
+
+    Raises RegistryUnavailable from any method; callers fall back to what they cached or treat users as offline.
+    """
+
+    async def register(self, pod: str, entries: Sequence[tuple[UserId, str]]) -> None:
+        """Add (user, connection) pairs of a pod; repeating it refreshes ``last_seen``."""
+
+    async def unregister(self, pod: str, entries: Sequence[tuple[UserId, str]]) -> None:
+        """Remove them; unknown ones are no error."""
+
+    async def lookup(self, users: Sequence[UserId]) -> dict[UserId, list[ConnectionRef]]:
+        """Return the live connections of those users who have any; one round trip for all."""
+
+    async def heartbeat(self, pod: str) -> None:
+        """Keep the pod's entries alive; without one for ``POD_TTL_S`` (30 s) they count no more."""
+
+    async def watch(self, pod: str, users: Sequence[UserId]) -> None:
+        """Note that someone on ``pod`` watches the presence of ``users``."""
+
+    async def unwatch(self, pod: str, users: Sequence[UserId]) -> None:
+        """Undo ``watch``."""
+
+    async def watchers(self, users: Sequence[UserId]) -> dict[UserId, list[str]]:
+        """Return, per user, the live pods that watch."""
+
+
+POD_TTL_S = 30
+
+
+class RegistryUnavailable(Exception):
+    """The registry does not answer."""
+
+
+class PodBus(Protocol):
+    """Batches from any process to one pod; at most once, in order per sender (design section 1, steps 2 and 3)."""
+
+    async def send(self, pod: str, payload: bytes) -> bool:
+        """Hand one batch (``events.PodBatch``, encoded) over; False where it was dropped for want of room."""
+
+    async def receive(self, pod: str) -> bytes:
+        """Return the next batch for ``pod``; waits without limit, and may be cancelled."""
+
+
+class Clock(Protocol):
+    """Time, injected so that tests own it."""
+
+    def time(self) -> float:
+        """Return Unix time in seconds."""
+
+    def monotonic(self) -> float:
+        """Return a monotonic time in seconds."""

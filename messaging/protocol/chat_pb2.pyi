@@ -1,0 +1,285 @@
+from google.protobuf.internal import containers as _containers
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class ClientFrame(_message.Message):
+    __slots__ = ("auth", "send", "delivered", "read", "typing", "sync", "ping", "presence")
+    AUTH_FIELD_NUMBER: _ClassVar[int]
+    SEND_FIELD_NUMBER: _ClassVar[int]
+    DELIVERED_FIELD_NUMBER: _ClassVar[int]
+    READ_FIELD_NUMBER: _ClassVar[int]
+    TYPING_FIELD_NUMBER: _ClassVar[int]
+    SYNC_FIELD_NUMBER: _ClassVar[int]
+    PING_FIELD_NUMBER: _ClassVar[int]
+    PRESENCE_FIELD_NUMBER: _ClassVar[int]
+    auth: Auth
+    send: Send
+    delivered: Delivered
+    read: Read
+    typing: Typing
+    sync: Sync
+    ping: Ping
+    presence: Presence
+    def __init__(self, auth: _Optional[_Union[Auth, _Mapping]] = ..., send: _Optional[_Union[Send, _Mapping]] = ..., delivered: _Optional[_Union[Delivered, _Mapping]] = ..., read: _Optional[_Union[Read, _Mapping]] = ..., typing: _Optional[_Union[Typing, _Mapping]] = ..., sync: _Optional[_Union[Sync, _Mapping]] = ..., ping: _Optional[_Union[Ping, _Mapping]] = ..., presence: _Optional[_Union[Presence, _Mapping]] = ...) -> None: ...
+
+class ServerFrame(_message.Message):
+    __slots__ = ("ready", "ack", "error", "msg", "delivered", "read", "typing", "presence", "backfill", "synced", "pong", "drain", "conv")
+    READY_FIELD_NUMBER: _ClassVar[int]
+    ACK_FIELD_NUMBER: _ClassVar[int]
+    ERROR_FIELD_NUMBER: _ClassVar[int]
+    MSG_FIELD_NUMBER: _ClassVar[int]
+    DELIVERED_FIELD_NUMBER: _ClassVar[int]
+    READ_FIELD_NUMBER: _ClassVar[int]
+    TYPING_FIELD_NUMBER: _ClassVar[int]
+    PRESENCE_FIELD_NUMBER: _ClassVar[int]
+    BACKFILL_FIELD_NUMBER: _ClassVar[int]
+    SYNCED_FIELD_NUMBER: _ClassVar[int]
+    PONG_FIELD_NUMBER: _ClassVar[int]
+    DRAIN_FIELD_NUMBER: _ClassVar[int]
+    CONV_FIELD_NUMBER: _ClassVar[int]
+    ready: Ready
+    ack: Ack
+    error: Error
+    msg: Msg
+    delivered: DeliveredEvent
+    read: ReadEvent
+    typing: TypingEvent
+    presence: PresenceState
+    backfill: Backfill
+    synced: Synced
+    pong: Pong
+    drain: Drain
+    conv: Conv
+    def __init__(self, ready: _Optional[_Union[Ready, _Mapping]] = ..., ack: _Optional[_Union[Ack, _Mapping]] = ..., error: _Optional[_Union[Error, _Mapping]] = ..., msg: _Optional[_Union[Msg, _Mapping]] = ..., delivered: _Optional[_Union[DeliveredEvent, _Mapping]] = ..., read: _Optional[_Union[ReadEvent, _Mapping]] = ..., typing: _Optional[_Union[TypingEvent, _Mapping]] = ..., presence: _Optional[_Union[PresenceState, _Mapping]] = ..., backfill: _Optional[_Union[Backfill, _Mapping]] = ..., synced: _Optional[_Union[Synced, _Mapping]] = ..., pong: _Optional[_Union[Pong, _Mapping]] = ..., drain: _Optional[_Union[Drain, _Mapping]] = ..., conv: _Optional[_Union[Conv, _Mapping]] = ...) -> None: ...
+
+class Auth(_message.Message):
+    __slots__ = ("token",)
+    TOKEN_FIELD_NUMBER: _ClassVar[int]
+    token: str
+    def __init__(self, token: _Optional[str] = ...) -> None: ...
+
+class Send(_message.Message):
+    __slots__ = ("msg_id", "conv", "body", "media", "reply_to")
+    MSG_ID_FIELD_NUMBER: _ClassVar[int]
+    CONV_FIELD_NUMBER: _ClassVar[int]
+    BODY_FIELD_NUMBER: _ClassVar[int]
+    MEDIA_FIELD_NUMBER: _ClassVar[int]
+    REPLY_TO_FIELD_NUMBER: _ClassVar[int]
+    msg_id: str
+    conv: str
+    body: str
+    media: _containers.RepeatedScalarFieldContainer[str]
+    reply_to: str
+    def __init__(self, msg_id: _Optional[str] = ..., conv: _Optional[str] = ..., body: _Optional[str] = ..., media: _Optional[_Iterable[str]] = ..., reply_to: _Optional[str] = ...) -> None: ...
+
+class Delivered(_message.Message):
+    __slots__ = ("server_id",)
+    SERVER_ID_FIELD_NUMBER: _ClassVar[int]
+    server_id: str
+    def __init__(self, server_id: _Optional[str] = ...) -> None: ...
+
+class Read(_message.Message):
+    __slots__ = ("server_id",)
+    SERVER_ID_FIELD_NUMBER: _ClassVar[int]
+    server_id: str
+    def __init__(self, server_id: _Optional[str] = ...) -> None: ...
+
+class Typing(_message.Message):
+    __slots__ = ("conv",)
+    CONV_FIELD_NUMBER: _ClassVar[int]
+    conv: str
+    def __init__(self, conv: _Optional[str] = ...) -> None: ...
+
+class Sync(_message.Message):
+    __slots__ = ("marks",)
+    class MarksEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    MARKS_FIELD_NUMBER: _ClassVar[int]
+    marks: _containers.ScalarMap[str, str]
+    def __init__(self, marks: _Optional[_Mapping[str, str]] = ...) -> None: ...
+
+class Ping(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class Presence(_message.Message):
+    __slots__ = ("users",)
+    USERS_FIELD_NUMBER: _ClassVar[int]
+    users: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, users: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class ServerLimits(_message.Message):
+    __slots__ = ("max_body_bytes", "max_media_refs", "max_frame_bytes", "max_sync_marks", "max_presence_users", "max_members")
+    MAX_BODY_BYTES_FIELD_NUMBER: _ClassVar[int]
+    MAX_MEDIA_REFS_FIELD_NUMBER: _ClassVar[int]
+    MAX_FRAME_BYTES_FIELD_NUMBER: _ClassVar[int]
+    MAX_SYNC_MARKS_FIELD_NUMBER: _ClassVar[int]
+    MAX_PRESENCE_USERS_FIELD_NUMBER: _ClassVar[int]
+    MAX_MEMBERS_FIELD_NUMBER: _ClassVar[int]
+    max_body_bytes: int
+    max_media_refs: int
+    max_frame_bytes: int
+    max_sync_marks: int
+    max_presence_users: int
+    max_members: int
+    def __init__(self, max_body_bytes: _Optional[int] = ..., max_media_refs: _Optional[int] = ..., max_frame_bytes: _Optional[int] = ..., max_sync_marks: _Optional[int] = ..., max_presence_users: _Optional[int] = ..., max_members: _Optional[int] = ...) -> None: ...
+
+class Ready(_message.Message):
+    __slots__ = ("conn", "user", "device", "heartbeat_s", "ts", "limits")
+    CONN_FIELD_NUMBER: _ClassVar[int]
+    USER_FIELD_NUMBER: _ClassVar[int]
+    DEVICE_FIELD_NUMBER: _ClassVar[int]
+    HEARTBEAT_S_FIELD_NUMBER: _ClassVar[int]
+    TS_FIELD_NUMBER: _ClassVar[int]
+    LIMITS_FIELD_NUMBER: _ClassVar[int]
+    conn: str
+    user: str
+    device: str
+    heartbeat_s: int
+    ts: int
+    limits: ServerLimits
+    def __init__(self, conn: _Optional[str] = ..., user: _Optional[str] = ..., device: _Optional[str] = ..., heartbeat_s: _Optional[int] = ..., ts: _Optional[int] = ..., limits: _Optional[_Union[ServerLimits, _Mapping]] = ...) -> None: ...
+
+class Ack(_message.Message):
+    __slots__ = ("msg_id", "server_id", "ts")
+    MSG_ID_FIELD_NUMBER: _ClassVar[int]
+    SERVER_ID_FIELD_NUMBER: _ClassVar[int]
+    TS_FIELD_NUMBER: _ClassVar[int]
+    msg_id: str
+    server_id: str
+    ts: int
+    def __init__(self, msg_id: _Optional[str] = ..., server_id: _Optional[str] = ..., ts: _Optional[int] = ...) -> None: ...
+
+class Error(_message.Message):
+    __slots__ = ("code", "detail", "msg_id", "retry_after")
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    DETAIL_FIELD_NUMBER: _ClassVar[int]
+    MSG_ID_FIELD_NUMBER: _ClassVar[int]
+    RETRY_AFTER_FIELD_NUMBER: _ClassVar[int]
+    code: str
+    detail: str
+    msg_id: str
+    retry_after: float
+    def __init__(self, code: _Optional[str] = ..., detail: _Optional[str] = ..., msg_id: _Optional[str] = ..., retry_after: _Optional[float] = ...) -> None: ...
+
+class Event(_message.Message):
+    __slots__ = ("type", "users", "name", "role")
+    TYPE_FIELD_NUMBER: _ClassVar[int]
+    USERS_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    ROLE_FIELD_NUMBER: _ClassVar[int]
+    type: str
+    users: _containers.RepeatedScalarFieldContainer[str]
+    name: str
+    role: str
+    def __init__(self, type: _Optional[str] = ..., users: _Optional[_Iterable[str]] = ..., name: _Optional[str] = ..., role: _Optional[str] = ...) -> None: ...
+
+class Msg(_message.Message):
+    __slots__ = ("server_id", "conv", "ts", "body", "media", "prev", "reply_to", "msg_id", "kind", "event")
+    SERVER_ID_FIELD_NUMBER: _ClassVar[int]
+    CONV_FIELD_NUMBER: _ClassVar[int]
+    FROM_FIELD_NUMBER: _ClassVar[int]
+    TS_FIELD_NUMBER: _ClassVar[int]
+    BODY_FIELD_NUMBER: _ClassVar[int]
+    MEDIA_FIELD_NUMBER: _ClassVar[int]
+    PREV_FIELD_NUMBER: _ClassVar[int]
+    REPLY_TO_FIELD_NUMBER: _ClassVar[int]
+    MSG_ID_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    EVENT_FIELD_NUMBER: _ClassVar[int]
+    server_id: str
+    conv: str
+    ts: int
+    body: str
+    media: _containers.RepeatedScalarFieldContainer[str]
+    prev: str
+    reply_to: str
+    msg_id: str
+    kind: str
+    event: Event
+    def __init__(self, server_id: _Optional[str] = ..., conv: _Optional[str] = ..., ts: _Optional[int] = ..., body: _Optional[str] = ..., media: _Optional[_Iterable[str]] = ..., prev: _Optional[str] = ..., reply_to: _Optional[str] = ..., msg_id: _Optional[str] = ..., kind: _Optional[str] = ..., event: _Optional[_Union[Event, _Mapping]] = ..., **kwargs) -> None: ...
+
+class DeliveredEvent(_message.Message):
+    __slots__ = ("server_id", "user", "ts")
+    SERVER_ID_FIELD_NUMBER: _ClassVar[int]
+    USER_FIELD_NUMBER: _ClassVar[int]
+    TS_FIELD_NUMBER: _ClassVar[int]
+    server_id: str
+    user: str
+    ts: int
+    def __init__(self, server_id: _Optional[str] = ..., user: _Optional[str] = ..., ts: _Optional[int] = ...) -> None: ...
+
+class ReadEvent(_message.Message):
+    __slots__ = ("server_id", "user", "ts")
+    SERVER_ID_FIELD_NUMBER: _ClassVar[int]
+    USER_FIELD_NUMBER: _ClassVar[int]
+    TS_FIELD_NUMBER: _ClassVar[int]
+    server_id: str
+    user: str
+    ts: int
+    def __init__(self, server_id: _Optional[str] = ..., user: _Optional[str] = ..., ts: _Optional[int] = ...) -> None: ...
+
+class TypingEvent(_message.Message):
+    __slots__ = ("conv", "user")
+    CONV_FIELD_NUMBER: _ClassVar[int]
+    USER_FIELD_NUMBER: _ClassVar[int]
+    conv: str
+    user: str
+    def __init__(self, conv: _Optional[str] = ..., user: _Optional[str] = ...) -> None: ...
+
+class PresenceState(_message.Message):
+    __slots__ = ("user", "state", "last_seen")
+    USER_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    LAST_SEEN_FIELD_NUMBER: _ClassVar[int]
+    user: str
+    state: str
+    last_seen: int
+    def __init__(self, user: _Optional[str] = ..., state: _Optional[str] = ..., last_seen: _Optional[int] = ...) -> None: ...
+
+class Backfill(_message.Message):
+    __slots__ = ("conv", "messages", "more")
+    CONV_FIELD_NUMBER: _ClassVar[int]
+    MESSAGES_FIELD_NUMBER: _ClassVar[int]
+    MORE_FIELD_NUMBER: _ClassVar[int]
+    conv: str
+    messages: _containers.RepeatedCompositeFieldContainer[Msg]
+    more: bool
+    def __init__(self, conv: _Optional[str] = ..., messages: _Optional[_Iterable[_Union[Msg, _Mapping]]] = ..., more: _Optional[bool] = ...) -> None: ...
+
+class Synced(_message.Message):
+    __slots__ = ("convs",)
+    CONVS_FIELD_NUMBER: _ClassVar[int]
+    convs: int
+    def __init__(self, convs: _Optional[int] = ...) -> None: ...
+
+class Pong(_message.Message):
+    __slots__ = ("ts",)
+    TS_FIELD_NUMBER: _ClassVar[int]
+    ts: int
+    def __init__(self, ts: _Optional[int] = ...) -> None: ...
+
+class Drain(_message.Message):
+    __slots__ = ("after_ms",)
+    AFTER_MS_FIELD_NUMBER: _ClassVar[int]
+    after_ms: int
+    def __init__(self, after_ms: _Optional[int] = ...) -> None: ...
+
+class Conv(_message.Message):
+    __slots__ = ("conv", "change", "by")
+    CONV_FIELD_NUMBER: _ClassVar[int]
+    CHANGE_FIELD_NUMBER: _ClassVar[int]
+    BY_FIELD_NUMBER: _ClassVar[int]
+    conv: str
+    change: str
+    by: str
+    def __init__(self, conv: _Optional[str] = ..., change: _Optional[str] = ..., by: _Optional[str] = ...) -> None: ...

@@ -1,0 +1,163 @@
+"""Put a message or a change into the log: step 1 of the way of a message (design sections 1 and 2).
+
+Socket and REST come through here, so both validate alike and dedupe by the same key. What returns
+is in the log: it survives a crash of everything else.
+"""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+from messaging.domain import events, ids
+from messaging.domain.errors import InvalidInput, TooLarge, Unavailable
+from messaging.domain.ids import ConversationId, MessageId, UserId
+from messaging.domain.limits import Limits
+from messaging.ports import TOPIC_MESSAGES, LogUnavailable, MessageLog, NewRecord, Position, RecordTooLarge
+
+#: Tries of one append and the first wait between them; the whole stays inside the client's 3 s resend.
+_TRIES: Final = 4
+_FIRST_WAIT_S: Final = 0.1
+_APPEND_TIMEOUT_S: Final = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A validated message, ready for the log."""
+
+    sender: UserId
+    conversation: ConversationId
+    client_msg_id: bytes
+    body: str
+    media: list[str]
+    reply_to: MessageId | None
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A message that is in the log. ``duplicate``: an earlier send had the same client id; this is its place."""
+
+    message_id: MessageId
+    ts_ms: int
+    duplicate: bool
+
+
+def parse_client_msg_id(text: str) -> bytes:
+    """Return the 16 bytes of a client's UUID. Raises InvalidInput."""
+    try:
+        return UUID(text).bytes
+    except ValueError:
+        raise InvalidInput("msg_id must be a UUID") from None
+
+
+def validate_send(
+    *,
+    sender: UserId,
+    conversation: ConversationId,
+    msg_id: str,
+    body: str,
+    media: list[str],
+    reply_to: str | None,
+    limits: Limits,
+) -> Outgoing:
+    """Return what may be appended.
+
+    Raises:
+        InvalidInput: bad ``msg_id`` or ``reply_to``, nothing in it, or too many media references.
+        TooLarge: the body is over ``max_body_bytes`` of UTF-8.
+    """
+    client_msg_id = parse_client_msg_id(msg_id)
+    # A lone surrogate passes JSON's escapes but has no UTF-8 form, and Protobuf clients could not read it.
+    try:
+        size = len(body.encode())
+    except UnicodeEncodeError:
+        raise InvalidInput("body holds a character that UTF-8 cannot carry") from None
+    if size > limits.max_body_bytes:
+        raise TooLarge(f"body is {size} bytes; the limit is {limits.max_body_bytes}")
+    if "\x00" in body:
+        raise InvalidInput("body must not contain NUL characters")
+    if not body.strip() and not media:
+        raise InvalidInput("a message needs a body or media")
+    if len(media) > limits.max_media_refs:
+        raise InvalidInput(f"{len(media)} media references; the limit is {limits.max_media_refs}")
+    for ref in media:
+        if not ref or len(ref) > limits.max_media_ref_chars or not ref.isprintable():
+            raise InvalidInput(f"a media reference is 1 to {limits.max_media_ref_chars} printable characters")
+    reply_id: MessageId | None = None
+    if reply_to is not None:
+        try:
+            reply_conversation, reply_id = ids.parse_server_id(reply_to)
+        except ids.InvalidId:
+            raise InvalidInput("reply_to is not a server_id") from None
+        if reply_conversation != conversation:
+            raise InvalidInput("reply_to is in another conversation")
+    return Outgoing(sender, conversation, client_msg_id, body, media, reply_id)
+
+
+def _conversation_key(conversation: ConversationId) -> bytes:
+    return conversation.to_bytes(8, "big")
+
+
+def message_record(message: Outgoing) -> NewRecord:
+    """Return the log record of a message; its dedupe key is (conversation, sender, client's UUID)."""
+    return NewRecord(
+        TOPIC_MESSAGES,
+        _conversation_key(message.conversation),
+        events.encode(
+            events.MessageSent(message.sender, message.client_msg_id, message.body, message.media, message.reply_to)
+        ),
+        _conversation_key(message.conversation) + message.sender.to_bytes(8, "big") + message.client_msg_id,
+    )
+
+
+def placed(position: Position) -> Sent:
+    """Return the ids that a log position stands for."""
+    return Sent(
+        ids.message_id_at(ts_ms=position.ts_ms, sub=0, offset=position.offset), position.ts_ms, position.duplicate
+    )
+
+
+async def append_durably(log: MessageLog, record: NewRecord) -> Position:
+    """Append with a few jitterless retries, safe because the dedupe key repeats.
+
+    Raises:
+        Unavailable: not known to be durable; the caller must not ack.
+        TooLarge: the record is over the log's limit.
+    """
+    wait_s = _FIRST_WAIT_S
+    for attempt in range(_TRIES):
+        try:
+            async with asyncio.timeout(_APPEND_TIMEOUT_S):
+                return await log.append(record)
+        except RecordTooLarge:
+            raise TooLarge("the message is too large for the log") from None
+        except (LogUnavailable, TimeoutError):
+            if attempt == _TRIES - 1:
+                break
+        await asyncio.sleep(wait_s)
+        wait_s *= 2
+    raise Unavailable("the message is not stored; send it again with the same msg_id", retry_after=2.0)
+
+
+async def send_message(*, log: MessageLog, message: Outgoing) -> Sent:
+    """Return where the message stands in the log, once it is durable. Idempotent by its client id.
+
+    Raises:
+        Unavailable: nothing is acked; repeat with the same ``msg_id``.
+    """
+    return placed(await append_durably(log, message_record(message)))
+
+
+async def append_change(*, log: MessageLog, conversation: ConversationId, change: events.ConversationChanged) -> Sent:
+    """Put a change of membership or metadata at its place in the order of messages.
+
+    Raises:
+        Unavailable: the change is not in the log.
+    """
+    record = NewRecord(
+        TOPIC_MESSAGES,
+        _conversation_key(conversation),
+        events.encode(change),
+        _conversation_key(conversation) + change.actor.to_bytes(8, "big") + change.client_msg_id,
+    )
+    return placed(await append_durably(log, record))

@@ -1,0 +1,149 @@
+"""Fixtures that all tests share, and the environment they run in.
+
+The settings are named here and not in pyproject.toml, so that the data directory is chosen before they are read.
+"""
+
+import asyncio
+import atexit
+import os
+import shutil
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+
+os.environ["DJANGO_SETTINGS_MODULE"] = "chatproject.settings"
+if "CHAT_DATA_DIR" not in os.environ:
+    _scratch = tempfile.mkdtemp(prefix="chat-tests-")
+    atexit.register(shutil.rmtree, _scratch, ignore_errors=True)
+    os.environ["CHAT_DATA_DIR"] = _scratch
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Each worker its own log, as each has its own database.
+    os.environ["CHAT_DATA_DIR"] = str(Path(os.environ["CHAT_DATA_DIR"]) / os.environ["PYTEST_XDIST_WORKER"])
+os.environ.setdefault("CHAT_SECRET_KEY", "tests-only")
+
+#: What ``make_user`` signs people up with.
+PASSWORD = "correct-horse-7"
+
+T = TypeVar("T")
+
+
+def outside_the_loop(function: Callable[[], T]) -> T:
+    """Return what ``function`` returns; where an event loop runs here, call it in a thread, as Django's ORM demands.
+
+    Tests that do so need ``django_db(transaction=True)``.
+    """
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return function()
+    from django.db import connections
+
+    outcome: list[T] = []
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            outcome.append(function())
+        except BaseException as error:
+            errors.append(error)
+        finally:
+            connections.close_all()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    if errors:
+        raise errors[0]
+    return outcome[0]
+
+
+@cache
+def _hashed(password: str) -> str:
+    from django.contrib.auth.hashers import make_password
+
+    return make_password(password)
+
+
+@pytest.fixture(autouse=True)
+def _fresh_process_state() -> Iterator[None]:
+    """Every test begins with new adapters, an empty log and empty throttles."""
+    yield
+    from channels.layers import channel_layers
+    from django.conf import settings
+    from django.core.cache import cache as django_cache
+
+    from chatproject import container
+
+    if container.message_log.cache_info().currsize:
+        asyncio.run(container.message_log().close())
+        for file in Path(settings.DATA_DIR).glob("log.sqlite3*"):
+            file.unlink()
+    for factory in vars(container).values():
+        if hasattr(factory, "cache_clear"):
+            factory.cache_clear()
+    channel_layers.backends.clear()
+    django_cache.clear()
+
+
+@pytest.fixture
+def make_user(db: None) -> Callable[..., Any]:
+    """Return ``make_user(username=None, *, password=PASSWORD, **fields) -> accounts.models.User``."""
+    from accounts.models import User
+
+    made = 0
+
+    def make(username: str | None = None, *, password: str = PASSWORD, **fields: Any) -> User:
+        nonlocal made
+        made += 1
+        name = username or f"user{made}"
+        return outside_the_loop(lambda: User.objects.create(username=name, password=_hashed(password), **fields))
+
+    return make
+
+
+@pytest.fixture
+def make_dm(db: None) -> Callable[..., Any]:
+    """Return ``make_dm(a, b) -> messaging.domain.messages.Conversation`` between two users."""
+    from chatproject import container
+    from messaging.domain.ids import ConversationId, UserId, new_random_id
+    from messaging.domain.messages import Conversation, ConversationType
+    from messaging.ports import NewConversation
+
+    def make(first: Any, second: Any) -> Conversation:
+        new = NewConversation(
+            ConversationId(new_random_id()),
+            ConversationType.DM,
+            UserId(first.pk),
+            (UserId(first.pk), UserId(second.pk)),
+        )
+        return outside_the_loop(lambda: container.conversation_store().create(new)[0])
+
+    return make
+
+
+@pytest.fixture
+def make_group(db: None) -> Callable[..., Any]:
+    """Return ``make_group(owner, *others, name="Group") -> messaging.domain.messages.Conversation``."""
+    from chatproject import container
+    from messaging.domain.ids import ConversationId, UserId, new_random_id
+    from messaging.domain.messages import Conversation, ConversationType
+    from messaging.ports import NewConversation
+
+    def make(owner: Any, *others: Any, name: str = "Group") -> Conversation:
+        members = tuple(UserId(user.pk) for user in (owner, *others))
+        small = len(members) <= container.limits().max_group_small
+        new = NewConversation(
+            ConversationId(new_random_id()),
+            ConversationType.GROUP_SMALL if small else ConversationType.GROUP_LARGE,
+            UserId(owner.pk),
+            members,
+            name,
+        )
+        return outside_the_loop(lambda: container.conversation_store().create(new)[0])
+
+    return make

@@ -101,7 +101,14 @@ class InvalidateConversation(_Event, tag="i"):
     conversation: ConversationId
 
 
-PodEvent = Deliver | PresenceChanged | RevokeDevices | InvalidateConversation
+class InvalidateBlocks(_Event, tag="b"):
+    """Forget what the pod cached about conversations of ``user`` and ``other``: one blocked or unblocked the other."""
+
+    user: UserId
+    other: UserId
+
+
+PodEvent = Deliver | PresenceChanged | RevokeDevices | InvalidateConversation | InvalidateBlocks
 
 
 class PodBatch(msgspec.Struct, frozen=True):

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from messaging.domain.ids import ConversationId, DeviceId, MessageId, UserId
+from messaging.domain.ids import ConversationId, DeviceId, MessageId, UserId, first_id_at
 
 
 class ConversationType(StrEnum):
@@ -58,6 +58,13 @@ class Conversation:
     last_message_id: MessageId | None
     created_by: UserId | None = None
     hot_k: int = 1
+
+    @property
+    def activity_id(self) -> MessageId:
+        """What orders the inbox: the last message's id, or, before there is one, the time of creation as an id."""
+        if self.last_message_id is not None:
+            return self.last_message_id
+        return first_id_at(int(self.created_at.timestamp() * 1000))
 
 
 @dataclass(frozen=True, slots=True)

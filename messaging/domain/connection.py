@@ -1,0 +1,204 @@
+"""One connection as a pure state machine: a frame or a tick in, effects out (design section 6).
+
+No await, no socket, no clock: the caller passes ``now`` (monotonic seconds) and performs the
+effects in their order. What needs the database (is this user a member?) is an effect, too; the
+gateway answers it and goes on.
+"""
+
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Protocol
+
+from messaging.domain import frames, ids
+from messaging.domain.errors import ChatError, CloseCode, InvalidInput, RateLimited, Unauthenticated
+from messaging.domain.ids import ConversationId, DeviceId, MessageId, UserId
+from messaging.domain.limits import Limits
+
+
+class State(Enum):
+    """Where a connection is in its life."""
+
+    #: Open, and nobody yet.
+    ANONYMOUS = auto()
+    OPEN = auto()
+    CLOSED = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """Write this frame to the connection."""
+
+    frame: frames.ServerFrame
+
+
+@dataclass(frozen=True, slots=True)
+class Authenticate:
+    """Find out whose token this is; then call ``authenticated`` or close with 4401."""
+
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
+class Append:
+    """Authorise, append to the log, and ack when it is durable."""
+
+    frame: frames.Send
+    conversation: ConversationId
+
+
+@dataclass(frozen=True, slots=True)
+class SaveReceipt:
+    """Authorise and pass the receipt on."""
+
+    read: bool
+    conversation: ConversationId
+    message: MessageId
+
+
+@dataclass(frozen=True, slots=True)
+class ShowTyping:
+    """Authorise and tell the other members."""
+
+    conversation: ConversationId
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """Send what came after the marks, then ``synced``."""
+
+    marks: dict[ConversationId, MessageId]
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """Replace the presence subscription and report the present states."""
+
+    users: frozenset[UserId]
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """Close the socket."""
+
+    code: int
+    reason: str
+
+
+Effect = Reply | Authenticate | Append | SaveReceipt | ShowTyping | Replay | Watch | Close
+
+
+class Throttle(Protocol):
+    """The user's allowance of sends on this pod, shared by the user's connections."""
+
+    def take(self, now: float) -> float:
+        """Return 0.0, or the seconds to wait."""
+
+
+class Connection:
+    """The protocol's side of one socket. Time in monotonic seconds."""
+
+    __slots__ = ("_limits", "_opened", "_throttle", "_typing", "device", "last_heard", "state", "user")
+
+    def __init__(self, *, limits: Limits, now: float) -> None:
+        self._limits = limits
+        self._opened = now
+        self._throttle: Throttle | None = None
+        #: Conversation -> time of the last typing hint; only the last few matter, see ``_on_typing``.
+        self._typing: dict[ConversationId, float] | None = None
+        self.state = State.ANONYMOUS
+        self.last_heard = now
+        self.user = UserId(0)
+        self.device = DeviceId(0)
+
+    def authenticated(self, *, user: UserId, device: DeviceId, throttle: Throttle, now: float) -> None:
+        """Open the connection for ``user`` on ``device``."""
+        if self.state is State.ANONYMOUS:
+            self.state, self.user, self.device, self._throttle = State.OPEN, user, device, throttle
+            self.last_heard = now
+
+    def closed(self) -> None:
+        """Note that the socket is gone; nothing has an effect from here on."""
+        self.state = State.CLOSED
+
+    def deadline(self) -> float:
+        """Return when ``tick`` is next due."""
+        if self.state is State.ANONYMOUS:
+            return self._opened + self._limits.auth_timeout_s
+        return self.last_heard + self._limits.idle_timeout_s
+
+    def tick(self, now: float) -> list[Effect]:
+        """Close a socket that did not authenticate, or was not heard, in time."""
+        if self.state is State.CLOSED or now < self.deadline():
+            return []
+        if self.state is State.ANONYMOUS:
+            return [Close(CloseCode.UNAUTHENTICATED, "not authenticated in time")]
+        return [Close(CloseCode.IDLE, "idle")]
+
+    def receive(self, frame: frames.ClientFrame, now: float) -> list[Effect]:
+        """Return what the frame asks for, or the error frame that answers it."""
+        if self.state is State.CLOSED:
+            return []
+        self.last_heard = now
+        try:
+            return self._receive(frame, now)
+        except ids.InvalidId as error:
+            return [error_reply(InvalidInput(str(error)), frame)]
+        except ChatError as error:
+            return [error_reply(error, frame)]
+
+    def _receive(self, frame: frames.ClientFrame, now: float) -> list[Effect]:
+        if isinstance(frame, frames.Auth):
+            if self.state is State.OPEN:
+                raise InvalidInput("this socket is authenticated already")
+            return [Authenticate(frame.token)]
+        if self.state is not State.OPEN or self._throttle is None:
+            raise Unauthenticated("authenticate first")
+        match frame:
+            case frames.Send():
+                wait_s = self._throttle.take(now)
+                if wait_s:
+                    raise RateLimited("too many messages", retry_after=round(wait_s, 3))
+                return [Append(frame, ids.parse_conversation(frame.conv))]
+            case frames.Delivered():
+                return [SaveReceipt(False, *ids.parse_server_id(frame.server_id))]
+            case frames.Read():
+                return [SaveReceipt(True, *ids.parse_server_id(frame.server_id))]
+            case frames.Typing():
+                return self._on_typing(ids.parse_conversation(frame.conv), now)
+            case frames.Sync():
+                return [Replay(self._marks(frame.marks))]
+            case frames.Presence():
+                if len(frame.users) > self._limits.max_presence_users:
+                    raise InvalidInput(f"at most {self._limits.max_presence_users} users")
+                return [Watch(frozenset(map(ids.parse_user, frame.users)))]
+            case frames.Ping():
+                # The pong's time is the gateway's to fill in: this machine has no wall clock.
+                return [Reply(frames.Pong(ts=0))]
+
+    def _on_typing(self, conversation: ConversationId, now: float) -> list[Effect]:
+        if self._typing is None:
+            self._typing = {}
+        if now - self._typing.get(conversation, -1e9) < self._limits.typing_interval_s:
+            return []
+        if len(self._typing) >= 16:
+            self._typing.clear()
+        self._typing[conversation] = now
+        return [ShowTyping(conversation)]
+
+    def _marks(self, marks: dict[str, str]) -> dict[ConversationId, MessageId]:
+        if len(marks) > self._limits.max_sync_marks:
+            raise InvalidInput(f"{len(marks)} marks; the limit is {self._limits.max_sync_marks}")
+        parsed: dict[ConversationId, MessageId] = {}
+        for conversation_ref, server_id in marks.items():
+            conversation = ids.parse_conversation(conversation_ref)
+            of, message = ids.parse_server_id(server_id)
+            if of != conversation:
+                raise InvalidInput("a mark is of another conversation")
+            parsed[conversation] = message
+        return parsed
+
+
+def error_reply(error: ChatError, frame: frames.ClientFrame | None = None) -> Reply:
+    """Return the error frame that answers ``frame``; it names the send it belongs to."""
+    msg_id = frame.msg_id[:64] if isinstance(frame, frames.Send) else None
+    return Reply(frames.Error(error.code, error.detail, msg_id, error.retry_after))

@@ -1,0 +1,98 @@
+"""What the pod remembers of who may write where, so that a send does not touch the database.
+
+Entries live a few seconds and are dropped at once when the router says that a conversation changed.
+The router checks the sender again at the record's place in the log, so a stale entry cannot let a
+removed member in.
+"""
+
+from collections import OrderedDict
+from dataclasses import dataclass
+
+from messaging.domain.errors import ChatError
+from messaging.domain.ids import ConversationId, UserId
+from messaging.selectors import access
+from messaging.threads import DatabaseThreads
+
+_TTL_S = 30.0
+_NEGATIVE_TTL_S = 2.0
+_CAPACITY = 200_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Verdict:
+    until: float
+    refusal: type[ChatError] | None
+    detail: str
+    others: frozenset[UserId]
+
+
+def _grant(user: UserId, conversation: ConversationId) -> access.Access:
+    access.may_send(user, conversation)
+    return access.require_member(user, conversation)
+
+
+class AccessCache:
+    """May this user write here, and who else is there? Bounded; least recently used go first."""
+
+    def __init__(self, database: DatabaseThreads) -> None:
+        self._database = database
+        self._verdicts: OrderedDict[tuple[ConversationId, UserId], _Verdict] = OrderedDict()
+        self._by_conversation: dict[ConversationId, set[UserId]] = {}
+
+    def cached(self, user: UserId, conversation: ConversationId, now: float) -> frozenset[UserId] | None:
+        """Return the other members (empty for a large group) if the user may write; None where it is not known.
+
+        Raises:
+            ChatError: the user may not.
+        """
+        verdict = self._verdicts.get((conversation, user))
+        if verdict is None or verdict.until <= now:
+            return None
+        if verdict.refusal is not None:
+            raise verdict.refusal(verdict.detail)
+        return verdict.others
+
+    async def require(self, user: UserId, conversation: ConversationId, now: float) -> frozenset[UserId]:
+        """Return the other members, asking the database where it must.
+
+        Raises:
+            NotFound, Blocked: the user may not write.
+        """
+        known = self.cached(user, conversation, now)
+        if known is not None:
+            return known
+        try:
+            granted = await self._database.run(_grant, user, conversation)
+        except ChatError as error:
+            self._store(conversation, user, _Verdict(now + _NEGATIVE_TTL_S, type(error), error.detail, frozenset()))
+            raise
+        others = (granted.conversation.members or frozenset()) - {user}
+        self._store(conversation, user, _Verdict(now + _TTL_S, None, "", others))
+        return others
+
+    def _store(self, conversation: ConversationId, user: UserId, verdict: _Verdict) -> None:
+        self._verdicts[conversation, user] = verdict
+        self._verdicts.move_to_end((conversation, user))
+        self._by_conversation.setdefault(conversation, set()).add(user)
+        if len(self._verdicts) > _CAPACITY:
+            (old_conversation, old_user), _ = self._verdicts.popitem(last=False)
+            self._forget_index(old_conversation, old_user)
+
+    def _forget_index(self, conversation: ConversationId, user: UserId) -> None:
+        users = self._by_conversation.get(conversation)
+        if users is not None:
+            users.discard(user)
+            if not users:
+                del self._by_conversation[conversation]
+
+    def invalidate(self, conversation: ConversationId) -> None:
+        """Forget all verdicts about a conversation."""
+        for user in self._by_conversation.pop(conversation, ()):
+            self._verdicts.pop((conversation, user), None)
+
+    def invalidate_pair(self, user: UserId, other: UserId) -> None:
+        """Forget every verdict of two users about conversations they share: one blocked the other."""
+        for conversation, who in [key for key in self._verdicts if key[1] in (user, other)]:
+            if conversation in self._by_conversation:
+                self._verdicts.pop((conversation, who), None)
+                self._forget_index(conversation, who)

@@ -1,0 +1,336 @@
+"""The door of the hot path: a Channels consumer per socket that decodes, asks the state machine and performs its effects.
+
+It has no channel of its own (``channel_layer_alias = None``) and does not use Channels' dispatch loop:
+that one hops to a thread for every frame and keeps two tasks per socket (docs/decisions/0002).
+"""
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Awaitable, Callable
+from http.cookies import CookieError, SimpleCookie
+from typing import Any
+from urllib.parse import urlsplit
+
+from accounts.selectors.credentials import device_for_session, device_for_token
+from asgiref.typing import WebSocketScope
+from channels.consumer import AsyncConsumer
+from django.conf import settings
+from prometheus_client import Counter, Histogram
+
+from accounts.models import Device
+from messaging.domain import connection as machine
+from messaging.domain import frames, ids
+from messaging.domain.connection import Connection, error_reply
+from messaging.domain.errors import Blocked, ChatError, CloseCode, Unauthenticated, Unavailable
+from messaging.domain.ids import ConversationId, DeviceId, UserId
+from messaging.gateway.outbox import Encoded, Outbox
+from messaging.gateway.pod import Pod
+from messaging.ports import NewRecord, Position
+from messaging.protocol import codec as codecs
+from messaging.selectors import history
+from messaging.services import send as sending
+
+logger = logging.getLogger(__name__)
+
+FRAMES = Counter("chat_frames_received_total", "Frames received from clients.")
+REFUSED = Counter("chat_frames_refused_total", "Frames answered with an error, by code.", ["code"])
+SEND_TO_ACK = Histogram(
+    "chat_send_to_ack_seconds",
+    "From reading a send to queueing its ack.",
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1, 2, 5),
+)
+
+#: Set by the gateway's own protocol class: aborts a socket whose peer does not read.
+ABORT_EXTENSION = "chat.abort"
+
+
+class Socket:
+    """One live socket: its state machine, its outbox, and how to close it."""
+
+    __slots__ = ("_abort", "_closing", "_send", "conn", "connection", "inflight", "outbox", "room", "watching")
+
+    def __init__(
+        self, *, send: Callable[[Any], Awaitable[None]], abort: Callable[[], None] | None, codec: codecs.Codec, pod: Pod
+    ) -> None:
+        self._send = send
+        self._abort = abort
+        self._closing: asyncio.Task[None] | None = None
+        self.conn = secrets.token_urlsafe(9)
+        self.connection = Connection(limits=pod.limits, now=pod.clock.monotonic())
+        self.outbox = Outbox(send, codec=codec, limits=pod.limits, on_too_slow=self._too_slow)
+        #: Sends that wait for the log, and the event that is set while there is room for more.
+        self.inflight = 0
+        self.room: asyncio.Event | None = None
+        #: Users whose presence this socket watches.
+        self.watching: frozenset[UserId] = frozenset()
+
+    def put(self, frame: frames.ServerFrame) -> None:
+        """Queue a frame for this socket alone."""
+        self.outbox.put(Encoded(frame))
+
+    def close(self, code: int, reason: str) -> None:
+        """Write what is queued, then close; returns at once. Idempotent."""
+        if self._closing is None:
+            self.connection.closed()
+            self._closing = asyncio.get_running_loop().create_task(self._close(code, reason))
+
+    async def _close(self, code: int, reason: str) -> None:
+        try:
+            async with asyncio.timeout(2.0):
+                await self.outbox.flush(timeout_s=1.0)
+                self.outbox.close()
+                await self._send({"type": "websocket.close", "code": code, "reason": reason})
+        except (TimeoutError, OSError, RuntimeError):
+            if self._abort is not None:
+                self._abort()
+
+    def _too_slow(self) -> None:
+        # The transport is full of what the peer does not read, so a close frame could never leave.
+        logger.info("connection %s does not read; closing", self.conn)
+        self.close(CloseCode.TRY_AGAIN_LATER, "too slow; reconnect and sync")
+
+
+class ChatConsumer(AsyncConsumer):  # type: ignore[misc]  # channels has no types
+    """Terminates one WebSocket at ``/ws`` (design sections 5 and 6)."""
+
+    channel_layer_alias = None
+
+    def __init__(self, *, pod: Callable[[], Awaitable[Pod]]) -> None:
+        self._pod_of_process = pod
+
+    async def __call__(
+        self,
+        scope: WebSocketScope,
+        receive: Callable[[], Awaitable[Any]],
+        send: Callable[[Any], Awaitable[None]],
+    ) -> None:
+        """Serve the socket until either side closes it."""
+        if scope["path"].rstrip("/") != "/ws":
+            await receive()
+            await send({"type": "websocket.close", "code": CloseCode.PROTOCOL_VIOLATION})
+            return
+        self.pod = await self._pod_of_process()
+        message = await receive()
+        if message["type"] != "websocket.connect":
+            return
+        handshake = _Handshake(scope)
+        if self.pod.draining:
+            await send({"type": "websocket.close", "code": CloseCode.TRY_AGAIN_LATER})
+            return
+        if handshake.uses_cookie and not _origin_allowed(scope, handshake.origin):
+            # Refused before it is accepted: another site's page learns nothing but a 403.
+            await send({"type": "websocket.close", "code": CloseCode.FORBIDDEN_ORIGIN})
+            return
+        extensions = scope.get("extensions") or {}
+        abort = extensions.get(ABORT_EXTENSION, {}).get("abort")
+        self.socket = Socket(send=send, abort=abort, codec=handshake.codec, pod=self.pod)
+        await send({"type": "websocket.accept", "subprotocol": handshake.accepted})
+        self.pod.opened(self.socket)
+        try:
+            if handshake.token is not None:
+                await self._authenticate(device_for_token, handshake.token)
+            elif handshake.session_key is not None:
+                await self._authenticate(device_for_session, handshake.session_key)
+            await self._read(receive)
+        finally:
+            self.socket.connection.closed()
+            self.socket.outbox.close()
+            self.pod.gone(self.socket)
+
+    async def _read(self, receive: Callable[[], Awaitable[Any]]) -> None:
+        limits = self.pod.limits
+        socket = self.socket
+        decode = socket.outbox.codec.decode
+        while True:
+            message = await receive()
+            if message["type"] == "websocket.disconnect":
+                return
+            FRAMES.inc()
+            data = message.get("text")
+            if data is None:
+                data = message["bytes"]
+            try:
+                codecs.check_size(data, max_bytes=limits.max_frame_bytes)
+                frame = decode(data)
+            except ChatError as error:
+                socket.connection.last_heard = self.pod.clock.monotonic()
+                self._refuse(error)
+                continue
+            for effect in socket.connection.receive(frame, self.pod.clock.monotonic()):
+                try:
+                    await self._perform(effect)
+                except ChatError as error:
+                    self._refuse(error, frame)
+                except Exception:
+                    # One frame's failure (a database that is away) must not cost the socket.
+                    logger.exception("a %s frame failed", type(frame).__name__.lower())
+                    self._refuse(Unavailable("try again", retry_after=1.0), frame)
+
+    def _refuse(self, error: ChatError, frame: frames.ClientFrame | None = None) -> None:
+        REFUSED.labels(error.code).inc()
+        self.socket.put(error_reply(error, frame).frame)
+
+    async def _perform(self, effect: machine.Effect) -> None:
+        socket, pod = self.socket, self.pod
+        match effect:
+            case machine.Append():
+                await self._append(effect.frame, effect.conversation)
+            case machine.SaveReceipt():
+                await self._receipt(effect)
+            case machine.ShowTyping():
+                await pod.show_typing(socket, effect.conversation)
+            case machine.Reply(frame=frames.Pong()):
+                socket.put(frames.Pong(ts=pod.now_ms()))
+            case machine.Reply():
+                socket.put(effect.frame)
+            case machine.Authenticate():
+                await self._authenticate(device_for_token, effect.token)
+            case machine.Replay():
+                await self._replay(effect)
+            case machine.Watch():
+                await pod.presence.watch(socket, effect.users)
+            case machine.Close():
+                socket.close(effect.code, effect.reason)
+
+    # --- authentication ---------------------------------------------------------------------
+
+    async def _authenticate(self, find: Callable[[str], Device | None], credential: str) -> None:
+        device = await self.pod.database.run(find, credential)
+        if device is None:
+            REFUSED.labels(Unauthenticated.code).inc()
+            self.socket.put(error_reply(Unauthenticated("the token or session is not valid")).frame)
+            self.socket.close(CloseCode.UNAUTHENTICATED, "not authenticated")
+            return
+        await self.pod.authenticated(self.socket, user=UserId(device.user_id), device=DeviceId(device.id))
+
+    # --- send ---------------------------------------------------------------------------------
+
+    async def _append(self, frame: frames.Send, conversation: ConversationId) -> None:
+        pod, socket = self.pod, self.socket
+        user = socket.connection.user
+        message = sending.validate_send(
+            sender=user,
+            conversation=conversation,
+            msg_id=frame.msg_id,
+            body=frame.body,
+            media=frame.media,
+            reply_to=frame.reply_to,
+            limits=pod.limits,
+        )
+        started = pod.clock.monotonic()
+        if pod.access.cached(user, conversation, started) is None:
+            await pod.access.require(user, conversation, started)
+        while socket.inflight >= pod.limits.max_inflight_sends:
+            # Not reading on is the backpressure: TCP carries it to the client.
+            if socket.room is None:
+                socket.room = asyncio.Event()
+            socket.room.clear()
+            await socket.room.wait()
+        socket.inflight += 1
+        record = sending.message_record(message)
+        # Called here and now, in the order of the frames; only the waiting is left to the callback.
+        future = asyncio.ensure_future(pod.log.append(record))
+        future.add_done_callback(lambda done: self._appended(done, frame, conversation, record, started))
+
+    def _appended(
+        self,
+        done: "asyncio.Future[Position]",
+        frame: frames.Send,
+        conversation: ConversationId,
+        record: NewRecord,
+        started: float,
+    ) -> None:
+        if done.cancelled() or done.exception() is not None:
+            self.pod.spawn(self._append_again(frame, conversation, record, started))
+            return
+        self._ack(frame, conversation, sending.placed(done.result()), started)
+
+    async def _append_again(
+        self, frame: frames.Send, conversation: ConversationId, record: NewRecord, started: float
+    ) -> None:
+        try:
+            position = await sending.append_durably(self.pod.log, record)
+        except ChatError as error:
+            self._landed()
+            self._refuse(error, frame)
+        else:
+            self._ack(frame, conversation, sending.placed(position), started)
+
+    def _ack(self, frame: frames.Send, conversation: ConversationId, sent: sending.Sent, started: float) -> None:
+        self._landed()
+        SEND_TO_ACK.observe(self.pod.clock.monotonic() - started)
+        self.socket.put(frames.Ack(frame.msg_id, ids.server_id(conversation, sent.message_id), sent.ts_ms))
+
+    def _landed(self) -> None:
+        self.socket.inflight -= 1
+        if self.socket.room is not None:
+            self.socket.room.set()
+
+    async def _receipt(self, effect: machine.SaveReceipt) -> None:
+        pod, user = self.pod, self.socket.connection.user
+        now = pod.clock.monotonic()
+        try:
+            if pod.access.cached(user, effect.conversation, now) is None:
+                await pod.access.require(user, effect.conversation, now)
+        except Blocked:
+            # The two may still read what they have; the other is not told.
+            return
+        pod.receipts.add(effect, user=user, device=self.socket.connection.device)
+
+    # --- resume -------------------------------------------------------------------------------
+
+    async def _replay(self, effect: machine.Replay) -> None:
+        def read() -> list[frames.Backfill]:
+            return history.backfill(self.socket.connection.user, effect.marks, limits=self.pod.limits)
+
+        backfills = await self.pod.database.run(read)
+        for backfill in backfills:
+            self.socket.put(backfill)
+            # A long absence is more than an outbox holds: write each before the next.
+            await self.socket.outbox.flush(timeout_s=10.0)
+        self.socket.put(frames.Synced(convs=len(backfills)))
+
+
+class _Handshake:
+    """What the opening request offers: subprotocol, credentials, origin."""
+
+    def __init__(self, scope: WebSocketScope) -> None:
+        headers: dict[bytes, bytes] = dict(scope["headers"])
+        offered = list(scope["subprotocols"])
+        #: The first subprotocol we speak; JSON where the client names none.
+        self.accepted = next((name for name in offered if name in codecs.BY_SUBPROTOCOL), None)
+        self.codec = codecs.BY_SUBPROTOCOL.get(self.accepted or "", codecs.JSON)
+        self.origin = headers.get(b"origin", b"").decode("latin-1") or None
+        self.token = self._token(headers, offered)
+        self.session_key = None if self.token is not None else self._session_key(headers)
+
+    @property
+    def uses_cookie(self) -> bool:
+        """Whether the browser's own cookie authenticates, so that the Origin matters."""
+        return self.session_key is not None
+
+    @staticmethod
+    def _token(headers: dict[bytes, bytes], offered: list[str]) -> str | None:
+        scheme, _, value = headers.get(b"authorization", b"").decode("latin-1").partition(" ")
+        if scheme.lower() == "bearer" and value:
+            return value.strip()
+        return next((name.removeprefix("bearer.") for name in offered if name.startswith("bearer.")), None)
+
+    @staticmethod
+    def _session_key(headers: dict[bytes, bytes]) -> str | None:
+        try:
+            cookies = SimpleCookie(headers.get(b"cookie", b"").decode("latin-1"))
+        except CookieError:
+            return None
+        morsel = cookies.get(settings.SESSION_COOKIE_NAME)
+        return morsel.value if morsel is not None and morsel.value else None
+
+
+def _origin_allowed(scope: WebSocketScope, origin: str | None) -> bool:
+    """Return whether a page of ``origin`` may use the visitor's cookie: the site itself, or one of ALLOWED_ORIGINS."""
+    if origin is None:
+        # No browser omits it; without a browser there is no cookie to steal.
+        return True
+    host = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"host"), "")
+    return urlsplit(origin).netloc == host or origin in settings.ALLOWED_ORIGINS

@@ -1,0 +1,106 @@
+"""Who is connected to this pod, and the way of a batch to their sockets (design section 1, step 3)."""
+
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from prometheus_client import Gauge, Histogram
+
+from messaging.domain.buckets import TokenBucket
+from messaging.domain.events import Deliver
+from messaging.domain.frames import Msg
+from messaging.domain.ids import UserId
+from messaging.domain.limits import Limits
+from messaging.gateway.outbox import Encoded
+
+if TYPE_CHECKING:
+    from messaging.gateway.consumer import Socket
+
+CONNECTIONS = Gauge("chat_connections", "Authenticated sockets on this pod.")
+SEND_TO_DELIVER = Histogram(
+    "chat_send_to_deliver_seconds",
+    "From the log's append time to the recipient's socket.",
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 1, 2, 5),
+)
+
+
+class LocalUser:
+    """A user with at least one connection here: the sockets, and the allowance they share."""
+
+    __slots__ = ("sockets", "throttle")
+
+    def __init__(self, throttle: TokenBucket) -> None:
+        self.sockets: list[Socket] = []
+        self.throttle = throttle
+
+
+class Hub:
+    """The pod's connections by user. Used on the event loop only."""
+
+    def __init__(self, *, limits: Limits) -> None:
+        self._limits = limits
+        self._users: dict[UserId, LocalUser] = {}
+
+    def throttle_of(self, user: UserId, now: float) -> TokenBucket:
+        """Return the user's allowance on this pod, shared by all connections of the user."""
+        local = self._users.get(user)
+        if local is not None:
+            return local.throttle
+        return TokenBucket(rate_per_s=self._limits.send_rate_per_s, burst=self._limits.send_burst, now=now)
+
+    def add(self, socket: "Socket", throttle: TokenBucket) -> bool:
+        """Add an authenticated socket; return whether it is the user's first here."""
+        user = socket.connection.user
+        local = self._users.get(user)
+        first = local is None
+        if local is None:
+            local = self._users[user] = LocalUser(throttle)
+        local.sockets.append(socket)
+        CONNECTIONS.inc()
+        return first
+
+    def remove(self, socket: "Socket") -> bool:
+        """Remove a socket; return whether it was the user's last here."""
+        user = socket.connection.user
+        local = self._users.get(user)
+        if local is None or socket not in local.sockets:
+            return False
+        local.sockets.remove(socket)
+        CONNECTIONS.dec()
+        if local.sockets:
+            return False
+        del self._users[user]
+        return True
+
+    def is_here(self, user: UserId) -> bool:
+        """Return whether the user has a connection on this pod."""
+        return user in self._users
+
+    def sockets_of(self, user: UserId) -> list["Socket"]:
+        """Return a copy of the user's sockets here."""
+        local = self._users.get(user)
+        return list(local.sockets) if local else []
+
+    def all_sockets(self) -> Iterator["Socket"]:
+        """Yield every authenticated socket."""
+        for local in list(self._users.values()):
+            yield from list(local.sockets)
+
+    def __len__(self) -> int:
+        return sum(len(local.sockets) for local in self._users.values())
+
+    def deliver(self, event: Deliver) -> None:
+        """Queue the event's frame on every local connection of its users; encodes once per subprotocol."""
+        frame = Encoded(event.frame, ephemeral=event.ephemeral)
+        own = frame if event.own is None else Encoded(event.own, ephemeral=event.ephemeral)
+        if isinstance(event.frame, Msg):
+            SEND_TO_DELIVER.observe(max(0.0, time.time() - event.frame.ts / 1000))
+        users = self._users
+        for user in event.users:
+            local = users.get(user)
+            if local is None:
+                continue
+            chosen = own if user == event.author else frame
+            for socket in list(local.sockets):
+                if event.except_conn is None or socket.conn != event.except_conn:
+                    socket.outbox.put(chosen)

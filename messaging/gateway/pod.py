@@ -1,0 +1,356 @@
+"""One gateway pod: its connections, its one listener, its timers and its end (design sections 1 and 6)."""
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from prometheus_client import Counter
+
+from messaging.domain import frames
+from messaging.domain.buckets import TimerWheel
+from messaging.domain.connection import Close, State
+from messaging.domain.errors import ChatError, CloseCode
+from messaging.domain.events import (
+    Deliver,
+    InvalidateBlocks,
+    InvalidateConversation,
+    PodEvent,
+    PresenceChanged,
+    RevokeDevices,
+    decode_batch,
+)
+from messaging.domain.ids import (
+    ConversationId,
+    DeviceId,
+    UserId,
+    conversation_ref,
+    device_ref,
+    parse_conversation,
+    user_ref,
+)
+from messaging.domain.limits import Limits
+from messaging.gateway.access import AccessCache
+from messaging.gateway.hub import Hub
+from messaging.gateway.presence import PresenceTracker
+from messaging.gateway.receipts import ReceiptBuffer
+from messaging.ports import Clock, ConnectionRegistry, MessageLog, PodBus, RegistryUnavailable
+from messaging.services.fanout import fan_out
+from messaging.threads import DatabaseThreads
+
+if TYPE_CHECKING:
+    from messaging.gateway.consumer import Socket
+
+logger = logging.getLogger(__name__)
+
+LISTENER_RESTARTS = Counter("chat_listener_restarts_total", "Times the pod's listener failed and was started again.")
+TYPING_DROPPED = Counter("chat_typing_dropped_total", "Typing hints dropped because the pod was behind.")
+
+_TICK_S = 1.0
+_HEARTBEAT_S = 10.0
+#: Sockets closed per second while draining: 50,000 leave in about a minute, ten at once.
+_DRAIN_RATE = 800
+_MAX_DRAIN_S = 60.0
+
+
+class SystemClock:
+    """The machine's clock."""
+
+    def time(self) -> float:
+        """Return Unix time in seconds."""
+        return time.time()
+
+    def monotonic(self) -> float:
+        """Return a monotonic time in seconds."""
+        return time.monotonic()
+
+
+class Pod:
+    """What the sockets of one process share. Created and used on one event loop."""
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        limits: Limits,
+        log: MessageLog,
+        registry: ConnectionRegistry,
+        bus: PodBus,
+        database: DatabaseThreads,
+        clock: Clock | None = None,
+    ) -> None:
+        self.name = name
+        self.limits = limits
+        self.log = log
+        self.registry = registry
+        self.bus = bus
+        self.database = database
+        self.clock = clock or SystemClock()
+        self.draining = False
+        self.hub = Hub(limits=limits)
+        self.access = AccessCache(database)
+        self.receipts = ReceiptBuffer(log, pod=name, now_ms=self.now_ms)
+        self.presence = PresenceTracker(pod=name, hub=self.hub, registry=registry, bus=bus, database=database)
+        span = max(limits.idle_timeout_s, limits.auth_timeout_s, limits.presence_grace_s)
+        self._wheel: TimerWheel[Socket] = TimerWheel(
+            tick_s=_TICK_S, slots=int(span / _TICK_S) + 3, now=self.clock.monotonic()
+        )
+        self._left: TimerWheel[UserId] = TimerWheel(
+            tick_s=_TICK_S, slots=int(limits.presence_grace_s / _TICK_S) + 3, now=self.clock.monotonic()
+        )
+        #: Users who left, and when (monotonic) their grace ends.
+        self._in_grace: dict[UserId, float] = {}
+        #: Sockets that are open but nobody's yet.
+        self._anonymous: set[Socket] = set()
+        self._typing: asyncio.Queue[Deliver] = asyncio.Queue(maxsize=2_000)
+        self._fresh: list[tuple[UserId, str]] = []
+        self._stale: list[tuple[UserId, str]] = []
+        self._registry_changed = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._short: set[asyncio.Task[None]] = set()
+
+    def now_ms(self) -> int:
+        """Return Unix time in milliseconds."""
+        return int(self.clock.time() * 1000)
+
+    # --- life -----------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Open the log and start the pod's loops; idempotent."""
+        if self._tasks:
+            return
+        await self.log.start()
+        loops: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {
+            "listener": self._listen,
+            "timers": self._tick,
+            "registry": self._update_registry,
+            "heartbeat": self._heartbeat,
+            "receipts": self.receipts.run,
+            "typing": self._send_typing,
+        }
+        loop = asyncio.get_running_loop()
+        self._tasks = [loop.create_task(self._supervise(name, run), name=f"pod-{name}") for name, run in loops.items()]
+
+    async def _supervise(self, name: str, run: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Run a loop for ever; when it fails, say so and start it again after a moment."""
+        while True:
+            try:
+                await run()
+            except Exception:
+                logger.exception("the pod's %s failed; it starts again", name)
+                LISTENER_RESTARTS.inc()
+                await asyncio.sleep(0.2)
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run short background work that the pod owns: it is awaited or cancelled when the pod stops."""
+        task = asyncio.get_running_loop().create_task(self._guard(work))
+        self._short.add(task)
+        task.add_done_callback(self._short.discard)
+
+    async def _guard(self, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        except Exception:
+            logger.exception("background work of the pod failed")
+
+    async def drain(self) -> None:
+        """Send every client away in jittered waves (1012), as fast as ``_DRAIN_RATE`` and within a minute."""
+        self.draining = True
+        sockets = list(self.hub.all_sockets())
+        window_s = min(_MAX_DRAIN_S, len(sockets) / _DRAIN_RATE)
+        logger.info("draining %d connections over %.1f s", len(sockets), window_s)
+        for socket in sockets:
+            socket.put(frames.Drain(after_ms=int(window_s * 1000)))
+        random.shuffle(sockets)
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        for index, socket in enumerate(sockets):
+            due = started + window_s * index / len(sockets)
+            if due > loop.time():
+                await asyncio.sleep(due - loop.time())
+            socket.close(CloseCode.SERVICE_RESTART, "server restarts; reconnect")
+        for socket in list(self._anonymous):
+            socket.close(CloseCode.SERVICE_RESTART, "server restarts; reconnect")
+        deadline = loop.time() + 3.0
+        while (len(self.hub) or self._anonymous) and loop.time() < deadline:
+            await asyncio.sleep(0.02)
+
+    async def stop(self) -> None:
+        """Flush what waits, take the pod out of the registry and end its loops."""
+        for task in [*self._tasks, *self._short]:
+            task.cancel()
+        await asyncio.gather(*self._tasks, *self._short, return_exceptions=True)
+        self._tasks = []
+        await self.receipts.flush()
+        entries = [(socket.connection.user, socket.conn) for socket in self.hub.all_sockets()]
+        try:
+            async with asyncio.timeout(2.0):
+                await self.registry.unregister(self.name, [*entries, *self._stale])
+        except (TimeoutError, RegistryUnavailable):
+            logger.warning("the registry keeps this pod's entries until they expire")
+
+    # --- sockets ----------------------------------------------------------------------------------
+
+    def opened(self, socket: "Socket") -> None:
+        """Watch a new socket's authentication deadline."""
+        self._anonymous.add(socket)
+        self._wheel.schedule(socket, at=socket.connection.deadline())
+
+    async def authenticated(self, socket: "Socket", *, user: UserId, device: DeviceId) -> None:
+        """Admit a socket: greet it, then count it as connected."""
+        now = self.clock.monotonic()
+        throttle = self.hub.throttle_of(user, now)
+        socket.connection.authenticated(user=user, device=device, throttle=throttle, now=now)
+        self._anonymous.discard(socket)
+        first = self.hub.add(socket, throttle)
+        self._fresh.append((user, socket.conn))
+        # In the registry before ``ready``: whoever is greeted also receives.
+        await self._flush_registry()
+        limits = self.limits
+        socket.put(
+            frames.Ready(
+                conn=socket.conn,
+                user=user_ref(user),
+                device=device_ref(device),
+                heartbeat_s=limits.heartbeat_s,
+                ts=self.now_ms(),
+                limits=frames.ServerLimits(
+                    max_body_bytes=limits.max_body_bytes,
+                    max_media_refs=limits.max_media_refs,
+                    max_frame_bytes=limits.max_frame_bytes,
+                    max_sync_marks=limits.max_sync_marks,
+                    max_presence_users=limits.max_presence_users,
+                    max_members=limits.max_members,
+                ),
+            )
+        )
+        if first:
+            if self._in_grace.pop(user, None) is None:
+                self.spawn(self.presence.came(user))
+
+    def gone(self, socket: "Socket") -> None:
+        """Forget a socket that is closed."""
+        self._anonymous.discard(socket)
+        if socket.connection.user == 0:
+            return
+        user = socket.connection.user
+        last = self.hub.remove(socket)
+        self._stale.append((user, socket.conn))
+        self._registry_changed.set()
+        if socket.watching:
+            self.spawn(self.presence.forget(socket))
+        if last and not self.draining:
+            until = self.clock.monotonic() + self.limits.presence_grace_s
+            self._in_grace[user] = until
+            self._left.schedule(user, at=until)
+
+    # --- loops --------------------------------------------------------------------------------------
+
+    async def _listen(self) -> None:
+        while True:
+            payload = await self.bus.receive(self.name)
+            try:
+                batch = decode_batch(payload)
+            except msgspec.DecodeError:
+                logger.exception("a batch could not be decoded; its clients will find the gap")
+                continue
+            for event in batch.events:
+                self._handle(event)
+            # A large batch must not keep the readers waiting for the next one, too.
+            await asyncio.sleep(0)
+
+    def _handle(self, event: PodEvent) -> None:
+        match event:
+            case Deliver():
+                if isinstance(event.frame, frames.Conv):
+                    self.access.invalidate(parse_conversation(event.frame.conv))
+                self.hub.deliver(event)
+            case PresenceChanged():
+                self.presence.tell_local(event)
+            case RevokeDevices():
+                for socket in self.hub.sockets_of(event.user):
+                    if not event.devices or socket.connection.device in event.devices:
+                        socket.close(CloseCode.UNAUTHENTICATED, "signed out")
+            case InvalidateConversation():
+                self.access.invalidate(event.conversation)
+            case InvalidateBlocks():
+                self.access.invalidate_pair(event.user, event.other)
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(_TICK_S)
+            now = self.clock.monotonic()
+            for socket in self._wheel.advance(now):
+                for effect in socket.connection.tick(now):
+                    if isinstance(effect, Close):
+                        socket.close(effect.code, effect.reason)
+                if socket.connection.state is not State.CLOSED:
+                    self._wheel.schedule(socket, at=socket.connection.deadline())
+            # Someone who came back and left again since has a later end.
+            left = [user for user in self._left.advance(now) if self._in_grace.get(user, now + 1) <= now]
+            if left:
+                for user in left:
+                    del self._in_grace[user]
+                self.spawn(self.presence.went(left, self.now_ms()))
+
+    async def _update_registry(self) -> None:
+        while True:
+            await self._registry_changed.wait()
+            self._registry_changed.clear()
+            await self._flush_registry()
+
+    async def _flush_registry(self) -> None:
+        fresh, self._fresh = self._fresh, []
+        stale, self._stale = self._stale, []
+        try:
+            if stale:
+                await self.registry.unregister(self.name, stale)
+            if fresh:
+                await self.registry.register(self.name, fresh)
+        except RegistryUnavailable:
+            # The heartbeat registers everybody again once the registry is back.
+            logger.warning("registry unavailable: %d connections are not registered yet", len(fresh))
+
+    async def _heartbeat(self) -> None:
+        while True:
+            try:
+                await self.registry.heartbeat(self.name)
+                entries = [(socket.connection.user, socket.conn) for socket in self.hub.all_sockets()]
+                for start in range(0, len(entries), 1_000):
+                    await self.registry.register(self.name, entries[start : start + 1_000])
+                    await asyncio.sleep(0)
+            except RegistryUnavailable:
+                logger.warning("registry unavailable: heartbeat missed")
+            await asyncio.sleep(_HEARTBEAT_S)
+
+    # --- typing ---------------------------------------------------------------------------------------
+
+    async def show_typing(self, socket: "Socket", conversation: ConversationId) -> None:
+        """Tell the other members of a DM or small group; a large group shows no typing."""
+        user = socket.connection.user
+        now = self.clock.monotonic()
+        try:
+            others = self.access.cached(user, conversation, now)
+            if others is None:
+                others = await self.access.require(user, conversation, now)
+        except ChatError as error:
+            if error.code == "blocked":
+                return
+            raise
+        if not others:
+            return
+        frame = frames.TypingEvent(conversation_ref(conversation), user_ref(user))
+        try:
+            self._typing.put_nowait(Deliver(list(others), frame, ephemeral=True))
+        except asyncio.QueueFull:
+            TYPING_DROPPED.inc()
+
+    async def _send_typing(self) -> None:
+        while True:
+            batch = [await self._typing.get()]
+            while len(batch) < 100 and not self._typing.empty():
+                batch.append(self._typing.get_nowait())
+            await fan_out(batch, registry=self.registry, bus=self.bus)

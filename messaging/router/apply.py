@@ -1,0 +1,213 @@
+"""The router's decisions for one poll: records in, rows written, deliveries out (design sections 1, 2 and 7).
+
+Synchronous: runs as one crossing into a database thread. Reading the same records again gives the
+same ids and the same ``prev``, so everything here may be repeated.
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal
+from uuid import UUID
+
+import msgspec
+from prometheus_client import Counter
+
+from messaging.domain import events, frames, ids
+from messaging.domain.errors import Forbidden
+from messaging.domain.ids import ConversationId, MessageId, UserId, conversation_ref, server_id, user_ref
+from messaging.domain.messages import DedupeKey, StoredMessage
+from messaging.ports import ConversationStore, MessageStore, Placed, Record
+from messaging.router.conversations import ConversationCache
+from messaging.selectors.history import message_frame
+
+logger = logging.getLogger(__name__)
+
+MESSAGES = Counter("chat_router_messages_total", "Messages stored and fanned out.")
+DUPLICATES = Counter("chat_router_duplicates_total", "Later copies of a message that were dropped.")
+POISON = Counter("chat_router_poison_total", "Records that could not be read and went to the dead-letter topic.")
+STRANGERS = Counter(
+    "chat_router_strangers_total", "Messages dropped because their sender was no member at that place of the log."
+)
+
+
+@dataclass(slots=True)
+class Applied:
+    """What one poll leads to, once its rows are durable."""
+
+    deliveries: list[events.Deliver] = field(default_factory=list)
+    #: Records nobody can read.
+    poison: list[Record] = field(default_factory=list)
+    #: Who wrote what, for the receipts that will come back.
+    authors: list[tuple[ConversationId, MessageId, UserId]] = field(default_factory=list)
+
+
+class Applier:
+    """Applies records of the ``messages`` topic to the stores, in order."""
+
+    def __init__(self, *, messages: MessageStore, conversations: ConversationStore) -> None:
+        self._messages = messages
+        self._conversations = conversations
+        self._cache = ConversationCache(conversations)
+
+    def apply(self, records: Sequence[Record]) -> Applied:
+        """Store what the records say and return what to deliver. Nothing is delivered that is not stored.
+
+        Raises:
+            Exception: a store failed; nothing may be committed, and the same records come again.
+        """
+        try:
+            return _Poll(self._messages, self._conversations, self._cache).apply(records)
+        except Exception:
+            # The cache may be ahead of a write that failed.
+            self._cache.clear()
+            raise
+
+
+class _Poll:
+    """One poll in the making."""
+
+    def __init__(self, messages: MessageStore, conversations: ConversationStore, cache: ConversationCache) -> None:
+        self._messages = messages
+        self._conversations = conversations
+        self._cache = cache
+        self._out = Applied()
+        self._rows: list[StoredMessage] = []
+        self._recipients: dict[ConversationId, Sequence[UserId]] = {}
+        self._placed: dict[DedupeKey, Placed] = {}
+
+    def apply(self, records: Sequence[Record]) -> Applied:
+        decoded: list[tuple[Record, DedupeKey, events.LogEvent]] = []
+        for record in records:
+            try:
+                event = events.decode_log_event(record.payload)
+                conversation = ConversationId(int.from_bytes(record.key[:8], "big"))
+            except (msgspec.DecodeError, ValueError):
+                POISON.inc()
+                self._out.poison.append(record)
+                continue
+            author = event.sender if isinstance(event, events.MessageSent) else event.actor
+            decoded.append((record, DedupeKey(conversation, author, event.client_msg_id), event))
+        self._cache.load({key.conversation_id for _, key, _ in decoded})
+        self._placed = self._messages.find_placed([key for _, key, _ in decoded])
+        for record, key, event in decoded:
+            message_id = ids.message_id_at(ts_ms=record.ts_ms, sub=0, offset=record.offset)
+            if isinstance(event, events.MessageSent):
+                self._on_message(message_id, key, event)
+            else:
+                self._on_change(message_id, key, event)
+        if self._rows:
+            self._messages.upsert(self._rows, recipients=self._recipients)
+            MESSAGES.inc(len(self._rows))
+        return self._out
+
+    def _on_message(self, message_id: MessageId, key: DedupeKey, event: events.MessageSent) -> None:
+        known = self._cache.get(key.conversation_id)
+        if known is not None and event.sender not in known.members:
+            # A member that was added after the entry was read is one, too.
+            known = self._cache.refresh(key.conversation_id)
+        if known is None or event.sender not in known.members:
+            STRANGERS.inc()
+            self._refuse(key, event)
+            return
+        row = self._place(
+            message_id,
+            key,
+            StoredMessage(
+                conversation_id=key.conversation_id,
+                message_id=message_id,
+                sender_id=event.sender,
+                client_msg_id=event.client_msg_id,
+                body=event.body,
+                media=event.media,
+                reply_to=event.reply_to,
+            ),
+        )
+        if row is not None:
+            self._deliver(row, known.members)
+
+    def _place(self, message_id: MessageId, key: DedupeKey, row: StoredMessage) -> StoredMessage | None:
+        """Return the row with its ``prev``, or None for a later copy, whose sender is told the first one's id."""
+        first = self._placed.get(key)
+        known = self._cache.get(key.conversation_id)
+        if first is not None and first.message_id != message_id:
+            DUPLICATES.inc()
+            ack = frames.Ack(
+                str(UUID(bytes=key.client_msg_id)),
+                server_id(key.conversation_id, first.message_id),
+                ids.timestamp_ms(first.message_id),
+            )
+            self._out.deliveries.append(events.Deliver([key.sender_id], ack))
+            return None
+        if first is not None:
+            # Read again after a crash: the row stands, with the ``prev`` it was given then.
+            prev_id = first.prev_id
+        else:
+            prev_id = known.last_id if known is not None else None
+            self._placed[key] = Placed(message_id, prev_id)
+        row = replace(row, prev_id=prev_id)
+        if known is not None and (known.last_id is None or known.last_id < message_id):
+            known.last_id = message_id
+        if first is None:
+            self._rows.append(row)
+            if known is not None and known.indexed_by_user:
+                self._recipients[key.conversation_id] = tuple(known.members)
+        return row
+
+    def _refuse(self, key: DedupeKey, event: events.MessageSent) -> None:
+        error = frames.Error(
+            Forbidden.code, "you are not a member of this conversation", str(UUID(bytes=event.client_msg_id))
+        )
+        self._out.deliveries.append(events.Deliver([event.sender], error))
+
+    def _deliver(self, row: StoredMessage, members: frozenset[UserId]) -> None:
+        self._out.authors.append((row.conversation_id, row.message_id, row.sender_id))
+        others = message_frame(row, viewer=UserId(0))
+        own = message_frame(row, viewer=row.sender_id)
+        self._out.deliveries.append(
+            events.Deliver(list(members), others, author=row.sender_id, own=own if own != others else None)
+        )
+
+    def _on_change(self, message_id: MessageId, key: DedupeKey, event: events.ConversationChanged) -> None:
+        before = self._cache.get(key.conversation_id)
+        if before is None:
+            return
+        removed: list[UserId] = []
+        if event.change in ("member_removed", "member_left"):
+            removed = event.users
+            for user in removed:
+                self._conversations.end_membership(user, key.conversation_id, at=message_id)
+        known = self._cache.refresh(key.conversation_id)
+        if known is None:
+            return
+        told = frames.Event(event.change, [user_ref(user) for user in event.users], event.name, event.role)
+        row = self._place(
+            message_id,
+            key,
+            StoredMessage(
+                conversation_id=key.conversation_id,
+                message_id=message_id,
+                sender_id=event.actor,
+                client_msg_id=event.client_msg_id,
+                body=msgspec.json.encode(told).decode(),
+                kind="event",
+            ),
+        )
+        if row is None:
+            return
+        ref = conversation_ref(key.conversation_id)
+        by = user_ref(event.actor)
+        self._out.deliveries.append(events.Deliver(list(known.members), frames.Conv(ref, _HINTS[event.change], by)))
+        if removed:
+            self._out.deliveries.append(events.Deliver(removed, frames.Conv(ref, "removed", by)))
+        self._deliver(row, known.members | frozenset(removed))
+
+
+_HINTS: dict[events.ChangeKind, Literal["created", "members", "role", "renamed"]] = {
+    "created": "created",
+    "member_added": "members",
+    "member_removed": "members",
+    "member_left": "members",
+    "role_changed": "role",
+    "renamed": "renamed",
+}

@@ -1,0 +1,137 @@
+"""The router: the only reader of the log's partitions; stores, then fans out, then commits (design section 1, step 2)."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+from prometheus_client import Counter, Gauge, Histogram
+
+from messaging.ports import (
+    TOPIC_MESSAGES,
+    TOPIC_RECEIPTS,
+    ConnectionRegistry,
+    ConversationStore,
+    LogReader,
+    MessageLog,
+    MessageStore,
+    NewRecord,
+    PodBus,
+    Record,
+)
+from messaging.router.apply import Applier
+from messaging.router.receipts import Authors, ReceiptApplier
+from messaging.services.fanout import fan_out
+from messaging.threads import DatabaseThreads
+
+logger = logging.getLogger(__name__)
+
+POLL = Histogram(
+    "chat_router_poll_records", "Records per poll.", ["topic"], buckets=(1, 2, 5, 10, 25, 50, 100, 250, 500)
+)
+FAILURES = Counter("chat_router_failures_total", "Polls that failed and were tried again.", ["topic"])
+MESSAGE_BATCHES = Histogram(
+    "chat_batches_per_poll", "Pod batches sent for one poll of messages.", buckets=(0, 1, 2, 5, 10, 50, 200)
+)
+HELD = Gauge("chat_router_held", "1 while the router cannot store and holds its place in the log.", ["topic"])
+
+TOPIC_DEAD = "dead"
+GROUP = "router"
+_MAX_RECORDS = 500
+_POLL_TIMEOUT_S = 1.0
+_FIRST_WAIT_S, _LONGEST_WAIT_S = 0.1, 5.0
+
+
+class Router:
+    """Reads messages and receipts, each in its own loop, so that receipts never delay a message."""
+
+    def __init__(
+        self,
+        *,
+        log: MessageLog,
+        messages: MessageStore,
+        conversations: ConversationStore,
+        registry: ConnectionRegistry,
+        bus: PodBus,
+        database: DatabaseThreads,
+    ) -> None:
+        self._log = log
+        self._registry = registry
+        self._bus = bus
+        self._database = database
+        self._authors = Authors()
+        self._applier = Applier(messages=messages, conversations=conversations)
+        self._receipts = ReceiptApplier(messages=messages, conversations=conversations, authors=self._authors)
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Open the log and start reading; idempotent."""
+        if self._tasks:
+            return
+        await self._log.start()
+        loop = asyncio.get_running_loop()
+        self._tasks = [
+            loop.create_task(self._run(TOPIC_MESSAGES, self._on_messages), name="router-messages"),
+            loop.create_task(self._run(TOPIC_RECEIPTS, self._on_receipts), name="router-receipts"),
+        ]
+
+    async def stop(self) -> None:
+        """Stop reading. What was not committed is read again, to the same effect."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks = []
+
+    async def _run(self, topic: str, handle: Callable[[list[Record]], Awaitable[None]]) -> None:
+        """Read a topic for ever. A failed poll is tried again, in place, until it succeeds: order is kept."""
+        reader = self._log.reader(topic, group=GROUP)
+        try:
+            while True:
+                try:
+                    records = await reader.poll(max_records=_MAX_RECORDS, timeout_s=_POLL_TIMEOUT_S)
+                except Exception:
+                    logger.exception("reading %s failed", topic)
+                    await asyncio.sleep(_FIRST_WAIT_S)
+                    continue
+                if records:
+                    POLL.labels(topic).observe(len(records))
+                    await self._until_done(topic, handle, records)
+                    await self._commit(topic, reader)
+        finally:
+            await reader.close()
+
+    async def _until_done(
+        self, topic: str, handle: Callable[[list[Record]], Awaitable[None]], records: list[Record]
+    ) -> None:
+        wait_s = _FIRST_WAIT_S
+        while True:
+            try:
+                await handle(records)
+            except Exception:
+                FAILURES.labels(topic).inc()
+                HELD.labels(topic).set(1)
+                logger.exception("a poll of %d records of %s failed; again in %.1f s", len(records), topic, wait_s)
+                await asyncio.sleep(wait_s)
+                wait_s = min(wait_s * 2, _LONGEST_WAIT_S)
+            else:
+                HELD.labels(topic).set(0)
+                return
+
+    async def _commit(self, topic: str, reader: LogReader) -> None:
+        try:
+            await reader.commit()
+        except Exception:
+            # Not lost: the next commit covers it, and a restart before that repeats idempotent work.
+            logger.exception("committing %s failed", topic)
+
+    async def _on_messages(self, records: list[Record]) -> None:
+        applied = await self._database.run(self._applier.apply, records)
+        self._authors.remember(applied.authors)
+        for record in applied.poison:
+            logger.error("poison record at %s/%d offset %d", record.topic, record.partition, record.offset)
+            await self._log.append(NewRecord(TOPIC_DEAD, record.key, record.payload))
+        done = await fan_out(applied.deliveries, registry=self._registry, bus=self._bus)
+        MESSAGE_BATCHES.observe(done.batches)
+
+    async def _on_receipts(self, records: list[Record]) -> None:
+        deliveries = await self._database.run(self._receipts.apply, records)
+        await fan_out(deliveries, registry=self._registry, bus=self._bus)

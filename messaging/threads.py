@@ -1,0 +1,40 @@
+"""The bounded threads in which database work of the event loop runs.
+
+One call is one crossing: several queries make one function (see docs/architecture.md). Every thread
+keeps its own database connection, so the calls do not queue behind each other as they would in
+asgiref's one shared thread.
+"""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import ParamSpec, TypeVar
+
+from django.db import close_old_connections, connections
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class DatabaseThreads:
+    """A bounded pool of threads with database connections."""
+
+    def __init__(self, *, size: int, name: str = "db") -> None:
+        self._executor = ThreadPoolExecutor(size, thread_name_prefix=name)
+        self._size = size
+
+    async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Return what ``function`` returns; it runs in a thread, to its end even if the caller is cancelled."""
+
+        def call() -> T:
+            close_old_connections()
+            return function(*args, **kwargs)
+
+        return await asyncio.get_running_loop().run_in_executor(self._executor, call)
+
+    def close(self) -> None:
+        """Wait for what runs, close the connections of idle threads and end them."""
+        # One call per thread: each closes its own connections on the way out.
+        for _ in range(self._size):
+            self._executor.submit(connections.close_all)
+        self._executor.shutdown(wait=True)

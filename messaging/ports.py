@@ -136,12 +136,16 @@ class MessageStore(Protocol):
     def find_placed(self, keys: Sequence[DedupeKey]) -> dict[DedupeKey, Placed]:
         """Return, of the keys seen within the dedupe window, where each was stored."""
 
-    def upsert(self, messages: Sequence[StoredMessage], *, recipients: Mapping[ConversationId, Sequence[UserId]]) -> None:
+    def upsert(
+        self, messages: Sequence[StoredMessage], *, recipients: Mapping[ConversationId, Sequence[UserId]]
+    ) -> None:
         """Store messages and their dedupe rows, index them for ``recipients`` (messages_by_user; may be empty),
         and move each conversation's ``last_message_id`` forward. Durable on return. Writing a message twice changes nothing.
         """
 
-    def get(self, refs: Sequence[tuple[ConversationId, MessageId]]) -> dict[tuple[ConversationId, MessageId], StoredMessage]:
+    def get(
+        self, refs: Sequence[tuple[ConversationId, MessageId]]
+    ) -> dict[tuple[ConversationId, MessageId], StoredMessage]:
         """Return those that exist."""
 
     def newest(
@@ -160,7 +164,9 @@ class MessageStore(Protocol):
     ) -> list[StoredMessage]:
         """Return the oldest ``limit`` messages with ``after < id <= upto``, oldest first."""
 
-    def count_unread(self, user_id: UserId, since: Mapping[ConversationId, MessageId], *, cap: int) -> dict[ConversationId, int]:
+    def count_unread(
+        self, user_id: UserId, since: Mapping[ConversationId, MessageId], *, cap: int
+    ) -> dict[ConversationId, int]:
         """Return, per conversation, how many text messages of others are newer than the mark; at most ``cap``."""
 
     def save_receipts(self, receipts: Sequence[StoredReceipt]) -> None:
@@ -198,8 +204,22 @@ class ConversationStore(Protocol):
     def membership(self, user_id: UserId, conversation_id: ConversationId) -> Membership | None:
         """Return the user's membership, also an ended one."""
 
+    def memberships(
+        self, user_id: UserId, conversation_ids: Sequence[ConversationId]
+    ) -> dict[ConversationId, tuple[Membership, MessageId | None]]:
+        """Return the user's memberships in these, also ended ones, each with the conversation's ``last_message_id``."""
+
     def members(self, conversation_id: ConversationId, *, after: UserId = UserId(0), limit: int) -> list[Membership]:
         """Return a page of the active members in user-id order, beginning after ``after``."""
+
+    def rosters(self, conversation_ids: Sequence[ConversationId]) -> dict[ConversationId, list[Membership]]:
+        """Return all active members, in user-id order, of those conversations whose members are inline."""
+
+    def sharing(self, user_id: UserId, others: Sequence[UserId]) -> set[UserId]:
+        """Return those of ``others`` who are active members of a conversation of which ``user_id`` is one, too."""
+
+    def active_since(self, user_id: UserId, after: MessageId, *, limit: int) -> list[ConversationId]:
+        """Return the user's active conversations whose ``last_message_id`` is above ``after``, newest first."""
 
     def inbox(self, user_id: UserId, *, before: tuple[int, int] | None = None, limit: int) -> list[InboxRow]:
         """Return the user's active conversations, newest activity first.
@@ -208,7 +228,9 @@ class ConversationStore(Protocol):
         the key of the last row of the page before.
         """
 
-    def add_members(self, conversation_id: ConversationId, users: Sequence[UserId], *, role: Role, limit: int) -> list[UserId]:
+    def add_members(
+        self, conversation_id: ConversationId, users: Sequence[UserId], *, role: Role, limit: int
+    ) -> list[UserId]:
         """Make users members from the conversation's ``last_message_id`` on; return those who were not members before.
 
         Past 100 members the type becomes ``group_large``. Raises TooManyMembers, changing nothing, past ``limit``.

@@ -1,0 +1,291 @@
+"""Conversations and membership in a relational database: SQLite or PostgreSQL (design section 4)."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from typing import Final, TypeVar
+
+from django.db import IntegrityError, connections, transaction
+from django.db.models import F, Q, QuerySet
+from django.utils import timezone
+
+from messaging.domain.errors import NotFound, TooManyMembers
+from messaging.domain.ids import ConversationId, MessageId, UserId
+from messaging.domain.messages import Conversation, ConversationType, Membership, Role
+from messaging.models import ConversationRow, MembershipRow
+from messaging.ports import InboxRow, NewConversation
+
+T = TypeVar("T")
+
+#: Ids in one IN list; SQLite as Django uses it takes 999 parameters.
+_CHUNK: Final = 500
+
+
+def _chunks(items: Sequence[T]) -> Iterator[Sequence[T]]:
+    for start in range(0, len(items), _CHUNK):
+        yield items[start : start + _CHUNK]
+
+
+def _dm_key(members: Sequence[UserId]) -> str:
+    low, high = sorted(members)
+    return f"{low}:{high}"
+
+
+def _membership(row: MembershipRow) -> Membership:
+    return Membership(
+        user_id=UserId(row.user_id),
+        conversation_id=ConversationId(row.conversation_id),
+        role=Role(row.role),
+        joined_id=MessageId(row.joined_id),
+        joined_at=row.joined_at,
+        left_id=None if row.left_id is None else MessageId(row.left_id),
+        last_read_id=MessageId(row.last_read_id),
+        muted_until=row.muted_until,
+    )
+
+
+def _conversation(row: ConversationRow, members: frozenset[UserId] | None) -> Conversation:
+    return Conversation(
+        id=ConversationId(row.id),
+        type=ConversationType(row.type),
+        created_at=row.created_at,
+        name=row.name,
+        members_count=row.members_count,
+        members=members,
+        last_message_id=None if row.last_message_id is None else MessageId(row.last_message_id),
+        created_by=None if row.created_by is None else UserId(row.created_by),
+        hot_k=row.hot_k,
+    )
+
+
+class OrmConversationStore:
+    """``ConversationStore`` on Django's connection ``using``. Called from threads; each has its own connection."""
+
+    def __init__(self, *, max_inline: int, using: str = "default") -> None:
+        """``max_inline``: up to how many members a conversation carries them itself."""
+        self._max_inline = max_inline
+        self._using = using
+
+    def _rows(self) -> QuerySet[ConversationRow]:
+        return ConversationRow.objects.using(self._using)
+
+    def _places(self) -> QuerySet[MembershipRow]:
+        return MembershipRow.objects.using(self._using)
+
+    def _locked(self, conversation_id: ConversationId) -> ConversationRow:
+        row = self._rows().select_for_update().filter(id=conversation_id).first()
+        if row is None:
+            raise NotFound("no such conversation")
+        return row
+
+    # --- conversations ------------------------------------------------------------------------
+
+    def create(self, new: NewConversation) -> tuple[Conversation, bool]:
+        """Create it, or return the DM that the pair has already."""
+        dm_key = _dm_key(new.members) if new.type is ConversationType.DM else None
+        if dm_key is not None:
+            existing = self._rows().filter(dm_key=dm_key).first()
+            if existing is not None:
+                return self._with_members([existing])[0], False
+        members = list(dict.fromkeys(new.members))
+        kind = new.type
+        if kind is ConversationType.GROUP_SMALL and len(members) > self._max_inline:
+            kind = ConversationType.GROUP_LARGE
+        now = timezone.now()
+        row = ConversationRow(
+            id=new.id,
+            type=kind.value,
+            dm_key=dm_key,
+            name=new.name,
+            created_by=new.created_by,
+            created_at=now,
+            members_count=len(members),
+        )
+        row.activity_id = _conversation(row, None).activity_id
+        owner = None if dm_key is not None else new.created_by
+        try:
+            with transaction.atomic(using=self._using):
+                row.save(using=self._using, force_insert=True)
+                self._places().bulk_create(
+                    [
+                        MembershipRow(
+                            user_id=user,
+                            conversation_id=new.id,
+                            role=(Role.OWNER if user == owner else Role.MEMBER).value,
+                            joined_at=now,
+                        )
+                        for user in members
+                    ],
+                    batch_size=_CHUNK,
+                )
+        except IntegrityError:
+            # The other of the pair was quicker; anything else is not ours to explain.
+            existing = self._rows().filter(dm_key=dm_key).first() if dm_key is not None else None
+            if existing is None:
+                raise
+            return self._with_members([existing])[0], False
+        return _conversation(row, frozenset(members) if len(members) <= self._max_inline else None), True
+
+    def get(self, ids: Iterable[ConversationId]) -> dict[ConversationId, Conversation]:
+        """Return those that exist, with ``members`` inline up to ``max_inline``."""
+        wanted = list(set(ids))
+        rows = [row for chunk in _chunks(wanted) for row in self._rows().filter(id__in=chunk)]
+        return {conversation.id: conversation for conversation in self._with_members(rows)}
+
+    def _with_members(self, rows: Sequence[ConversationRow]) -> list[Conversation]:
+        inline: dict[int, set[UserId]] = {row.id: set() for row in rows if row.members_count <= self._max_inline}
+        for chunk in _chunks(list(inline)):
+            pairs = self._places().filter(conversation_id__in=chunk, left_id=None)
+            for conversation_id, user_id in pairs.values_list("conversation_id", "user_id"):
+                inline[conversation_id].add(UserId(user_id))
+        return [_conversation(row, frozenset(inline[row.id]) if row.id in inline else None) for row in rows]
+
+    def rename(self, conversation_id: ConversationId, name: str) -> None:
+        """Change the name."""
+        self._rows().filter(id=conversation_id).update(name=name)
+
+    # --- membership: reading ------------------------------------------------------------------
+
+    def membership(self, user_id: UserId, conversation_id: ConversationId) -> Membership | None:
+        """Return the user's membership, also an ended one."""
+        row = self._places().filter(user_id=user_id, conversation_id=conversation_id).first()
+        return None if row is None else _membership(row)
+
+    def memberships(
+        self, user_id: UserId, conversation_ids: Sequence[ConversationId]
+    ) -> dict[ConversationId, tuple[Membership, MessageId | None]]:
+        """Return the user's memberships in these, each with the conversation's ``last_message_id``."""
+        found: dict[ConversationId, tuple[Membership, MessageId | None]] = {}
+        for chunk in _chunks(list(dict.fromkeys(conversation_ids))):
+            for row in self._places().filter(user_id=user_id, conversation_id__in=chunk).select_related("conversation"):
+                last = row.conversation.last_message_id
+                found[ConversationId(row.conversation_id)] = (
+                    _membership(row),
+                    None if last is None else MessageId(last),
+                )
+        return found
+
+    def members(self, conversation_id: ConversationId, *, after: UserId = UserId(0), limit: int) -> list[Membership]:
+        """Return a page of the active members in user-id order, beginning after ``after``."""
+        rows = self._places().filter(conversation_id=conversation_id, left_id=None, user_id__gt=after)
+        return [_membership(row) for row in rows.order_by("user_id")[:limit]]
+
+    def rosters(self, conversation_ids: Sequence[ConversationId]) -> dict[ConversationId, list[Membership]]:
+        """Return all active members, in user-id order, of those conversations whose members are inline."""
+        found: dict[ConversationId, list[Membership]] = {}
+        for chunk in _chunks(list(dict.fromkeys(conversation_ids))):
+            rows = self._places().filter(
+                conversation_id__in=chunk, left_id=None, conversation__members_count__lte=self._max_inline
+            )
+            for row in rows.order_by("conversation_id", "user_id"):
+                found.setdefault(ConversationId(row.conversation_id), []).append(_membership(row))
+        return found
+
+    def sharing(self, user_id: UserId, others: Sequence[UserId]) -> set[UserId]:
+        """Return those of ``others`` who are active members of a conversation of which ``user_id`` is one, too."""
+        found: set[UserId] = set()
+        for chunk in _chunks(list(dict.fromkeys(others))):
+            rows = self._places().filter(
+                user_id__in=chunk,
+                left_id=None,
+                conversation__memberships__user_id=user_id,
+                conversation__memberships__left_id=None,
+            )
+            found.update(UserId(other) for other in rows.values_list("user_id", flat=True).distinct())
+        return found
+
+    def active_since(self, user_id: UserId, after: MessageId, *, limit: int) -> list[ConversationId]:
+        """Return the user's active conversations whose ``last_message_id`` is above ``after``, newest first."""
+        rows = self._places().filter(user_id=user_id, left_id=None, conversation__last_message_id__gt=after)
+        newest = rows.order_by("-conversation__last_message_id", "-conversation_id")
+        return [ConversationId(number) for number in newest.values_list("conversation_id", flat=True)[:limit]]
+
+    def inbox(self, user_id: UserId, *, before: tuple[int, int] | None = None, limit: int) -> list[InboxRow]:
+        """Return the user's active conversations, newest activity first, beginning after the key ``before``."""
+        rows = self._places().filter(user_id=user_id, left_id=None).select_related("conversation")
+        if before is not None:
+            activity, conversation_id = before
+            rows = rows.filter(
+                Q(conversation__activity_id__lt=activity)
+                | Q(conversation__activity_id=activity, conversation_id__lt=conversation_id)
+            )
+        page = list(rows.order_by("-conversation__activity_id", "-conversation_id")[:limit])
+        conversations = self._with_members([row.conversation for row in page])
+        return [InboxRow(conversation, _membership(row)) for conversation, row in zip(conversations, page, strict=True)]
+
+    # --- membership: writing ------------------------------------------------------------------
+
+    def add_members(
+        self, conversation_id: ConversationId, users: Sequence[UserId], *, role: Role, limit: int
+    ) -> list[UserId]:
+        """Make users members from ``last_message_id`` on; return those who were not members before.
+
+        Raises:
+            TooManyMembers: nothing was changed.
+            NotFound: there is no such conversation.
+        """
+        wanted = list(dict.fromkeys(users))
+        with transaction.atomic(using=self._using):
+            row = self._locked(conversation_id)
+            known: dict[int, MembershipRow] = {}
+            for chunk in _chunks(wanted):
+                for place in self._places().filter(conversation_id=conversation_id, user_id__in=chunk):
+                    known[place.user_id] = place
+            added = [user for user in wanted if user not in known or known[user].left_id is not None]
+            count = row.members_count + len(added)
+            if added and count > limit:
+                raise TooManyMembers(f"the conversation would have {count} members; the limit is {limit}")
+            now, last = timezone.now(), row.last_message_id or 0
+            fresh = [
+                MembershipRow(
+                    user_id=user, conversation_id=conversation_id, role=role.value, joined_id=last, joined_at=now
+                )
+                for user in added
+                if user not in known
+            ]
+            back = [known[user] for user in added if user in known]
+            for place in back:
+                # The record that ended the last stay may not be stored yet: never begin before it.
+                place.joined_id = max(last, place.left_id or 0)
+                place.joined_at, place.left_id, place.role, place.muted_until = now, None, role.value, None
+            self._places().bulk_create(fresh, batch_size=100)
+            self._places().bulk_update(
+                back, ["joined_id", "joined_at", "left_id", "role", "muted_until"], batch_size=50
+            )
+            if added:
+                row.members_count = count
+                if row.type == ConversationType.GROUP_SMALL and count > self._max_inline:
+                    row.type = ConversationType.GROUP_LARGE.value
+                row.save(using=self._using, update_fields=["members_count", "type"])
+        return added
+
+    def end_membership(self, user_id: UserId, conversation_id: ConversationId, *, at: MessageId) -> bool:
+        """Set ``left_id``; return whether the user was a member whose stay began before ``at``."""
+        with transaction.atomic(using=self._using):
+            self._rows().select_for_update().filter(id=conversation_id).first()
+            ended = (
+                self._places()
+                .filter(user_id=user_id, conversation_id=conversation_id, left_id=None, joined_id__lt=at)
+                .update(left_id=at)
+            )
+            if ended:
+                self._rows().filter(id=conversation_id).update(members_count=F("members_count") - 1)
+        return bool(ended)
+
+    def set_role(self, user_id: UserId, conversation_id: ConversationId, role: Role) -> None:
+        """Change an active member's role."""
+        self._places().filter(user_id=user_id, conversation_id=conversation_id, left_id=None).update(role=role.value)
+
+    def mark_read(self, marks: Sequence[tuple[UserId, ConversationId, MessageId]]) -> None:
+        """Move ``last_read_id`` forward, in one transaction."""
+        if not marks:
+            return
+        with transaction.atomic(using=self._using), connections[self._using].cursor() as cursor:
+            cursor.executemany(
+                "UPDATE membership SET last_read_id = %s"
+                " WHERE user_id = %s AND conversation_id = %s AND last_read_id < %s",
+                [(message, user, conversation, message) for user, conversation, message in sorted(marks)],
+            )
+
+    def set_muted(self, user_id: UserId, conversation_id: ConversationId, until: datetime | None) -> None:
+        """Mute until a moment, or not at all."""
+        self._places().filter(user_id=user_id, conversation_id=conversation_id).update(muted_until=until)

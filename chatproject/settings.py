@@ -10,6 +10,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from csp.constants import NONCE, NONE, SELF  # noqa: F401
 
 from chatproject import env as _env
+from messaging.adapters.embedded.jobs import broker_options
 from messaging.domain.limits import Limits
 
 ENV = _env.load()
@@ -220,8 +221,37 @@ SPECTACULAR_SETTINGS = {
 
 # --- chat ---------------------------------------------------------------------------------------
 
+#: Registry and channel layer live in one process: gateway and router share it.
+EMBEDDED = ENV["CHAT_REGISTRY"] == "memory" or ENV["CHAT_LAYER"] == "memory"
 LIMITS = Limits(send_rate_per_s=ENV["CHAT_SEND_RATE"], send_burst=ENV["CHAT_SEND_BURST"])
 TOKEN_LIFETIME = timedelta(days=ENV["CHAT_TOKEN_DAYS"])
+
+LOG_RETENTION_DAYS = ENV["CHAT_LOG_RETENTION_DAYS"]
+
+# --- jobs (docs/decisions/0006-embedded-jobs.md) --------------------------------------------------
+
+JOBS_DIR = DATA_DIR / "jobs"
+CELERY_BROKER_URL = "embedded://"
+CELERY_BROKER_TRANSPORT = "messaging.adapters.embedded.jobs:Transport"
+CELERY_BROKER_TRANSPORT_OPTIONS = broker_options(JOBS_DIR)
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_TASK_SERIALIZER = CELERY_RESULT_SERIALIZER = CELERY_EVENT_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_TASK_IGNORE_RESULT = True
+# A job is done when it has ended, not when it was handed out: a killed worker's jobs are taken up again.
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_TASK_SOFT_TIME_LIMIT = 240
+CELERY_TASK_TIME_LIMIT = 300
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_TIMEZONE = TIME_ZONE
+CELERY_BEAT_SCHEDULE_FILENAME = str(JOBS_DIR / "schedule")
+CELERY_BEAT_SCHEDULE = {
+    "trim-log": {"task": "messaging.tasks.trim_log", "schedule": timedelta(days=1)},
+    "delete-expired-devices": {"task": "accounts.tasks.delete_expired_devices", "schedule": timedelta(days=1)},
+}
 
 LOGGING = {
     "version": 1,

@@ -1,0 +1,15 @@
+"""The ASGI application: HTTP to Django, sockets to the gateway's consumer."""
+
+import os
+
+from channels.routing import ProtocolTypeRouter
+from django.core.asgi import get_asgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "chatproject.settings")
+# Before the imports below: it loads the models.
+_http = get_asgi_application()
+
+from chatproject import runtime  # noqa: E402
+from messaging.gateway.consumer import ChatConsumer  # noqa: E402
+
+application = ProtocolTypeRouter({"http": _http, "websocket": ChatConsumer.as_asgi(pod=runtime.pod)})

@@ -1,0 +1,166 @@
+"""Runs a process: a gateway pod, a router, or both on one event loop (embedded engines), until it is told to stop."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable
+
+import uvloop
+from django.conf import settings
+
+from chatproject import container
+from messaging.gateway.pod import Pod
+from messaging.router.router import Router
+from messaging.threads import DatabaseThreads
+
+logger = logging.getLogger(__name__)
+
+GATEWAY, ROUTER = "gateway", "router"
+ALL_ROLES = frozenset({GATEWAY, ROUTER})
+
+#: Threads give up the interpreter this often. With Python's 5 ms every return of the event loop to work
+#: waits that long behind a database thread; see docs/performance.md.
+_SWITCH_INTERVAL_S = 0.0005
+
+_pod: Pod | None = None
+_router: Router | None = None
+_starting: asyncio.Lock | None = None
+
+
+def is_ready() -> bool:
+    """Return whether this process takes connections: started, and not draining."""
+    return _pod is not None and not _pod.draining
+
+
+def pod_name() -> str:
+    """Return the pod's name: CHAT_POD, or host name and process id."""
+    return settings.ENV["CHAT_POD"] or f"{socket.gethostname()}-{os.getpid()}"
+
+
+async def pod() -> Pod:
+    """Return this process's pod, starting it, and on embedded engines the router, at the first call.
+
+    A server that was started without ``serve`` (``runserver``, another ASGI server) gets here with its first socket.
+    """
+    global _starting
+    if _pod is None:
+        if _starting is None:
+            _starting = asyncio.Lock()
+        async with _starting:
+            if _pod is None:
+                await start(ALL_ROLES if settings.EMBEDDED else frozenset({GATEWAY}))
+    assert _pod is not None
+    return _pod
+
+
+async def start(roles: frozenset[str]) -> None:
+    """Start what ``roles`` names on the running loop."""
+    global _pod, _router
+    sys.setswitchinterval(_SWITCH_INTERVAL_S)
+    threads = settings.ENV["CHAT_DB_THREADS"]
+    if ROUTER in roles:
+        _router = Router(
+            log=container.message_log(),
+            messages=container.message_store(),
+            conversations=container.conversation_store(),
+            registry=container.registry(),
+            bus=container.pod_bus(),
+            # Two loops, two threads: messages never queue behind receipts.
+            database=DatabaseThreads(size=2, name="router"),
+        )
+        await _router.start()
+    if GATEWAY in roles:
+        pod = Pod(
+            name=pod_name(),
+            limits=container.limits(),
+            log=container.message_log(),
+            registry=container.registry(),
+            bus=container.pod_bus(),
+            database=DatabaseThreads(size=threads, name="gateway"),
+        )
+        await pod.start()
+        _pod = pod
+
+
+async def stop() -> None:
+    """Stop what runs here, flush and close the log."""
+    global _pod, _router
+    if _pod is not None:
+        await _pod.stop()
+    if _router is not None:
+        await _router.stop()
+    await container.message_log().close()
+    _pod = _router = None
+
+
+async def serve(*, host: str, port: int, roles: frozenset[str], on_ready: Callable[[], None] | None = None) -> None:
+    """Serve until SIGTERM or SIGINT, then drain and return. A second signal skips the drain.
+
+    Raises:
+        OSError: the address is in use.
+    """
+    stopping = asyncio.Event()
+    hurry = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def on_signal() -> None:
+        if stopping.is_set():
+            hurry.set()
+        stopping.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, on_signal)
+    await start(roles)
+    try:
+        if GATEWAY in roles:
+            await _serve_gateway(host, port, stopping, hurry, on_ready)
+        else:
+            if on_ready is not None:
+                on_ready()
+            await stopping.wait()
+    finally:
+        await stop()
+
+
+async def _serve_gateway(
+    host: str, port: int, stopping: asyncio.Event, hurry: asyncio.Event, on_ready: Callable[[], None] | None
+) -> None:
+    from chatproject.asgi import application
+    from messaging.gateway.server import build_server
+
+    # Bound here, so that a port in use is an exception and not an exit somewhere inside the server.
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind((host, port))
+    server = build_server(application, host=host, port=port, limits=container.limits())
+    serving = asyncio.get_running_loop().create_task(server.serve(sockets=[listener]))
+    while not server.started and not serving.done():
+        await asyncio.sleep(0.01)
+    if on_ready is not None and not serving.done():
+        on_ready()
+    waiting = asyncio.get_running_loop().create_task(stopping.wait())
+    await asyncio.wait([waiting, serving], return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
+    if not serving.done() and _pod is not None:
+        await server.stop_accepting()
+        drain = asyncio.get_running_loop().create_task(_pod.drain())
+        hurried = asyncio.get_running_loop().create_task(hurry.wait())
+        await asyncio.wait([drain, hurried], return_when=asyncio.FIRST_COMPLETED)
+        for task in (drain, hurried):
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+    server.should_exit = True
+    await serving
+    listener.close()
+
+
+def run(*, host: str, port: int, roles: frozenset[str], on_ready: Callable[[], None] | None = None) -> None:
+    """Run ``serve`` on a loop of its own."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(serve(host=host, port=port, roles=roles, on_ready=on_ready))

@@ -1,0 +1,68 @@
+"""Uvicorn as a pod runs it: its WebSocket protocol with an abort for sockets that do not read, and its settings (docs/decisions/0002)."""
+
+import asyncio
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import uvicorn
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.http11 import Request
+
+from messaging.domain.limits import Limits
+from messaging.gateway.consumer import ABORT_EXTENSION
+
+
+class PodWebSocketProtocol(WebSocketsSansIOProtocol):
+    """Adds to each scope the one thing ASGI lacks: dropping a connection whose send buffer never empties."""
+
+    def handle_connect(self, event: Request) -> None:
+        """Start the application with the abort extension in its scope."""
+        super().handle_connect(event)
+        scope: Any = getattr(self, "scope", None)
+        if scope is not None:
+            # The application's task was created just now and has not run yet.
+            scope["extensions"][ABORT_EXTENSION] = {"abort": self.transport.abort}
+
+
+class PodServer(uvicorn.Server):
+    """A server whose signals are its owner's business: the pod drains before the server stops."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave the process's signal handlers alone."""
+        yield
+
+    async def stop_accepting(self) -> None:
+        """Close the listening sockets; open connections go on."""
+        for server in self.servers:
+            server.close()
+        await asyncio.sleep(0)
+
+
+def build_server(app: Any, *, host: str, port: int, limits: Limits) -> PodServer:
+    """Return a server for one pod, not yet started."""
+    return PodServer(
+        uvicorn.Config(
+            app,
+            host=host,
+            port=port,
+            http="httptools",
+            ws=PodWebSocketProtocol,
+            loop="none",
+            lifespan="off",
+            ws_max_size=limits.max_socket_frame_bytes,
+            # The protocol has its own ping, which clients send: half the timers, and it works through any proxy.
+            ws_ping_interval=None,
+            ws_ping_timeout=None,
+            # Measured: deflate costs a window per connection and gains little on small frames.
+            ws_per_message_deflate=False,
+            access_log=False,
+            log_config=None,
+            backlog=16_384,
+            timeout_keep_alive=20,
+            timeout_graceful_shutdown=5,
+            server_header=False,
+            proxy_headers=False,
+        )
+    )

@@ -17,7 +17,7 @@ class _Event(msgspec.Struct, frozen=True, tag_field="t", omit_defaults=True):
     pass
 
 
-class MessageSent(_Event, tag="m"):
+class MessageSent(_Event, tag="m", frozen=True):
     """Topic ``messages``: one message as its sender wrote it. ``client_msg_id`` is the UUID's 16 bytes."""
 
     sender: UserId
@@ -27,7 +27,7 @@ class MessageSent(_Event, tag="m"):
     reply_to: MessageId | None = None
 
 
-class ConversationChanged(_Event, tag="c"):
+class ConversationChanged(_Event, tag="c", frozen=True):
     """Topic ``messages``: membership or metadata changed, at this very place in the order of messages."""
 
     actor: UserId
@@ -67,8 +67,8 @@ class PushIntent(msgspec.Struct, frozen=True, array_like=True):
     users: list[UserId]
 
 
-class Deliver(_Event, tag="d"):
-    """Write ``frame`` to every connection of ``users`` on the pod. ``own`` goes, in its place, to connections of ``author``."""
+class Deliver(_Event, tag="d", frozen=True):
+    """Write ``frame`` to every connection of ``users`` on the pod; ``own`` goes, in its place, to those of ``author``."""
 
     users: list[UserId]
     frame: ServerFrame
@@ -80,7 +80,7 @@ class Deliver(_Event, tag="d"):
     except_conn: str | None = None
 
 
-class PresenceChanged(_Event, tag="p"):
+class PresenceChanged(_Event, tag="p", frozen=True):
     """A watched user came or went; the pod tells its local subscribers."""
 
     user: UserId
@@ -88,20 +88,20 @@ class PresenceChanged(_Event, tag="p"):
     last_seen: int | None = None
 
 
-class RevokeDevices(_Event, tag="r"):
+class RevokeDevices(_Event, tag="r", frozen=True):
     """Close the sockets of these devices of ``user`` with 4401 (all of the user's when ``devices`` is empty)."""
 
     user: UserId
     devices: list[DeviceId] = []
 
 
-class InvalidateConversation(_Event, tag="i"):
+class InvalidateConversation(_Event, tag="i", frozen=True):
     """Forget what the pod cached about a conversation: its members or a block changed."""
 
     conversation: ConversationId
 
 
-class InvalidateBlocks(_Event, tag="b"):
+class InvalidateBlocks(_Event, tag="b", frozen=True):
     """Forget what the pod cached about conversations of ``user`` and ``other``: one blocked or unblocked the other."""
 
     user: UserId
@@ -118,7 +118,7 @@ class PodBatch(msgspec.Struct, frozen=True):
 
 
 _encoder = msgspec.msgpack.Encoder()
-_log_event = msgspec.msgpack.Decoder(LogEvent)
+_log_event: msgspec.msgpack.Decoder[LogEvent] = msgspec.msgpack.Decoder(LogEvent)
 _receipts = msgspec.msgpack.Decoder(ReceiptBatch)
 _push = msgspec.msgpack.Decoder(PushIntent)
 _batch = msgspec.msgpack.Decoder(PodBatch)

@@ -23,13 +23,13 @@ class _Frame(msgspec.Struct, frozen=True, tag_field="op", omit_defaults=True):
 # --- client -> server -------------------------------------------------------------------------
 
 
-class Auth(_Frame, tag="auth"):
+class Auth(_Frame, tag="auth", frozen=True):
     """Authenticate a socket that was opened without credentials."""
 
     token: str
 
 
-class Send(_Frame, tag="send"):
+class Send(_Frame, tag="send", frozen=True):
     """Send a message. ``msg_id`` is a UUID made by the client; repeating it is safe."""
 
     msg_id: str
@@ -39,35 +39,35 @@ class Send(_Frame, tag="send"):
     reply_to: str | None = None
 
 
-class Delivered(_Frame, tag="delivered"):
+class Delivered(_Frame, tag="delivered", frozen=True):
     """This device has the message."""
 
     server_id: str
 
 
-class Read(_Frame, tag="read"):
+class Read(_Frame, tag="read", frozen=True):
     """The user has read up to and including the message."""
 
     server_id: str
 
 
-class Typing(_Frame, tag="typing"):
+class Typing(_Frame, tag="typing", frozen=True):
     """The user is typing."""
 
     conv: str
 
 
-class Sync(_Frame, tag="sync"):
+class Sync(_Frame, tag="sync", frozen=True):
     """Ask for what came after each mark: conversation -> newest ``server_id`` this device holds."""
 
     marks: dict[str, str] = {}
 
 
-class Ping(_Frame, tag="ping"):
+class Ping(_Frame, tag="ping", frozen=True):
     """Keep the socket alive; due every ``heartbeat_s``."""
 
 
-class Presence(_Frame, tag="presence"):
+class Presence(_Frame, tag="presence", frozen=True):
     """Subscribe to the presence of these users; replaces the earlier subscription."""
 
     users: list[str] = []
@@ -90,7 +90,7 @@ class ServerLimits(msgspec.Struct, frozen=True):
     max_members: int
 
 
-class Ready(_Frame, tag="ready"):
+class Ready(_Frame, tag="ready", frozen=True):
     """The socket is authenticated. ``ts`` is the server's clock in Unix ms."""
 
     conn: str
@@ -101,7 +101,7 @@ class Ready(_Frame, tag="ready"):
     limits: ServerLimits
 
 
-class Ack(_Frame, tag="ack"):
+class Ack(_Frame, tag="ack", frozen=True):
     """The message is in the log. ``ts`` is the log's append time in Unix ms."""
 
     msg_id: str
@@ -109,7 +109,7 @@ class Ack(_Frame, tag="ack"):
     ts: int
 
 
-class Error(_Frame, tag="error"):
+class Error(_Frame, tag="error", frozen=True):
     """A frame was refused. ``msg_id`` names the send it answers; ``retry_after`` is in seconds."""
 
     code: str
@@ -127,7 +127,7 @@ class Event(msgspec.Struct, frozen=True, omit_defaults=True):
     role: str | None = None
 
 
-class Msg(_Frame, tag="msg"):
+class Msg(_Frame, tag="msg", frozen=True):
     """A message, in the order of the log. ``prev`` is the message before it in the conversation.
 
     ``from`` is spelt ``sender`` in code (a Python keyword). ``msg_id`` is sent to the sender's own
@@ -147,7 +147,7 @@ class Msg(_Frame, tag="msg"):
     event: Event | None = None
 
 
-class DeliveredEvent(_Frame, tag="delivered"):
+class DeliveredEvent(_Frame, tag="delivered", frozen=True):
     """A device of ``user`` has the message; sent to the message's author."""
 
     server_id: str
@@ -155,7 +155,7 @@ class DeliveredEvent(_Frame, tag="delivered"):
     ts: int
 
 
-class ReadEvent(_Frame, tag="read"):
+class ReadEvent(_Frame, tag="read", frozen=True):
     """``user`` has read up to and including the message; sent to the members and to the reader's other devices."""
 
     server_id: str
@@ -163,14 +163,14 @@ class ReadEvent(_Frame, tag="read"):
     ts: int
 
 
-class TypingEvent(_Frame, tag="typing"):
+class TypingEvent(_Frame, tag="typing", frozen=True):
     """``user`` is typing; show it for about five seconds."""
 
     conv: str
     user: str
 
 
-class PresenceState(_Frame, tag="presence"):
+class PresenceState(_Frame, tag="presence", frozen=True):
     """State of one subscribed user. ``last_seen`` in Unix ms, absent when hidden or online."""
 
     user: str
@@ -178,7 +178,7 @@ class PresenceState(_Frame, tag="presence"):
     last_seen: int | None = None
 
 
-class Backfill(_Frame, tag="backfill"):
+class Backfill(_Frame, tag="backfill", frozen=True):
     """What came after a mark, oldest first, at most ``max_backfill`` (the newest). ``more``: there is older still."""
 
     conv: str
@@ -186,25 +186,25 @@ class Backfill(_Frame, tag="backfill"):
     more: bool = False
 
 
-class Synced(_Frame, tag="synced"):
+class Synced(_Frame, tag="synced", frozen=True):
     """All backfills of a ``sync`` have been sent; ``convs`` says how many conversations had news."""
 
     convs: int
 
 
-class Pong(_Frame, tag="pong"):
+class Pong(_Frame, tag="pong", frozen=True):
     """Answer to ``ping``; ``ts`` is the server's clock in Unix ms."""
 
     ts: int
 
 
-class Drain(_Frame, tag="drain"):
+class Drain(_Frame, tag="drain", frozen=True):
     """This pod will close the socket (1012) within ``after_ms``; reconnect when it does."""
 
     after_ms: int
 
 
-class Conv(_Frame, tag="conv"):
+class Conv(_Frame, tag="conv", frozen=True):
     """Membership or metadata of a conversation changed; read it again over REST.
 
     ``removed`` goes to the person who is no longer a member.

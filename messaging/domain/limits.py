@@ -1,4 +1,4 @@
-"""Every limit of the protocol, once, with its unit. ``ready`` states them to clients; settings may lower or raise them."""
+"""Every limit of the protocol, once, with its unit. ``ready`` states them; settings may change them."""
 
 from dataclasses import dataclass
 

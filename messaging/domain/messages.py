@@ -69,7 +69,7 @@ class Conversation:
 
 @dataclass(frozen=True, slots=True)
 class StoredMessage:
-    """One row of ``messages``. ``kind`` is ``text`` or ``event``; an event's ``body`` is the JSON of ``frames.Event``."""
+    """One row of ``messages``. ``kind``: ``text`` or ``event``; an event's ``body`` is the JSON of ``frames.Event``."""
 
     conversation_id: ConversationId
     message_id: MessageId

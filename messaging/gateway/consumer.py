@@ -1,4 +1,4 @@
-"""The door of the hot path: a Channels consumer per socket that decodes, asks the state machine and performs its effects.
+"""The door of the hot path: a consumer per socket that decodes, asks the state machine and performs its effects.
 
 It has no channel of its own (``channel_layer_alias = None``) and does not use Channels' dispatch loop:
 that one hops to a thread for every frame and keeps two tasks per socket (docs/decisions/0002).
@@ -122,7 +122,7 @@ class ChatConsumer(AsyncConsumer):  # type: ignore[misc]  # channels has no type
             # Refused before it is accepted: another site's page learns nothing but a 403.
             await send({"type": "websocket.close", "code": CloseCode.FORBIDDEN_ORIGIN})
             return
-        extensions = scope.get("extensions") or {}
+        extensions: dict[str, Any] = dict(scope.get("extensions") or {})
         abort = extensions.get(ABORT_EXTENSION, {}).get("abort")
         self.socket = Socket(send=send, abort=abort, codec=handshake.codec, pod=self.pod)
         await send({"type": "websocket.accept", "subprotocol": handshake.accepted})

@@ -1,6 +1,7 @@
 """One gateway pod: its connections, its one listener, its timers and its end (design sections 1 and 6)."""
 
 import asyncio
+import contextlib
 import logging
 import random
 import time
@@ -54,6 +55,7 @@ _HEARTBEAT_S = 10.0
 #: Sockets closed per second while draining: 50,000 leave in about a minute, ten at once.
 _DRAIN_RATE = 800
 _MAX_DRAIN_S = 60.0
+_LAST_CLOSE_S = 3.0
 
 
 class SystemClock:
@@ -111,6 +113,7 @@ class Pod:
         self._registry_changed = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._short: set[asyncio.Task[None]] = set()
+        self._emptied = asyncio.Event()
 
     def now_ms(self) -> int:
         """Return Unix time in milliseconds."""
@@ -174,9 +177,11 @@ class Pod:
             socket.close(CloseCode.SERVICE_RESTART, "server restarts; reconnect")
         for socket in list(self._anonymous):
             socket.close(CloseCode.SERVICE_RESTART, "server restarts; reconnect")
-        deadline = loop.time() + 3.0
-        while (len(self.hub) or self._anonymous) and loop.time() < deadline:
-            await asyncio.sleep(0.02)
+        if len(self.hub) or self._anonymous:
+            self._emptied.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_LAST_CLOSE_S):
+                    await self._emptied.wait()
 
     async def stop(self) -> None:
         """Flush what waits, take the pod out of the registry and end its loops."""
@@ -227,17 +232,18 @@ class Pod:
                 ),
             )
         )
-        if first:
-            if self._in_grace.pop(user, None) is None:
-                self.spawn(self.presence.came(user))
+        if first and self._in_grace.pop(user, None) is None:
+            self.spawn(self.presence.came(user))
 
     def gone(self, socket: "Socket") -> None:
         """Forget a socket that is closed."""
         self._anonymous.discard(socket)
-        if socket.connection.user == 0:
-            return
         user = socket.connection.user
         last = self.hub.remove(socket)
+        if not len(self.hub) and not self._anonymous:
+            self._emptied.set()
+        if user == 0:
+            return
         self._stale.append((user, socket.conn))
         self._registry_changed.set()
         if socket.watching:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from typing import Literal
 
 from prometheus_client import Counter
 
@@ -31,7 +32,7 @@ class ReceiptBuffer:
         if len(self._waiting) >= _MAX_WAITING:
             DROPPED.inc()
             return
-        kind = "read" if effect.read else "delivered"
+        kind: Literal["delivered", "read"] = "read" if effect.read else "delivered"
         self._waiting.append(Receipt(kind, effect.conversation, effect.message, user, device, self._now_ms()))
         self._arrived.set()
 

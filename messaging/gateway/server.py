@@ -1,4 +1,4 @@
-"""Uvicorn as a pod runs it: its WebSocket protocol with an abort for sockets that do not read, and its settings (docs/decisions/0002)."""
+"""Uvicorn as a pod runs it: its settings, and an abort for sockets that do not read (docs/decisions/0002)."""
 
 import asyncio
 import contextlib

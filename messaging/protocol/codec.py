@@ -50,7 +50,7 @@ class JsonCodec:
     is_text = True
 
     def __init__(self) -> None:
-        self._decoder = msgspec.json.Decoder(frames.ClientFrame)
+        self._decoder: msgspec.json.Decoder[frames.ClientFrame] = msgspec.json.Decoder(frames.ClientFrame)
         self._op = msgspec.json.Decoder(_OpOnly)
         self._encoder = msgspec.json.Encoder()
 

@@ -1,4 +1,4 @@
-"""The router: the only reader of the log's partitions; stores, then fans out, then commits (design section 1, step 2)."""
+"""The only reader of the log's partitions: stores, then fans out, then commits (design section 1, step 2)."""
 
 import asyncio
 import logging

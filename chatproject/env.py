@@ -55,10 +55,10 @@ def _choice(*choices: str) -> Callable[[str], str]:
 
 VARIABLES = (
     Variable("CHAT_DATA_DIR", str, "data", "Directory of the embedded engines: databases, log, job queue, media."),
-    Variable("CHAT_SECRET_KEY", str, "", "Django's secret key. Empty: one is made and kept in CHAT_DATA_DIR/secret_key (mode 0600)."),
+    Variable("CHAT_SECRET_KEY", str, "", "Django's secret key. Empty: made once, kept in CHAT_DATA_DIR/secret_key (0600)."),
     Variable("CHAT_DEBUG", _boolean, "0", "Django's debug pages. Never on a machine that others reach."),
-    Variable("CHAT_ALLOWED_HOSTS", _list, "localhost,127.0.0.1,[::1]", "Host names the site answers to, comma-separated."),
-    Variable("CHAT_ALLOWED_ORIGINS", _list, "", "Further origins (https://host) whose pages may open a socket with a session cookie; the site's own always may."),
+    Variable("CHAT_ALLOWED_HOSTS", _list, "localhost,127.0.0.1,[::1]", "Host names the site answers to."),
+    Variable("CHAT_ALLOWED_ORIGINS", _list, "", "Further origins (https://host) that may open a socket by cookie."),
     Variable("CHAT_HTTPS", _boolean, "0", "Behind TLS: secure cookies, HSTS, and X-Forwarded-Proto is believed."),
     Variable("CHAT_SERVER", _choice("uvicorn", "daphne"), "uvicorn", "ASGI server of a gateway pod."),
     Variable("CHAT_POD", str, "", "Name of this pod, unique in the cluster. Empty: made from host name and process id."),
@@ -70,12 +70,12 @@ VARIABLES = (
     Variable("CHAT_DB_THREADS", _positive, "4", "Threads for database work of a gateway or router process."),
     Variable("CHAT_SEND_RATE", _positive, "20", "Sends a user may make for long on one pod.", "messages/s"),
     Variable("CHAT_SEND_BURST", _positive, "60", "Sends a user may make at once on one pod.", "messages"),
-    Variable("CHAT_LOGIN_RATE", str, "10/min", "Tries to get a token by password, per address and user name (DRF notation)."),
+    Variable("CHAT_LOGIN_RATE", str, "10/min", "Logins by password, per address and user name (DRF notation)."),
     Variable("CHAT_SIGNUP_RATE", str, "20/hour", "New accounts per address (DRF notation)."),
     Variable("CHAT_API_RATE", str, "600/min", "REST requests per user (DRF notation)."),
     Variable("CHAT_LOG_RETENTION_DAYS", _positive, "7", "How long the log and its dedupe keys are kept.", "days"),
     Variable("CHAT_TOKEN_DAYS", _positive, "180", "How long a bearer token is good.", "days"),
-    Variable("CHAT_EMAIL_URL", str, "console", "Where mail goes: console, or smtp://user:password@host:port?tls=1."),
+    Variable("CHAT_EMAIL_URL", str, "console", "console, or smtp://user:password@host:port?tls=1."),
     Variable("CHAT_EMAIL_FROM", str, "chat@localhost", "Sender of mail."),
     Variable("CHAT_LOG_LEVEL", _choice("DEBUG", "INFO", "WARNING", "ERROR"), "INFO", "Least severity that is logged."),
 )
@@ -107,7 +107,8 @@ def load(source: Mapping[str, str] | None = None) -> Environment:
         except ValueError as error:
             problems.append(f"{variable.name}={text!r}: {error}")
     known = {variable.name for variable in VARIABLES}
-    problems += [f"{name}: unknown variable" for name in sorted(given) if name.startswith("CHAT_") and name not in known]
+    unknown = sorted(name for name in given if name.startswith("CHAT_") and name not in known)
+    problems += [f"{name}: unknown variable" for name in unknown]
     if problems:
         raise BadEnvironment("unusable environment:\n  " + "\n  ".join(problems))
     return Environment(values)

@@ -101,7 +101,7 @@ DATABASES: dict[str, Any] = {
             "timeout": 20,
             "transaction_mode": "IMMEDIATE",
             # FULL: the router commits its place in the log only after this database is durable.
-            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA cache_size=-65536; PRAGMA foreign_keys=ON;",
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA cache_size=-65536;",
         },
     }
 }

@@ -86,8 +86,9 @@ class Hub:
         for local in list(self._users.values()):
             yield from list(local.sockets)
 
-    def __len__(self) -> int:
-        return sum(len(local.sockets) for local in self._users.values())
+    def is_empty(self) -> bool:
+        """Return whether nobody is connected."""
+        return not self._users
 
     def deliver(self, event: Deliver) -> None:
         """Queue the event's frame on every local connection of its users; encodes once per subprotocol."""

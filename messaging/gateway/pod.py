@@ -177,7 +177,7 @@ class Pod:
             socket.close(CloseCode.SERVICE_RESTART, "server restarts; reconnect")
         for socket in list(self._anonymous):
             socket.close(CloseCode.SERVICE_RESTART, "server restarts; reconnect")
-        if len(self.hub) or self._anonymous:
+        if not self.hub.is_empty() or self._anonymous:
             self._emptied.clear()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_LAST_CLOSE_S):
@@ -240,7 +240,7 @@ class Pod:
         self._anonymous.discard(socket)
         user = socket.connection.user
         last = self.hub.remove(socket)
-        if not len(self.hub) and not self._anonymous:
+        if self.hub.is_empty() and not self._anonymous:
             self._emptied.set()
         if user == 0:
             return

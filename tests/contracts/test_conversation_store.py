@@ -1,0 +1,244 @@
+"""What every ConversationStore promises. Another adapter plugs in by one more entry in FACTORIES."""
+
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime
+from uuid import uuid4
+
+import pytest
+from django.db import connections
+
+from messaging.adapters.orm.conversations import OrmConversationStore
+from messaging.adapters.orm.messages import OrmMessageStore
+from messaging.domain.errors import TooManyMembers
+from messaging.domain.ids import ConversationId, MessageId, UserId, first_id_at, new_random_id
+from messaging.domain.messages import Conversation, ConversationType, Role, StoredMessage
+from messaging.ports import ConversationStore, MessageStore, NewConversation
+
+Pair = tuple[ConversationStore, MessageStore]
+FACTORIES: dict[str, Callable[[], Pair]] = {
+    "orm": lambda: (OrmConversationStore(max_inline=100), OrmMessageStore()),
+}
+ANN, BOB, CAT, DAN = UserId(11), UserId(22), UserId(33), UserId(44)
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(params=FACTORIES)
+def stores(request: pytest.FixtureRequest) -> Pair:
+    return FACTORIES[request.param]()
+
+
+@pytest.fixture
+def store(stores: Pair) -> ConversationStore:
+    return stores[0]
+
+
+def group(store: ConversationStore, *members: UserId, name: str = "") -> Conversation:
+    kind = ConversationType.GROUP_SMALL
+    return store.create(NewConversation(ConversationId(new_random_id()), kind, members[0], members, name))[0]
+
+
+def dm(store: ConversationStore, *members: UserId) -> tuple[Conversation, bool]:
+    return store.create(NewConversation(ConversationId(new_random_id()), ConversationType.DM, members[0], members))
+
+
+def write(stores: Pair, conversation: Conversation, number: int, sender: UserId = ANN) -> None:
+    message = StoredMessage(conversation.id, MessageId(number), sender, uuid4().bytes, "x")
+    stores[1].upsert([message], recipients={})
+
+
+def test_a_group_has_its_creator_as_owner(store: ConversationStore) -> None:
+    conversation = group(store, ANN, BOB, name="Tea")
+    assert store.get([conversation.id]) == {conversation.id: conversation}
+    assert (conversation.name, conversation.members, conversation.members_count) == ("Tea", {ANN, BOB}, 2)
+    assert [(m.user_id, m.role, m.joined_id) for m in store.members(conversation.id, limit=9)] == [
+        (ANN, Role.OWNER, 0),
+        (BOB, Role.MEMBER, 0),
+    ]
+
+
+def test_a_pair_has_one_dm(store: ConversationStore) -> None:
+    first, created = dm(store, ANN, BOB)
+    again, created_again = dm(store, BOB, ANN)
+    assert (created, created_again, again) == (True, False, first)
+    assert dm(store, ANN, CAT)[0].id != first.id
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_pair_has_one_dm_also_under_a_race(store: ConversationStore) -> None:
+    results: list[tuple[ConversationId, bool]] = []
+    start = threading.Barrier(4)
+
+    def create() -> None:
+        start.wait()
+        try:
+            conversation, created = dm(store, ANN, BOB)
+            results.append((conversation.id, created))
+        finally:
+            connections.close_all()
+
+    threads = [threading.Thread(target=create) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(results) == 4
+    assert len({number for number, _ in results}) == 1
+    assert sum(created for _, created in results) == 1
+
+
+def test_get_leaves_out_what_does_not_exist(store: ConversationStore) -> None:
+    assert store.get([ConversationId(1)]) == {}
+    assert store.membership(ANN, ConversationId(1)) is None
+    assert store.memberships(ANN, [ConversationId(1)]) == {}
+
+
+def test_members_come_in_pages(store: ConversationStore) -> None:
+    users = [UserId(n) for n in range(1, 8)]
+    conversation = group(store, *users)
+    pages, after = [], UserId(0)
+    while page := store.members(conversation.id, after=after, limit=3):
+        pages.append([m.user_id for m in page])
+        after = page[-1].user_id
+    assert pages == [[1, 2, 3], [4, 5, 6], [7]]
+
+
+def test_adding_counts_only_who_is_new(stores: Pair) -> None:
+    store = stores[0]
+    conversation = group(store, ANN, BOB)
+    write(stores, conversation, 50)
+    assert store.add_members(conversation.id, [BOB, CAT, CAT], role=Role.ADMIN, limit=3) == [CAT]
+    assert store.get([conversation.id])[conversation.id].members == {ANN, BOB, CAT}
+    cat = store.membership(CAT, conversation.id)
+    assert cat is not None
+    assert (cat.role, cat.joined_id, cat.active) == (Role.ADMIN, 50, True)
+    bob = store.membership(BOB, conversation.id)
+    assert bob is not None
+    assert bob.role is Role.MEMBER
+
+
+def test_past_the_limit_nothing_changes(store: ConversationStore) -> None:
+    conversation = group(store, ANN, BOB)
+    with pytest.raises(TooManyMembers):
+        store.add_members(conversation.id, [CAT, DAN], role=Role.MEMBER, limit=3)
+    assert store.get([conversation.id])[conversation.id] == conversation
+    assert store.membership(CAT, conversation.id) is None
+
+
+def test_past_a_hundred_members_a_group_is_large(store: ConversationStore) -> None:
+    conversation = group(store, *[UserId(n) for n in range(1, 101)])
+    assert (conversation.type, len(conversation.members or ())) == (ConversationType.GROUP_SMALL, 100)
+    store.add_members(conversation.id, [UserId(101)], role=Role.MEMBER, limit=5_000)
+    grown = store.get([conversation.id])[conversation.id]
+    assert (grown.type, grown.members, grown.members_count) == (ConversationType.GROUP_LARGE, None, 101)
+    assert store.rosters([conversation.id]) == {}
+    born_large = group(store, *[UserId(n) for n in range(1, 102)])
+    assert (born_large.type, born_large.members) == (ConversationType.GROUP_LARGE, None)
+
+
+def test_five_thousand_members(store: ConversationStore) -> None:
+    conversation = group(store, ANN)
+    users = [UserId(n) for n in range(100, 5_099)]
+    assert len(store.add_members(conversation.id, users, role=Role.MEMBER, limit=5_000)) == 4_999
+    with pytest.raises(TooManyMembers):
+        store.add_members(conversation.id, [UserId(9_999)], role=Role.MEMBER, limit=5_000)
+    assert store.add_members(conversation.id, users, role=Role.MEMBER, limit=5_000) == []
+
+
+def test_ending_a_membership_is_idempotent(store: ConversationStore) -> None:
+    conversation = group(store, ANN, BOB)
+    assert store.end_membership(BOB, conversation.id, at=MessageId(60))
+    assert not store.end_membership(BOB, conversation.id, at=MessageId(70))
+    gone = store.membership(BOB, conversation.id)
+    assert gone is not None
+    assert (gone.left_id, gone.active) == (60, False)
+    after = store.get([conversation.id])[conversation.id]
+    assert (after.members, after.members_count) == ({ANN}, 1)
+    assert not store.end_membership(CAT, conversation.id, at=MessageId(70))
+
+
+def test_who_comes_back_begins_anew(stores: Pair) -> None:
+    store = stores[0]
+    conversation = group(store, ANN, BOB)
+    write(stores, conversation, 50)
+    store.end_membership(BOB, conversation.id, at=MessageId(60))
+    # The record at 60 is not stored yet: the new stay begins at it all the same.
+    assert store.add_members(conversation.id, [BOB], role=Role.MEMBER, limit=9) == [BOB]
+    back = store.membership(BOB, conversation.id)
+    assert back is not None
+    assert (back.left_id, back.joined_id) == (None, 60)
+    # The router repeats the removal when it reads its record; it is of the stay before.
+    assert not store.end_membership(BOB, conversation.id, at=MessageId(60))
+    write(stores, conversation, 90)
+    assert store.end_membership(BOB, conversation.id, at=MessageId(95))
+    assert store.get([conversation.id])[conversation.id].members_count == 1
+
+
+def test_roles_names_and_mutes(store: ConversationStore) -> None:
+    conversation = group(store, ANN, BOB)
+    store.set_role(BOB, conversation.id, Role.ADMIN)
+    store.rename(conversation.id, "Coffee")
+    until = datetime(2030, 1, 2, tzinfo=UTC)
+    store.set_muted(BOB, conversation.id, until)
+    bob = store.membership(BOB, conversation.id)
+    assert bob is not None
+    assert (bob.role, bob.muted_until) == (Role.ADMIN, until)
+    assert store.get([conversation.id])[conversation.id].name == "Coffee"
+    store.set_muted(BOB, conversation.id, None)
+    again = store.membership(BOB, conversation.id)
+    assert again is not None
+    assert again.muted_until is None
+
+
+def test_read_marks_move_forward_only(store: ConversationStore) -> None:
+    conversation = group(store, ANN, BOB)
+    for number, expected in ((5, 5), (9, 9), (7, 9)):
+        store.mark_read([(BOB, conversation.id, MessageId(number))])
+        bob = store.membership(BOB, conversation.id)
+        assert bob is not None
+        assert bob.last_read_id == expected
+    store.mark_read([])
+
+
+def test_the_inbox_is_sorted_by_activity_and_comes_in_pages(stores: Pair) -> None:
+    store = stores[0]
+    talks = [group(store, ANN, BOB) for _ in range(5)]
+    later = first_id_at(3_000_000_000_000)
+    for number, index in enumerate((3, 0, 4)):
+        write(stores, talks[index], later + number)
+    elsewhere = group(store, BOB, CAT)
+    left = group(store, ANN, BOB)
+    store.end_membership(ANN, left.id, at=MessageId(later))
+    keys: list[tuple[int, int]] = []
+    before: tuple[int, int] | None = None
+    while rows := store.inbox(ANN, before=before, limit=2):
+        keys += [(row.conversation.activity_id, row.conversation.id) for row in rows]
+        before = keys[-1]
+        assert all(row.membership.user_id == ANN and row.conversation.members == {ANN, BOB} for row in rows)
+    assert keys == sorted(keys, reverse=True)
+    assert [number for _, number in keys][:3] == [talks[4].id, talks[0].id, talks[3].id]
+    assert {number for _, number in keys} == {talk.id for talk in talks}
+    assert elsewhere.id not in {number for _, number in keys}
+
+
+def test_memberships_tell_where_the_conversation_stands(stores: Pair) -> None:
+    store = stores[0]
+    one, two, other = group(store, ANN, BOB), group(store, ANN), group(store, BOB)
+    write(stores, one, 70)
+    found = store.memberships(ANN, [one.id, two.id, other.id])
+    assert {key: (place.user_id, last) for key, (place, last) in found.items()} == {
+        one.id: (ANN, 70),
+        two.id: (ANN, None),
+    }
+    assert store.active_since(ANN, MessageId(69), limit=9) == [one.id]
+    assert store.active_since(ANN, MessageId(70), limit=9) == []
+
+
+def test_rosters_and_sharing_know_active_members_only(store: ConversationStore) -> None:
+    conversation = group(store, ANN, BOB, CAT)
+    group(store, DAN)
+    store.end_membership(CAT, conversation.id, at=MessageId(5))
+    assert [m.user_id for m in store.rosters([conversation.id])[conversation.id]] == [ANN, BOB]
+    assert store.sharing(ANN, [BOB, CAT, DAN]) == {BOB}
+    assert store.sharing(CAT, [ANN, BOB]) == set()

@@ -138,18 +138,20 @@ async def _serve_gateway(
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind((host, port))
     server = build_server(application, host=host, port=port, limits=container.limits())
-    serving = asyncio.get_running_loop().create_task(server.serve(sockets=[listener]))
-    while not server.started and not serving.done():
-        await asyncio.sleep(0.01)
+    loop = asyncio.get_running_loop()
+    serving = loop.create_task(server.serve(sockets=[listener]))
+    listening = loop.create_task(server.listening.wait())
+    await asyncio.wait([listening, serving], return_when=asyncio.FIRST_COMPLETED)
     if on_ready is not None and not serving.done():
         on_ready()
-    waiting = asyncio.get_running_loop().create_task(stopping.wait())
+    waiting = loop.create_task(stopping.wait())
     await asyncio.wait([waiting, serving], return_when=asyncio.FIRST_COMPLETED)
     waiting.cancel()
+    listening.cancel()
     if not serving.done() and _pod is not None:
         await server.stop_accepting()
-        drain = asyncio.get_running_loop().create_task(_pod.drain())
-        hurried = asyncio.get_running_loop().create_task(hurry.wait())
+        drain = loop.create_task(_pod.drain())
+        hurried = loop.create_task(hurry.wait())
         await asyncio.wait([drain, hurried], return_when=asyncio.FIRST_COMPLETED)
         for task in (drain, hurried):
             task.cancel()

@@ -1,0 +1,247 @@
+"""Create conversations and change who is in them (design sections 4 and 5).
+
+Creation, adding, roles and names are stored first and told to the log after; a removal goes to the
+log first, and the place of its record is where the membership ends: nothing after it is seen.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final, Literal
+from uuid import uuid4
+
+from asgiref.sync import async_to_sync
+
+from accounts.selectors import people
+from chatproject import container
+from messaging.domain import frames, ids
+from messaging.domain.errors import Blocked, Conflict, Forbidden, InvalidInput, NotFound, TooManyMembers
+from messaging.domain.events import ChangeKind, ConversationChanged, Deliver
+from messaging.domain.ids import ConversationId, UserId
+from messaging.domain.messages import Conversation, ConversationType, Membership, Role
+from messaging.ports import NewConversation
+from messaging.selectors.access import Access, require_member
+from messaging.services.fanout import fan_out
+from messaging.services.send import Sent, append_change
+
+_RANK: Final = {Role.OWNER: 0, Role.ADMIN: 1, Role.MEMBER: 2}
+#: Users that a change names in the history; every member would receive a longer list, 5,000 times over.
+_MAX_NAMED: Final = 100
+_PAGE: Final = 500
+
+
+def _tell(
+    conversation: ConversationId,
+    actor: UserId,
+    change: ChangeKind,
+    *,
+    users: Sequence[UserId] = (),
+    name: str | None = None,
+    role: Role | None = None,
+) -> Sent:
+    record = ConversationChanged(
+        actor=actor,
+        change=change,
+        client_msg_id=uuid4().bytes,
+        users=list(users[:_MAX_NAMED]),
+        name=name,
+        role=None if role is None else role.value,
+    )
+    return async_to_sync(append_change)(log=container.message_log(), conversation=conversation, change=record)
+
+
+def _require_people(actor: UserId, users: Sequence[UserId]) -> None:
+    """Pass users who exist and whom no block keeps from the actor. Raises NotFound, Blocked."""
+    if len(people.display_names(users)) != len(set(users)):
+        raise NotFound("no such user")
+    if people.blocked_pairs(actor, users):
+        raise Blocked("one of these people and you have blocked each other, or one the other")
+
+
+def _group_name(name: str) -> str:
+    cleaned = name.strip()
+    limit = container.limits().max_name_chars
+    if len(cleaned) > limit:
+        raise InvalidInput(f"the name has {len(cleaned)} characters; the limit is {limit}")
+    if not cleaned.isprintable():
+        raise InvalidInput("the name must be one line of printable characters")
+    return cleaned
+
+
+def _require_group(access: Access) -> None:
+    if access.conversation.type is ConversationType.DM:
+        raise Conflict("a direct conversation has two people and no name; this does not apply to it")
+
+
+def _require_role(access: Access, *roles: Role) -> None:
+    if access.membership.role not in roles:
+        raise Forbidden("your role in this conversation does not allow this")
+
+
+def create_conversation(
+    *, actor: UserId, type: Literal["dm", "group"], members: Sequence[UserId], name: str = ""
+) -> tuple[Conversation, bool]:
+    """Create a conversation of the actor and ``members``, or return the DM that the pair has: ``(it, created)``.
+
+    Raises:
+        InvalidInput: a DM not with exactly one other person or with a name; a bad name.
+        TooManyMembers: over the limit.
+        NotFound: a member does not exist.
+        Blocked: a block stands between the actor and a member.
+        Unavailable: it is stored, but not in the log.
+    """
+    others = [user for user in dict.fromkeys(members) if user != actor]
+    limit = container.limits().max_members
+    if len(others) + 1 > limit:
+        raise TooManyMembers(f"the conversation would have {len(others) + 1} members; the limit is {limit}")
+    if type == "dm":
+        if len(others) != 1:
+            raise InvalidInput("a direct conversation is with exactly one other person")
+        if name:
+            raise InvalidInput("a direct conversation has no name")
+        kind = ConversationType.DM
+    else:
+        name = _group_name(name)
+        small = len(others) + 1 <= container.limits().max_group_small
+        kind = ConversationType.GROUP_SMALL if small else ConversationType.GROUP_LARGE
+    _require_people(actor, others)
+    conversation, created = container.conversation_store().create(
+        NewConversation(ConversationId(ids.new_random_id()), kind, actor, (actor, *others), name)
+    )
+    if created:
+        _tell(conversation.id, actor, "created", users=[actor, *others], name=name or None)
+    return conversation, created
+
+
+def add_members(*, actor: UserId, conversation_id: ConversationId, users: Sequence[UserId]) -> list[UserId]:
+    """Make users members, and return those who were not before. They see what comes after.
+
+    Raises:
+        NotFound: the actor is no member, or a user does not exist.
+        Forbidden: the actor is neither owner nor admin. Blocked: a block stands between.
+        Conflict: it is a DM. TooManyMembers: over the limit; nobody was added.
+        Unavailable: they are members, but the log does not know yet.
+    """
+    access = require_member(actor, conversation_id)
+    _require_group(access)
+    _require_role(access, Role.OWNER, Role.ADMIN)
+    wanted = list(dict.fromkeys(users))
+    if not wanted:
+        raise InvalidInput("name at least one user")
+    limit = container.limits().max_members
+    if len(wanted) > limit:
+        raise TooManyMembers(f"the conversation would have more than {limit} members")
+    _require_people(actor, wanted)
+    added = container.conversation_store().add_members(conversation_id, wanted, role=Role.MEMBER, limit=limit)
+    if added:
+        _tell(conversation_id, actor, "member_added", users=added)
+    return added
+
+
+def remove_member(*, actor: UserId, conversation_id: ConversationId, user: UserId) -> None:
+    """End a membership; removing oneself is leaving. When the owner leaves, the oldest admin, else member, is owner.
+
+    Raises:
+        NotFound: the actor or the user is no member.
+        Forbidden: only the owner removes admins, nobody the owner, and members nobody but themselves.
+        Conflict: it is a DM.
+        Unavailable: nothing was changed.
+    """
+    access = require_member(actor, conversation_id)
+    _require_group(access)
+    store = container.conversation_store()
+    if user == actor:
+        if access.membership.role is Role.OWNER:
+            _hand_over(access)
+        change: ChangeKind = "member_left"
+    else:
+        _require_role(access, Role.OWNER, Role.ADMIN)
+        place = _active_place(conversation_id, user)
+        if _RANK[place.role] <= _RANK[access.membership.role]:
+            raise Forbidden("your role in this conversation does not allow removing this member")
+        change = "member_removed"
+    place_in_log = _tell(conversation_id, actor, change, users=[user])
+    store.end_membership(user, conversation_id, at=place_in_log.message_id)
+
+
+def _active_place(conversation_id: ConversationId, user: UserId) -> Membership:
+    place = container.conversation_store().membership(user, conversation_id)
+    if place is None or not place.active:
+        raise NotFound("no such member")
+    return place
+
+
+def _hand_over(access: Access) -> None:
+    """Make the oldest admin, else the oldest member, owner before the owner goes."""
+    store = container.conversation_store()
+    heir: Membership | None = None
+    after = UserId(0)
+    while page := store.members(access.conversation.id, after=after, limit=_PAGE):
+        after = page[-1].user_id
+        candidates = [place for place in page if place.user_id != access.membership.user_id]
+        heir = min([*candidates, *([heir] if heir else [])], key=_seniority, default=None)
+    if heir is not None:
+        store.set_role(heir.user_id, access.conversation.id, Role.OWNER)
+        _tell(
+            access.conversation.id,
+            access.membership.user_id,
+            "role_changed",
+            users=[heir.user_id],
+            role=Role.OWNER,
+        )
+
+
+def _seniority(place: Membership) -> tuple[int, datetime, int]:
+    return _RANK[place.role], place.joined_at, place.user_id
+
+
+def set_role(*, actor: UserId, conversation_id: ConversationId, user: UserId, role: Role) -> None:
+    """Give a member a role. Making someone owner makes the old owner an admin.
+
+    Raises:
+        NotFound: the actor or the user is no member. Forbidden: the actor is not the owner.
+        Conflict: it is a DM, or the owner would be nobody.
+        Unavailable: the role is changed, but the log does not know yet.
+    """
+    access = require_member(actor, conversation_id)
+    _require_group(access)
+    _require_role(access, Role.OWNER)
+    place = _active_place(conversation_id, user)
+    if place.role is role:
+        return
+    if user == actor:
+        raise Conflict("make another member the owner first")
+    store = container.conversation_store()
+    # The new owner first: a crash in between leaves two owners, never none.
+    store.set_role(user, conversation_id, role)
+    if role is Role.OWNER:
+        store.set_role(actor, conversation_id, Role.ADMIN)
+    _tell(conversation_id, actor, "role_changed", users=[user], role=role)
+
+
+def rename(*, actor: UserId, conversation_id: ConversationId, name: str) -> None:
+    """Give a group another name.
+
+    Raises:
+        NotFound, Forbidden, InvalidInput: as their names say. Conflict: it is a DM.
+        Unavailable: it is renamed, but the log does not know yet.
+    """
+    access = require_member(actor, conversation_id)
+    _require_group(access)
+    _require_role(access, Role.OWNER, Role.ADMIN)
+    cleaned = _group_name(name)
+    if cleaned == access.conversation.name:
+        return
+    container.conversation_store().rename(conversation_id, cleaned)
+    _tell(conversation_id, actor, "renamed", name=cleaned)
+
+
+def set_muted(*, actor: UserId, conversation_id: ConversationId, until: datetime | None) -> None:
+    """Mute the conversation for the actor until a moment, or unmute it (None); the actor's devices are told.
+
+    Raises:
+        NotFound: the actor is no member.
+    """
+    require_member(actor, conversation_id)
+    container.conversation_store().set_muted(actor, conversation_id, until)
+    hint = Deliver([actor], frames.Conv(ids.conversation_ref(conversation_id), "settings"))
+    async_to_sync(fan_out)([hint], registry=container.registry(), bus=container.pod_bus())

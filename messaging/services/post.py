@@ -1,0 +1,37 @@
+"""Send a message without a socket: the same rules, the same log, the same dedupe (design section 5)."""
+
+from asgiref.sync import async_to_sync
+
+from chatproject import container
+from messaging.domain.ids import ConversationId, UserId
+from messaging.selectors.access import may_send
+from messaging.services.send import Sent, send_message, validate_send
+
+
+def post_message(
+    *,
+    sender: UserId,
+    conversation_id: ConversationId,
+    msg_id: str,
+    body: str,
+    media: list[str],
+    reply_to: str | None,
+) -> Sent:
+    """Return where the message stands in the log, once it is durable. Idempotent by ``msg_id``.
+
+    Raises:
+        NotFound: the sender is no member. Blocked: one of a DM's two blocked the other.
+        InvalidInput, TooLarge: see ``validate_send``.
+        Unavailable: not stored; repeat with the same ``msg_id``.
+    """
+    may_send(sender, conversation_id)
+    message = validate_send(
+        sender=sender,
+        conversation=conversation_id,
+        msg_id=msg_id,
+        body=body,
+        media=media,
+        reply_to=reply_to,
+        limits=container.limits(),
+    )
+    return async_to_sync(send_message)(log=container.message_log(), message=message)

@@ -15,3 +15,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("accounts.urls")),
     path("", include("messaging.urls")),
 ]
+
+# Under /v1 these answer with problems, elsewhere with pages.
+handler400 = "messaging.api.problems.bad_request"
+handler403 = "messaging.api.problems.permission_denied"
+handler404 = "messaging.api.problems.page_not_found"
+handler500 = "messaging.api.problems.server_error"

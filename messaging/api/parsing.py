@@ -1,0 +1,121 @@
+"""From a request to values: a bounded body, strict fields, wire ids (design section 5)."""
+
+import json
+from collections.abc import Callable, Mapping
+from typing import IO, Any, Final
+
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+from rest_framework.exceptions import ParseError
+from rest_framework.parsers import BaseParser
+from rest_framework.request import Request
+
+from chatproject import container
+from messaging.domain import ids
+from messaging.domain.errors import InvalidInput, NotFound, TooLarge
+from messaging.domain.ids import ConversationId, UserId
+
+#: Bytes of a request's body. The longest message, every character of it escaped, fits.
+MAX_BODY_BYTES: Final = 1024 * 1024
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
+
+
+class BoundedJSONParser(BaseParser):
+    """Strict JSON of at most ``MAX_BODY_BYTES``. Raises TooLarge, ParseError."""
+
+    media_type = "application/json"
+
+    def parse(
+        self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
+    ) -> Any:
+        """Return the decoded body."""
+        data = stream.read(MAX_BODY_BYTES + 1)
+        if len(data) > MAX_BODY_BYTES:
+            raise TooLarge(f"the request is over {MAX_BODY_BYTES} bytes")
+        try:
+            return json.loads(data.decode("utf-8"), parse_constant=_no_constant)
+        # UnicodeDecodeError is a ValueError; a thousand nested lists are a RecursionError.
+        except (ValueError, RecursionError):
+            raise ParseError("the body is not valid JSON in UTF-8") from None
+
+
+class StrictCharField(serializers.CharField):
+    """A JSON string and nothing else: DRF would take a number for one."""
+
+    default_error_messages = {"not_a_string": "Not a string."}
+
+    def to_internal_value(self, data: Any) -> str:
+        """Return the text as it is."""
+        if not isinstance(data, str):
+            self.fail("not_a_string")
+        return str(data)
+
+    def run_validation(self, data: Any = serializers.empty) -> Any:
+        """Validate; white space is the writer's own."""
+        return super(serializers.CharField, self).run_validation(data)
+
+
+class _RefField(serializers.Field[int, str, str, Any]):
+    default_error_messages = {"malformed": "Not an id of this kind."}
+    parse: Callable[[str], Any]
+    render: Callable[[int], str]
+
+    def to_internal_value(self, data: Any) -> int:
+        if not isinstance(data, str):
+            self.fail("malformed")
+        try:
+            return int(type(self).parse(data))
+        except ids.InvalidId:
+            self.fail("malformed")
+
+    def to_representation(self, value: int) -> str:
+        return type(self).render(value)
+
+
+@extend_schema_field(OpenApiTypes.STR)
+class UserRefField(_RefField):
+    """``u_…`` on the wire, a UserId inside."""
+
+    parse = staticmethod(ids.parse_user)
+    render = staticmethod(ids.user_ref)
+
+
+def conversation_of(ref: str) -> ConversationId:
+    """Return the id in a path. Raises NotFound: a malformed one is an absent one."""
+    try:
+        return ids.parse_conversation(ref)
+    except ids.InvalidId:
+        raise NotFound("no such conversation") from None
+
+
+def user_of(ref: str) -> UserId:
+    """Return the id in a path. Raises NotFound: a malformed one is an absent one."""
+    try:
+        return ids.parse_user(ref)
+    except ids.InvalidId:
+        raise NotFound("no such member") from None
+
+
+def limit_of(request: Request, *, default: int) -> int:
+    """Return the page size asked for. Raises InvalidInput: not a number of 1 to ``max_page``."""
+    text = request.query_params.get("limit")
+    if text is None:
+        return default
+    most = container.limits().max_page
+    if not (text.isascii() and text.isdigit() and len(text) <= 4 and 1 <= int(text) <= most):
+        raise InvalidInput(f"limit must be a whole number of 1 to {most}")
+    return int(text)
+
+
+def cursor_of(request: Request, name: str) -> str | None:
+    """Return a cursor parameter; an empty one is none."""
+    return request.query_params.get(name) or None
+
+
+def me(request: Request) -> UserId:
+    """Return who asks. The permission class has seen to it that somebody does."""
+    return UserId(int(request.user.pk))

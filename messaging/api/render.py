@@ -1,0 +1,72 @@
+"""From views of the domain to JSON; ids and names as on the socket (design section 5)."""
+
+from datetime import datetime
+from typing import Any
+
+from messaging.domain import frames, ids
+from messaging.domain.ids import ConversationId, MessageId
+from messaging.domain.messages import ConversationType
+from messaging.selectors.inbox import ConversationView, MemberView
+
+
+def moment(value: datetime | None) -> str | None:
+    """Return an ISO 8601 time in UTC."""
+    return None if value is None else value.isoformat().replace("+00:00", "Z")
+
+
+def mark(conversation: ConversationId, message: MessageId) -> str | None:
+    """Return a read mark as ``m_…``, or None where nothing was read."""
+    return ids.server_id(conversation, message) if message else None
+
+
+def message(frame: frames.Msg) -> dict[str, Any]:
+    """Return the fields of the socket's ``msg``; empty ones are written out."""
+    body: dict[str, Any] = {
+        "server_id": frame.server_id,
+        "conv": frame.conv,
+        "from": frame.sender,
+        "ts": frame.ts,
+        "body": frame.body,
+        "media": frame.media,
+        "prev": frame.prev,
+        "reply_to": frame.reply_to,
+        "kind": frame.kind,
+    }
+    if frame.msg_id is not None:
+        body["msg_id"] = frame.msg_id
+    if frame.event is not None:
+        event = frame.event
+        body["event"] = {"type": event.type, "users": event.users, "name": event.name, "role": event.role}
+    return body
+
+
+def member(view: MemberView) -> dict[str, Any]:
+    """Return a member."""
+    place = view.membership
+    return {
+        "id": ids.user_ref(place.user_id),
+        "username": view.username,
+        "display_name": view.display_name,
+        "role": place.role.value,
+        "joined_at": moment(place.joined_at),
+        "last_read": mark(place.conversation_id, place.last_read_id),
+    }
+
+
+def conversation(view: ConversationView) -> dict[str, Any]:
+    """Return a conversation as its reader sees it; whether a group is small or large is our own affair."""
+    it = view.conversation
+    return {
+        "id": ids.conversation_ref(it.id),
+        "type": "dm" if it.type is ConversationType.DM else "group",
+        "name": it.name,
+        "members": None if view.members is None else [member(one) for one in view.members],
+        "members_count": it.members_count,
+        "peer": None if view.peer is None else member(view.peer),
+        "role": view.membership.role.value,
+        "last_message": None if view.last_message is None else message(view.last_message),
+        "last_read": mark(it.id, view.membership.last_read_id),
+        "unread_count": view.unread_count,
+        "muted_until": moment(view.membership.muted_until),
+        "created_at": moment(it.created_at),
+    }

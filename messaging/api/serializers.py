@@ -1,0 +1,181 @@
+"""Shapes of the messaging API: requests to check, answers to document. Answers are made in ``render``."""
+
+from typing import Any
+
+from rest_framework import serializers
+
+from messaging.api.parsing import StrictCharField, UserRefField
+from messaging.domain.messages import Role
+
+ROLES = [role.value for role in Role]
+
+
+# --- requests -------------------------------------------------------------------------------------
+
+
+class NewConversationSerializer(serializers.Serializer[Any]):
+    """A conversation to create."""
+
+    type = serializers.ChoiceField(choices=["dm", "group"])
+    members = serializers.ListField(child=UserRefField(), help_text="`u_…` of the others; of one for a DM.")
+    name = StrictCharField(required=False, allow_blank=True, default="", help_text="For groups only.")
+
+
+class RenameSerializer(serializers.Serializer[Any]):
+    """A group's new name."""
+
+    name = StrictCharField(allow_blank=True)
+
+
+class SendSerializer(serializers.Serializer[Any]):
+    """A message, as in the socket's `send`."""
+
+    msg_id = StrictCharField(help_text="A UUID made by the client; repeating it makes no second message.")
+    body = StrictCharField(required=False, allow_blank=True, default="", help_text="At most 64 KiB of UTF-8.")
+    media = serializers.ListField(child=StrictCharField(), required=False, default=list)
+    reply_to = StrictCharField(required=False, allow_null=True, default=None, help_text="`m_…` of this conversation.")
+
+
+class AddMembersSerializer(serializers.Serializer[Any]):
+    """Users to add."""
+
+    members = serializers.ListField(child=UserRefField(), allow_empty=False)
+
+
+class RoleSerializer(serializers.Serializer[Any]):
+    """A member's new role; `owner` hands the conversation over."""
+
+    role = serializers.ChoiceField(choices=ROLES)
+
+
+class ReadSerializer(serializers.Serializer[Any]):
+    """Up to where the user has read."""
+
+    server_id = StrictCharField()
+
+
+class MuteSerializer(serializers.Serializer[Any]):
+    """Until when to keep quiet; null: not at all."""
+
+    until = serializers.DateTimeField(allow_null=True)
+
+
+# --- answers --------------------------------------------------------------------------------------
+
+
+class EventSerializer(serializers.Serializer[Any]):
+    """What a message of kind `event` tells."""
+
+    type = serializers.ChoiceField(
+        choices=["created", "member_added", "member_removed", "member_left", "role_changed", "renamed"]
+    )
+    users = serializers.ListField(child=serializers.CharField(), help_text="At most the first hundred.")
+    name = serializers.CharField(allow_null=True)
+    role = serializers.CharField(allow_null=True)
+
+
+class MessageSerializer(serializers.Serializer[Any]):
+    """A message, with the fields of the socket's `msg`."""
+
+    server_id = serializers.CharField()
+    conv = serializers.CharField()
+    ts = serializers.IntegerField(help_text="Unix milliseconds.")
+    body = serializers.CharField()
+    media = serializers.ListField(child=serializers.CharField())
+    prev = serializers.CharField(allow_null=True, help_text="The message before it in the conversation.")
+    reply_to = serializers.CharField(allow_null=True)
+    kind = serializers.ChoiceField(choices=["text", "event"])
+    msg_id = serializers.UUIDField(required=False, help_text="Only of one's own messages.")
+    event = EventSerializer(required=False, help_text="Only with kind `event`.")
+
+    def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
+        """Return the fields, with `from`, which Python keeps for itself."""
+        return {**super().get_fields(), "from": serializers.CharField()}
+
+
+class MemberSerializer(serializers.Serializer[Any]):
+    """A member of a conversation."""
+
+    id = serializers.CharField()
+    username = serializers.CharField()
+    display_name = serializers.CharField()
+    role = serializers.ChoiceField(choices=ROLES)
+    joined_at = serializers.DateTimeField()
+    last_read = serializers.CharField(allow_null=True, help_text="`m_…` of the last message read.")
+
+
+class ConversationSerializer(serializers.Serializer[Any]):
+    """A conversation as one of its members sees it."""
+
+    id = serializers.CharField()
+    type = serializers.ChoiceField(choices=["dm", "group"])
+    name = serializers.CharField()
+    members = MemberSerializer(many=True, allow_null=True, help_text="Null above 100 members: see /members.")
+    members_count = serializers.IntegerField()
+    peer = MemberSerializer(allow_null=True, help_text="The other one of a DM.")
+    role = serializers.ChoiceField(choices=ROLES, help_text="The reader's own.")
+    last_message = MessageSerializer(allow_null=True)
+    last_read = serializers.CharField(allow_null=True, help_text="The reader's own mark, `m_…`.")
+    unread_count = serializers.IntegerField(max_value=100, help_text="Counted up to 100.")
+    muted_until = serializers.DateTimeField(allow_null=True)
+    created_at = serializers.DateTimeField()
+
+
+class InboxSerializer(serializers.Serializer[Any]):
+    """A page of conversations, newest activity first."""
+
+    results = ConversationSerializer(many=True)
+    next = serializers.CharField(allow_null=True, help_text="Pass as `cursor`.")
+
+
+class HistorySerializer(serializers.Serializer[Any]):
+    """A page of messages, newest first."""
+
+    results = MessageSerializer(many=True)
+    next = serializers.CharField(allow_null=True, help_text="Older ones: pass as `before`.")
+    prev = serializers.CharField(allow_null=True, help_text="Newer ones: pass as `after`.")
+
+
+class MembersSerializer(serializers.Serializer[Any]):
+    """A page of members."""
+
+    results = MemberSerializer(many=True)
+    next = serializers.CharField(allow_null=True, help_text="Pass as `cursor`.")
+
+
+class SentSerializer(serializers.Serializer[Any]):
+    """A message that is in the log, as in the socket's `ack`."""
+
+    msg_id = serializers.CharField()
+    server_id = serializers.CharField()
+    ts = serializers.IntegerField(help_text="Unix milliseconds.")
+
+
+class AddedSerializer(serializers.Serializer[Any]):
+    """Who became a member and was none before."""
+
+    added = serializers.ListField(child=serializers.CharField())
+
+
+class ReadMarkSerializer(serializers.Serializer[Any]):
+    """Where the read mark stands now."""
+
+    server_id = serializers.CharField()
+
+
+class MutedSerializer(serializers.Serializer[Any]):
+    """Until when the conversation is mute."""
+
+    muted_until = serializers.DateTimeField(allow_null=True)
+
+
+class ProblemSerializer(serializers.Serializer[Any]):
+    """RFC 9457. `code` is one of the socket's error codes, or one of HTTP's own."""
+
+    type = serializers.CharField()
+    title = serializers.CharField()
+    status = serializers.IntegerField()
+    detail = serializers.CharField()
+    code = serializers.CharField()
+    retry_after = serializers.FloatField(required=False, help_text="Seconds.")
+    errors = serializers.DictField(required=False, help_text="Field -> what is wrong with it.")

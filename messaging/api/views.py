@@ -1,0 +1,252 @@
+"""The messaging endpoints: parse, call one service or selector, render (design section 5)."""
+
+from typing import Any, Final
+
+from drf_spectacular.utils import OpenApiParameter, OpenApiTypes, extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from messaging.api import render, serializers
+from messaging.api.parsing import BoundedJSONParser, conversation_of, cursor_of, limit_of, me, user_of
+from messaging.api.problems import CONTENT_TYPE
+from messaging.domain import ids
+from messaging.domain.errors import InvalidInput
+from messaging.domain.ids import DeviceId, MessageId
+from messaging.domain.messages import Role
+from messaging.selectors import history, inbox
+from messaging.services import conversations, post, read_marks
+
+_DEFAULT_PAGE: Final = 50
+
+_LIMIT = OpenApiParameter("limit", OpenApiTypes.INT, description="1 to 200; 50 by default.")
+_CURSOR = OpenApiParameter("cursor", OpenApiTypes.STR, description="`next` of the page before.")
+
+
+def _answers(*statuses: int, **successes: Any) -> dict[Any, Any]:
+    """Return the responses of an endpoint: successes as ``_200=Serializer``, and the problems it may answer with."""
+    answers: dict[Any, Any] = {int(key[1:]): value for key, value in successes.items()}
+    for status in (401, 429, *statuses):
+        answers[status, CONTENT_TYPE] = serializers.ProblemSerializer
+    return answers
+
+
+def _checked(serializer: Any) -> dict[str, Any]:
+    serializer.is_valid(raise_exception=True)
+    data: dict[str, Any] = serializer.validated_data
+    return data
+
+
+class MessagingView(APIView):
+    """Base of the messaging endpoints: JSON only, and bounded."""
+
+    parser_classes = [BoundedJSONParser]
+
+
+class ConversationsView(MessagingView):
+    """The reader's conversations."""
+
+    @extend_schema(
+        operation_id="conversations_list",
+        parameters=[_CURSOR, _LIMIT],
+        responses=_answers(400, _200=serializers.InboxSerializer),
+    )
+    def get(self, request: Request) -> Response:
+        """List the conversations, newest activity first."""
+        page = inbox.inbox_page(
+            user_id=me(request), cursor=cursor_of(request, "cursor"), limit=limit_of(request, default=_DEFAULT_PAGE)
+        )
+        return Response({"results": [render.conversation(view) for view in page.results], "next": page.next})
+
+    @extend_schema(
+        operation_id="conversations_create",
+        request=serializers.NewConversationSerializer,
+        responses=_answers(
+            400, 403, 404, 413, 503, _200=serializers.ConversationSerializer, _201=serializers.ConversationSerializer
+        ),
+    )
+    def post(self, request: Request) -> Response:
+        """Create a conversation (201). The DM of a pair that has one is returned as it is (200)."""
+        data = _checked(serializers.NewConversationSerializer(data=request.data))
+        conversation, created = conversations.create_conversation(
+            actor=me(request), type=data["type"], members=data["members"], name=data["name"]
+        )
+        view = inbox.conversation_view(user_id=me(request), conversation_id=conversation.id)
+        return Response(render.conversation(view), status=201 if created else 200)
+
+
+class ConversationView(MessagingView):
+    """One conversation."""
+
+    @extend_schema(
+        operation_id="conversations_retrieve", responses=_answers(404, _200=serializers.ConversationSerializer)
+    )
+    def get(self, request: Request, conversation: str) -> Response:
+        """Show the conversation."""
+        view = inbox.conversation_view(user_id=me(request), conversation_id=conversation_of(conversation))
+        return Response(render.conversation(view))
+
+    @extend_schema(
+        operation_id="conversations_rename",
+        request=serializers.RenameSerializer,
+        responses=_answers(400, 403, 404, 409, 413, 503, _200=serializers.ConversationSerializer),
+    )
+    def patch(self, request: Request, conversation: str) -> Response:
+        """Rename a group; for its owner and admins."""
+        data = _checked(serializers.RenameSerializer(data=request.data))
+        conversation_id = conversation_of(conversation)
+        conversations.rename(actor=me(request), conversation_id=conversation_id, name=data["name"])
+        return Response(
+            render.conversation(inbox.conversation_view(user_id=me(request), conversation_id=conversation_id))
+        )
+
+
+class MessagesView(MessagingView):
+    """The messages of a conversation."""
+
+    @extend_schema(
+        operation_id="messages_list",
+        parameters=[
+            OpenApiParameter("before", OpenApiTypes.STR, description="Older than this: `next`, or a `server_id`."),
+            OpenApiParameter("after", OpenApiTypes.STR, description="Newer than this: `prev`, or a `server_id`."),
+            _LIMIT,
+        ],
+        responses=_answers(400, 404, _200=serializers.HistorySerializer),
+    )
+    def get(self, request: Request, conversation: str) -> Response:
+        """List messages, newest first; with `after` alone, those that follow it directly."""
+        page = history.history_page(
+            user_id=me(request),
+            conversation_id=conversation_of(conversation),
+            before=cursor_of(request, "before"),
+            after=cursor_of(request, "after"),
+            limit=limit_of(request, default=_DEFAULT_PAGE),
+        )
+        return Response(
+            {"results": [render.message(frame) for frame in page.results], "next": page.next, "prev": page.prev}
+        )
+
+    @extend_schema(
+        operation_id="messages_send",
+        request=serializers.SendSerializer,
+        responses=_answers(400, 403, 404, 413, 503, _200=serializers.SentSerializer, _201=serializers.SentSerializer),
+    )
+    def post(self, request: Request, conversation: str) -> Response:
+        """Send a message: 201 once it is durable, 200 with the first one's id where `msg_id` was sent before."""
+        data = _checked(serializers.SendSerializer(data=request.data))
+        conversation_id = conversation_of(conversation)
+        sent = post.post_message(sender=me(request), conversation_id=conversation_id, **data)
+        return Response(
+            {
+                "msg_id": data["msg_id"],
+                "server_id": ids.server_id(conversation_id, sent.message_id),
+                "ts": sent.ts_ms,
+            },
+            status=200 if sent.duplicate else 201,
+        )
+
+
+class MembersView(MessagingView):
+    """The members of a conversation."""
+
+    @extend_schema(
+        operation_id="members_list",
+        parameters=[_CURSOR, _LIMIT],
+        responses=_answers(400, 404, _200=serializers.MembersSerializer),
+    )
+    def get(self, request: Request, conversation: str) -> Response:
+        """List the members in pages."""
+        page = inbox.members_page(
+            user_id=me(request),
+            conversation_id=conversation_of(conversation),
+            cursor=cursor_of(request, "cursor"),
+            limit=limit_of(request, default=_DEFAULT_PAGE),
+        )
+        return Response({"results": [render.member(view) for view in page.results], "next": page.next})
+
+    @extend_schema(
+        operation_id="members_add",
+        request=serializers.AddMembersSerializer,
+        responses=_answers(400, 403, 404, 409, 413, 503, _200=serializers.AddedSerializer),
+    )
+    def post(self, request: Request, conversation: str) -> Response:
+        """Add members to a group; for its owner and admins."""
+        data = _checked(serializers.AddMembersSerializer(data=request.data))
+        added = conversations.add_members(
+            actor=me(request), conversation_id=conversation_of(conversation), users=data["members"]
+        )
+        return Response({"added": [ids.user_ref(user) for user in added]})
+
+
+class MemberView(MessagingView):
+    """One member of a conversation."""
+
+    @extend_schema(
+        operation_id="members_set_role",
+        request=serializers.RoleSerializer,
+        responses=_answers(400, 403, 404, 409, 413, 503, _200=serializers.MemberSerializer),
+    )
+    def patch(self, request: Request, conversation: str, user: str) -> Response:
+        """Give a member a role; for the owner."""
+        data = _checked(serializers.RoleSerializer(data=request.data))
+        conversation_id, member_id = conversation_of(conversation), user_of(user)
+        conversations.set_role(
+            actor=me(request), conversation_id=conversation_id, user=member_id, role=Role(data["role"])
+        )
+        view = inbox.member_view(user_id=me(request), conversation_id=conversation_id, member_id=member_id)
+        return Response(render.member(view))
+
+    @extend_schema(operation_id="members_remove", responses=_answers(403, 404, 409, 503, _204=None))
+    def delete(self, request: Request, conversation: str, user: str) -> Response:
+        """Remove a member, or leave."""
+        conversations.remove_member(
+            actor=me(request), conversation_id=conversation_of(conversation), user=user_of(user)
+        )
+        return Response(status=204)
+
+
+class ReadView(MessagingView):
+    """The reader's mark in a conversation."""
+
+    @extend_schema(
+        operation_id="read_mark_set",
+        request=serializers.ReadSerializer,
+        responses=_answers(400, 404, 413, 503, _200=serializers.ReadMarkSerializer),
+    )
+    def put(self, request: Request, conversation: str) -> Response:
+        """Mark everything up to a message as read. The mark never moves back; the answer says where it stands."""
+        data = _checked(serializers.ReadSerializer(data=request.data))
+        conversation_id = conversation_of(conversation)
+        stands = read_marks.mark_read(
+            user_id=me(request),
+            # A browser's session is a device without a token; the receipt of a reading needs none.
+            device_id=DeviceId(getattr(request.auth, "id", 0)),
+            conversation_id=conversation_id,
+            message_id=_message_of(data["server_id"], conversation_id),
+        )
+        return Response({"server_id": ids.server_id(conversation_id, stands)})
+
+
+def _message_of(server_id: str, conversation_id: int) -> MessageId:
+    try:
+        conversation, message = ids.parse_server_id(server_id)
+    except ids.InvalidId:
+        raise InvalidInput("server_id is malformed") from None
+    if conversation != conversation_id:
+        raise InvalidInput("server_id is of another conversation")
+    return message
+
+
+class MuteView(MessagingView):
+    """Whether the conversation keeps quiet for its reader."""
+
+    @extend_schema(
+        operation_id="mute_set",
+        request=serializers.MuteSerializer,
+        responses=_answers(400, 404, 413, _200=serializers.MutedSerializer),
+    )
+    def put(self, request: Request, conversation: str) -> Response:
+        """Mute until a moment, or unmute with null."""
+        until = _checked(serializers.MuteSerializer(data=request.data))["until"]
+        conversations.set_muted(actor=me(request), conversation_id=conversation_of(conversation), until=until)
+        return Response({"muted_until": render.moment(until)})

@@ -231,7 +231,7 @@ LOG_RETENTION_DAYS = ENV["CHAT_LOG_RETENTION_DAYS"]
 # --- jobs (docs/decisions/0006-embedded-jobs.md) --------------------------------------------------
 
 JOBS_DIR = DATA_DIR / "jobs"
-CELERY_BROKER_URL = "embedded://"
+CELERY_BROKER_URL = "embedded://localhost"
 CELERY_BROKER_TRANSPORT = "messaging.adapters.embedded.jobs:Transport"
 CELERY_BROKER_TRANSPORT_OPTIONS = broker_options(JOBS_DIR)
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True

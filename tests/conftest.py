@@ -147,3 +147,32 @@ def make_group(db: None) -> Callable[..., Any]:
         return outside_the_loop(lambda: container.conversation_store().create(new)[0])
 
     return make
+
+
+def _left_out(reporter: Any) -> list[tuple[str, str]]:
+    """Return (test, reason) of what did not run."""
+    found = []
+    for report in reporter.stats.get("skipped", []):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        found.append((report.nodeid, reason.removeprefix("Skipped: ")))
+    return found
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """With REQUIRE_SERVICES=1 a test that was left out fails the run."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    required = os.environ.get("REQUIRE_SERVICES") == "1"
+    if required and reporter is not None and _left_out(reporter) and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """End with what was left out, and why."""
+    left_out = _left_out(terminalreporter)
+    terminalreporter.section("left out")
+    for nodeid, reason in left_out:
+        terminalreporter.write_line(f"{nodeid}: {reason}")
+    if not left_out:
+        terminalreporter.write_line("nothing")
+    elif os.environ.get("REQUIRE_SERVICES") == "1":
+        terminalreporter.write_line("REQUIRE_SERVICES=1: this is a failure", red=True)

@@ -70,7 +70,9 @@ class Channel(filesystem.Channel):
     def _of_queue(self, queue: str) -> Iterator[Path]:
         return (path for path in sorted(self._waiting.iterdir()) if path.name.partition(".")[2] == f"{queue}.msg")
 
-    def _put(self, queue: str, message: dict[str, Any], **kwargs: Any) -> None:
+    def _put(  # type: ignore[override]  # kombu disagrees with itself about the names
+        self, queue: str, message: dict[str, Any], **kwargs: Any
+    ) -> None:
         tag = message["properties"]["delivery_tag"]
         name = f"{time.time_ns() // 1_000_000:014d}_{tag}.{queue}.msg"
         draft = self._waiting / f"{name}.draft"

@@ -126,6 +126,7 @@ def create() -> None:
             )
             for username, display_name in _PEOPLE.items()
         }
+    asyncio.run(container.message_log().start())
     ids = {username: UserId(user.pk) for username, user in people.items()}
     placed: list[tuple[_Scene, ConversationId]] = []
     for scene in _SCENES:
@@ -145,7 +146,6 @@ async def _send_all(
     placed: list[tuple[_Scene, ConversationId]], ids: dict[str, UserId]
 ) -> list[tuple[UserId, ConversationId, MessageId]]:
     log = container.message_log()
-    await log.start()
     marks: list[tuple[UserId, ConversationId, MessageId]] = []
     for scene, conversation in placed:
         sent: list[MessageId] = []

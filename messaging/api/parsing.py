@@ -118,4 +118,4 @@ def cursor_of(request: Request, name: str) -> str | None:
 
 def me(request: Request) -> UserId:
     """Return who asks. The permission class has seen to it that somebody does."""
-    return UserId(int(request.user.pk))
+    return UserId(int(request.user.pk or 0))

@@ -118,7 +118,7 @@ def _of_api_exception(error: exceptions.APIException) -> Response:
     field_errors = None
     detail = str(error.detail)
     if isinstance(error, exceptions.Throttled):
-        retry_after = float(error.wait if error.wait is not None else 1)
+        retry_after = float(getattr(error, "wait", None) or 1)
         detail = f"too many requests; try again in {math.ceil(retry_after)} s"
     if isinstance(error, exceptions.ValidationError):
         field_errors = error.detail if isinstance(error.detail, dict) else None

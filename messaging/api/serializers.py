@@ -178,4 +178,8 @@ class ProblemSerializer(serializers.Serializer[Any]):
     detail = serializers.CharField()
     code = serializers.CharField()
     retry_after = serializers.FloatField(required=False, help_text="Seconds.")
-    errors = serializers.DictField(required=False, help_text="Field -> what is wrong with it.")
+
+    def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
+        """Return the fields, with ``errors``, a name that the serializer has in use itself."""
+        errors = serializers.DictField(required=False, help_text="Field -> what is wrong with it.")
+        return {**super().get_fields(), "errors": errors}

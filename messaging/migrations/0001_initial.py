@@ -6,98 +6,135 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='ConversationRow',
+            name="ConversationRow",
             fields=[
-                ('id', models.BigIntegerField(primary_key=True, serialize=False)),
-                ('type', models.CharField(max_length=12)),
-                ('dm_key', models.CharField(max_length=48, null=True, unique=True)),
-                ('name', models.CharField(blank=True, max_length=120)),
-                ('created_by', models.BigIntegerField(null=True)),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('members_count', models.PositiveIntegerField(default=0)),
-                ('last_message_id', models.BigIntegerField(null=True)),
-                ('activity_id', models.BigIntegerField(db_index=True)),
-                ('hot_k', models.PositiveSmallIntegerField(default=1)),
-                ('home_region', models.CharField(blank=True, max_length=32)),
-                ('retention_policy', models.CharField(blank=True, max_length=64)),
-                ('meta', models.JSONField(blank=True, default=dict)),
+                ("id", models.BigIntegerField(primary_key=True, serialize=False)),
+                ("type", models.CharField(max_length=12)),
+                ("dm_key", models.CharField(max_length=48, null=True, unique=True)),
+                ("name", models.CharField(blank=True, max_length=120)),
+                ("created_by", models.BigIntegerField(null=True)),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("members_count", models.PositiveIntegerField(default=0)),
+                ("last_message_id", models.BigIntegerField(null=True)),
+                ("activity_id", models.BigIntegerField(db_index=True)),
+                ("hot_k", models.PositiveSmallIntegerField(default=1)),
+                ("home_region", models.CharField(blank=True, max_length=32)),
+                ("retention_policy", models.CharField(blank=True, max_length=64)),
+                ("meta", models.JSONField(blank=True, default=dict)),
             ],
             options={
-                'db_table': 'conversations',
+                "db_table": "conversations",
             },
         ),
         migrations.CreateModel(
-            name='MessageByUserRow',
+            name="MessageByUserRow",
             fields=[
-                ('pk', models.CompositePrimaryKey('user_id', 'message_id', 'conversation_id', blank=True, editable=False, primary_key=True, serialize=False)),
-                ('user_id', models.BigIntegerField()),
-                ('message_id', models.BigIntegerField()),
-                ('conversation_id', models.BigIntegerField()),
+                (
+                    "pk",
+                    models.CompositePrimaryKey(
+                        "user_id",
+                        "message_id",
+                        "conversation_id",
+                        blank=True,
+                        editable=False,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                ("user_id", models.BigIntegerField()),
+                ("message_id", models.BigIntegerField()),
+                ("conversation_id", models.BigIntegerField()),
             ],
             options={
-                'db_table': 'messages_by_user',
+                "db_table": "messages_by_user",
             },
         ),
         migrations.CreateModel(
-            name='ReceiptRow',
+            name="ReceiptRow",
             fields=[
-                ('pk', models.CompositePrimaryKey('conversation_id', 'message_id', 'user_id', 'device_id', blank=True, editable=False, primary_key=True, serialize=False)),
-                ('conversation_id', models.BigIntegerField()),
-                ('message_id', models.BigIntegerField()),
-                ('user_id', models.BigIntegerField()),
-                ('device_id', models.BigIntegerField()),
-                ('delivered_at_ms', models.BigIntegerField()),
+                (
+                    "pk",
+                    models.CompositePrimaryKey(
+                        "conversation_id",
+                        "message_id",
+                        "user_id",
+                        "device_id",
+                        blank=True,
+                        editable=False,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                ("conversation_id", models.BigIntegerField()),
+                ("message_id", models.BigIntegerField()),
+                ("user_id", models.BigIntegerField()),
+                ("device_id", models.BigIntegerField()),
+                ("delivered_at_ms", models.BigIntegerField()),
             ],
             options={
-                'db_table': 'receipts',
+                "db_table": "receipts",
             },
         ),
         migrations.CreateModel(
-            name='MessageRow',
+            name="MessageRow",
             fields=[
-                ('pk', models.CompositePrimaryKey('conversation_id', 'message_id', blank=True, editable=False, primary_key=True, serialize=False)),
-                ('conversation_id', models.BigIntegerField()),
-                ('message_id', models.BigIntegerField()),
-                ('sender_id', models.BigIntegerField()),
-                ('client_msg_id', models.BinaryField(max_length=16)),
-                ('kind', models.CharField(default='text', max_length=8)),
-                ('body', models.BinaryField()),
-                ('media_refs', models.JSONField(default=list)),
-                ('prev_id', models.BigIntegerField(null=True)),
-                ('reply_to', models.BigIntegerField(null=True)),
-                ('edited_at', models.DateTimeField(null=True)),
-                ('deleted_at', models.DateTimeField(null=True)),
+                (
+                    "pk",
+                    models.CompositePrimaryKey(
+                        "conversation_id", "message_id", blank=True, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("conversation_id", models.BigIntegerField()),
+                ("message_id", models.BigIntegerField()),
+                ("sender_id", models.BigIntegerField()),
+                ("client_msg_id", models.BinaryField(max_length=16)),
+                ("kind", models.CharField(default="text", max_length=8)),
+                ("body", models.BinaryField()),
+                ("media_refs", models.JSONField(default=list)),
+                ("prev_id", models.BigIntegerField(null=True)),
+                ("reply_to", models.BigIntegerField(null=True)),
+                ("edited_at", models.DateTimeField(null=True)),
+                ("deleted_at", models.DateTimeField(null=True)),
             ],
             options={
-                'db_table': 'messages',
-                'constraints': [models.UniqueConstraint(fields=('conversation_id', 'sender_id', 'client_msg_id'), name='one_message_per_client_id')],
+                "db_table": "messages",
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("conversation_id", "sender_id", "client_msg_id"), name="one_message_per_client_id"
+                    )
+                ],
             },
         ),
         migrations.CreateModel(
-            name='MembershipRow',
+            name="MembershipRow",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('user_id', models.BigIntegerField()),
-                ('role', models.CharField(max_length=8)),
-                ('joined_id', models.BigIntegerField(default=0)),
-                ('joined_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('left_id', models.BigIntegerField(null=True)),
-                ('last_read_id', models.BigIntegerField(default=0)),
-                ('muted_until', models.DateTimeField(null=True)),
-                ('conversation', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='memberships', to='messaging.conversationrow')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("user_id", models.BigIntegerField()),
+                ("role", models.CharField(max_length=8)),
+                ("joined_id", models.BigIntegerField(default=0)),
+                ("joined_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("left_id", models.BigIntegerField(null=True)),
+                ("last_read_id", models.BigIntegerField(default=0)),
+                ("muted_until", models.DateTimeField(null=True)),
+                (
+                    "conversation",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="memberships",
+                        to="messaging.conversationrow",
+                    ),
+                ),
             ],
             options={
-                'db_table': 'membership',
-                'indexes': [models.Index(fields=['conversation', 'user_id'], name='membership_convers_c70bae_idx')],
-                'constraints': [models.UniqueConstraint(fields=('user_id', 'conversation'), name='one_membership')],
+                "db_table": "membership",
+                "indexes": [models.Index(fields=["conversation", "user_id"], name="membership_convers_c70bae_idx")],
+                "constraints": [models.UniqueConstraint(fields=("user_id", "conversation"), name="one_membership")],
             },
         ),
     ]

@@ -146,7 +146,9 @@ USE_TZ = True
 USE_I18N = True
 STATIC_URL = "static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
-STATIC_ROOT = BASE_DIR / "staticfiles"
+STATIC_ROOT = DATA_DIR / "staticfiles"
+# WhiteNoise warns of a directory that is not there; an empty one is the rule.
+STATIC_ROOT.mkdir(exist_ok=True)
 # Serve straight from static/ and the apps: no collect step before the first start.
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = DEBUG

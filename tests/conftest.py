@@ -26,6 +26,14 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ["CHAT_DATA_DIR"] = str(Path(os.environ["CHAT_DATA_DIR"]) / os.environ["PYTEST_XDIST_WORKER"])
 os.environ.setdefault("CHAT_SECRET_KEY", "tests-only")
 
+
+def pytest_configure() -> None:
+    """Set Django up before any test module is imported: many import models."""
+    import django
+
+    django.setup()
+
+
 #: What ``make_user`` signs people up with.
 PASSWORD = "correct-horse-7"
 

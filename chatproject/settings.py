@@ -260,5 +260,7 @@ LOGGING = {
     "disable_existing_loggers": False,
     "formatters": {"plain": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
+    # Two lines per socket at INFO are noise on a pod.
+    "loggers": {"uvicorn.error": {"level": "WARNING"}},
     "root": {"handlers": ["console"], "level": ENV["CHAT_LOG_LEVEL"]},
 }

@@ -1,0 +1,368 @@
+"""MessageLog in one SQLite file: durable, ordered, with group commit (design sections 2 and 3).
+
+One writer thread per process takes whatever waits, writes it in one transaction and lets the
+senders go after the fsync: the more senders, the cheaper each. Several processes may append to and
+read the same file; SQLite's write lock orders them.
+"""
+
+import asyncio
+import logging
+import queue
+import sqlite3
+import threading
+import time
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Final
+from zlib import crc32
+
+from prometheus_client import Histogram
+
+from messaging.domain.ids import OFFSET_MASK
+from messaging.ports import LogReader, LogUnavailable, NewRecord, Position, Record, RecordTooLarge
+
+logger = logging.getLogger(__name__)
+
+COMMIT_RECORDS = Histogram("chat_log_commit_records", "Records per commit of the log.", buckets=(1, 2, 5, 10, 50, 200, 1000))
+
+MAX_RECORD_BYTES: Final = 1024 * 1024
+_MAX_QUEUED: Final = 20_000
+_MAX_COMMIT: Final = 1_000
+#: How often a reader looks for records of other processes.
+_FOREIGN_POLL_S: Final = 0.1
+
+_SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS records (
+    topic TEXT NOT NULL, part INTEGER NOT NULL, offset INTEGER NOT NULL,
+    ts_ms INTEGER NOT NULL, key BLOB NOT NULL, payload BLOB NOT NULL,
+    PRIMARY KEY (topic, part, offset)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS ends (
+    topic TEXT NOT NULL, part INTEGER NOT NULL, next_offset INTEGER NOT NULL, last_ts_ms INTEGER NOT NULL,
+    PRIMARY KEY (topic, part)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS dedup (
+    topic TEXT NOT NULL, key BLOB NOT NULL, part INTEGER NOT NULL, offset INTEGER NOT NULL, ts_ms INTEGER NOT NULL,
+    PRIMARY KEY (topic, key)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS commits (
+    topic TEXT NOT NULL, grp TEXT NOT NULL, part INTEGER NOT NULL, next_offset INTEGER NOT NULL,
+    PRIMARY KEY (topic, grp, part)
+) WITHOUT ROWID;
+"""
+
+_Waiting = tuple[NewRecord, asyncio.AbstractEventLoop, "asyncio.Future[Position]"]
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, timeout=10.0, isolation_level=None, check_same_thread=False)
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=FULL")
+    return connection
+
+
+class SqliteMessageLog:
+    """See the module. ``partitions`` must stay the same for the life of the file."""
+
+    def __init__(self, path: Path, *, partitions: int = 1) -> None:
+        self._path = path
+        self._partitions = partitions
+        self._queue: queue.Queue[_Waiting | None] = queue.Queue(_MAX_QUEUED)
+        self._writer: threading.Thread | None = None
+        self._starting = threading.Lock()
+        self._readers: list[SqliteLogReader] = []
+
+    async def start(self) -> None:
+        """Open the file and start the writer; idempotent. Raises LogUnavailable."""
+        self._ensure_started()
+
+    def _ensure_started(self) -> None:
+        with self._starting:
+            if self._writer is not None:
+                return
+            try:
+                self._path.parent.mkdir(parents=True, exist_ok=True)
+                connection = _connect(self._path)
+                connection.executescript(_SCHEMA)
+            except (sqlite3.Error, OSError) as error:
+                raise LogUnavailable(f"the log at {self._path} cannot be opened: {error}") from error
+            self._writer = threading.Thread(target=self._write, args=(connection,), name="log-writer", daemon=True)
+            self._writer.start()
+
+    def append(self, record: NewRecord) -> "asyncio.Future[Position]":
+        """Queue one record; see the port."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Position] = loop.create_future()
+        if len(record.payload) + len(record.key) > MAX_RECORD_BYTES:
+            future.set_exception(RecordTooLarge(f"over {MAX_RECORD_BYTES} bytes"))
+            return future
+        if self._writer is None:
+            self._ensure_started()
+        try:
+            self._queue.put_nowait((record, loop, future))
+        except queue.Full:
+            future.set_exception(LogUnavailable("the log's queue is full"))
+        return future
+
+    def partition_of(self, key: bytes) -> int:
+        """Return the partition of a key."""
+        return crc32(key) % self._partitions
+
+    # --- writer thread ----------------------------------------------------------------------------
+
+    def _write(self, connection: sqlite3.Connection) -> None:
+        running = True
+        while running:
+            batch: list[_Waiting] = []
+            item = self._queue.get()
+            while True:
+                if item is None:
+                    running = False
+                    break
+                batch.append(item)
+                if len(batch) >= _MAX_COMMIT:
+                    break
+                try:
+                    item = self._queue.get_nowait()
+                except queue.Empty:
+                    break
+            if batch:
+                self._commit(connection, batch)
+        connection.close()
+
+    def _commit(self, connection: sqlite3.Connection, batch: list[_Waiting]) -> None:
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                positions = self._insert(connection, [record for record, _, _ in batch])
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
+        except sqlite3.Error as error:
+            logger.exception("the log did not take %d records", len(batch))
+            self._settle([(loop, future, LogUnavailable(str(error))) for _, loop, future in batch])
+            return
+        COMMIT_RECORDS.observe(len(batch))
+        topics = {record.topic for record, _, _ in batch}
+        self._settle([(loop, future, position) for (_, loop, future), position in zip(batch, positions, strict=True)])
+        for reader in tuple(self._readers):
+            if reader.topic in topics:
+                reader.wake()
+
+    def _insert(self, connection: sqlite3.Connection, records: list[NewRecord]) -> list[Position]:
+        now_ms = int(time.time() * 1000)
+        ends: dict[tuple[str, int], tuple[int, int]] = {}
+        positions: list[Position] = []
+        rows: list[tuple[str, int, int, int, bytes, bytes]] = []
+        keys: list[tuple[str, bytes, int, int, int]] = []
+        fresh: dict[tuple[str, bytes], Position] = {}
+        for record in records:
+            if record.dedup_key is not None:
+                first = fresh.get((record.topic, record.dedup_key))
+                if first is None:
+                    row = connection.execute(
+                        "SELECT part, offset, ts_ms FROM dedup WHERE topic = ? AND key = ?",
+                        (record.topic, record.dedup_key),
+                    ).fetchone()
+                    first = None if row is None else Position(*row)
+                if first is not None:
+                    positions.append(Position(first.partition, first.offset, first.ts_ms, duplicate=True))
+                    continue
+            part = self.partition_of(record.key)
+            if (record.topic, part) not in ends:
+                row = connection.execute(
+                    "SELECT next_offset, last_ts_ms FROM ends WHERE topic = ? AND part = ?", (record.topic, part)
+                ).fetchone()
+                ends[record.topic, part] = (0, 0) if row is None else row
+            offset, last_ts_ms = ends[record.topic, part]
+            ts_ms = max(now_ms, last_ts_ms)
+            if offset & OFFSET_MASK == 0 and ts_ms == last_ts_ms:
+                # The offset's low bits wrap: a new millisecond keeps id order the order of the log.
+                ts_ms += 1
+            ends[record.topic, part] = (offset + 1, ts_ms)
+            position = Position(part, offset, ts_ms)
+            positions.append(position)
+            rows.append((record.topic, part, offset, ts_ms, record.key, record.payload))
+            if record.dedup_key is not None:
+                fresh[record.topic, record.dedup_key] = position
+                keys.append((record.topic, record.dedup_key, part, offset, ts_ms))
+        connection.executemany("INSERT INTO records VALUES (?, ?, ?, ?, ?, ?)", rows)
+        connection.executemany("INSERT INTO dedup VALUES (?, ?, ?, ?, ?)", keys)
+        connection.executemany(
+            "INSERT INTO ends VALUES (?, ?, ?, ?) ON CONFLICT (topic, part) "
+            "DO UPDATE SET next_offset = excluded.next_offset, last_ts_ms = excluded.last_ts_ms",
+            [(topic, part, *end) for (topic, part), end in ends.items()],
+        )
+        return positions
+
+    @staticmethod
+    def _settle(
+        results: Iterable[tuple[asyncio.AbstractEventLoop, "asyncio.Future[Position]", Position | Exception]],
+    ) -> None:
+        """Give the waiting loops their results, with one wake-up for each loop."""
+        per_loop: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Position], Position | Exception]]] = {}
+        for loop, future, result in results:
+            per_loop.setdefault(loop, []).append((future, result))
+        for loop, settled in per_loop.items():
+            try:
+                loop.call_soon_threadsafe(_resolve, settled)
+            except RuntimeError:
+                # The loop is gone, and with it whoever waited; the records stand.
+                logger.debug("nobody waits for %d positions any more", len(settled))
+
+    # --- readers ----------------------------------------------------------------------------------
+
+    def reader(self, topic: str, *, group: str) -> LogReader:
+        """Return a reader; see the port."""
+        self._ensure_started()
+        reader = SqliteLogReader(self._path, topic, group, on_close=self._forget)
+        self._readers.append(reader)
+        return reader
+
+    def _forget(self, reader: "SqliteLogReader") -> None:
+        if reader in self._readers:
+            self._readers.remove(reader)
+
+    async def lag(self, topic: str, *, group: str) -> int:
+        """Return how many records the group has not committed."""
+        return await asyncio.to_thread(self._lag, topic, group)
+
+    def _lag(self, topic: str, group: str) -> int:
+        self._ensure_started()
+        connection = _connect(self._path)
+        try:
+            row = connection.execute(
+                "SELECT count(*) FROM records r LEFT JOIN commits c ON c.topic = r.topic AND c.part = r.part AND c.grp = ?"
+                " WHERE r.topic = ? AND r.offset >= coalesce(c.next_offset, 0)",
+                (group, topic),
+            ).fetchone()
+        finally:
+            connection.close()
+        return int(row[0])
+
+    async def trim(self, *, before_ms: int) -> int:
+        """Delete what is older than ``before_ms``; see the port."""
+        return await asyncio.to_thread(self._trim, before_ms)
+
+    def _trim(self, before_ms: int) -> int:
+        self._ensure_started()
+        connection = _connect(self._path)
+        try:
+            deleted = connection.execute("DELETE FROM records WHERE ts_ms < ?", (before_ms,)).rowcount
+            connection.execute("DELETE FROM dedup WHERE ts_ms < ?", (before_ms,))
+        finally:
+            connection.close()
+        return deleted
+
+    async def close(self) -> None:
+        """Finish what was queued, then close; idempotent."""
+        writer = self._writer
+        if writer is None:
+            return
+        self._writer = None
+        await asyncio.to_thread(self._queue.put, None)
+        await asyncio.to_thread(writer.join, 10.0)
+
+
+def _resolve(settled: list[tuple["asyncio.Future[Position]", Position | Exception]]) -> None:
+    for future, result in settled:
+        if future.done():
+            continue
+        if isinstance(result, Exception):
+            future.set_exception(result)
+        else:
+            future.set_result(result)
+
+
+class SqliteLogReader:
+    """One member of a group; reads all partitions. Used on one event loop."""
+
+    def __init__(self, path: Path, topic: str, group: str, *, on_close: "object") -> None:
+        self.topic = topic
+        self._path = path
+        self._group = group
+        self._on_close = on_close
+        self._connection: sqlite3.Connection | None = None
+        self._next: dict[int, int] = {}
+        self._committed: dict[int, int] = {}
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._arrived = asyncio.Event()
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix=f"log-reader-{topic}")
+
+    def wake(self) -> None:
+        """Tell the reader that there may be records; from any thread."""
+        loop = self._loop
+        if loop is not None:
+            try:
+                loop.call_soon_threadsafe(self._arrived.set)
+            except RuntimeError:
+                self._loop = None
+
+    async def poll(self, *, max_records: int, timeout_s: float) -> list[Record]:
+        """Return the next records; see the port."""
+        self._loop = loop = asyncio.get_running_loop()
+        deadline = loop.time() + timeout_s
+        while True:
+            self._arrived.clear()
+            records = await loop.run_in_executor(self._executor, self._read, max_records)
+            if records:
+                for record in records:
+                    self._next[record.partition] = record.offset + 1
+                return records
+            left_s = deadline - loop.time()
+            if left_s <= 0:
+                return []
+            try:
+                async with asyncio.timeout(min(left_s, _FOREIGN_POLL_S)):
+                    await self._arrived.wait()
+            except TimeoutError:
+                continue
+
+    def _read(self, max_records: int) -> list[Record]:
+        if self._connection is None:
+            self._connection = _connect(self._path)
+            self._next = dict(
+                self._connection.execute(
+                    "SELECT part, next_offset FROM commits WHERE topic = ? AND grp = ?", (self.topic, self._group)
+                ).fetchall()
+            )
+            self._committed = dict(self._next)
+        records: list[Record] = []
+        ends = self._connection.execute("SELECT part, next_offset FROM ends WHERE topic = ?", (self.topic,)).fetchall()
+        for part, end in ends:
+            start = self._next.get(part, 0)
+            if start >= end or len(records) >= max_records:
+                continue
+            rows = self._connection.execute(
+                "SELECT part, offset, ts_ms, key, payload FROM records WHERE topic = ? AND part = ? AND offset >= ?"
+                " ORDER BY offset LIMIT ?",
+                (self.topic, part, start, max_records - len(records)),
+            )
+            records += [Record(self.topic, *row) for row in rows]
+        return records
+
+    async def commit(self) -> None:
+        """Make what was polled count as done; see the port."""
+        changed = [(part, at) for part, at in self._next.items() if self._committed.get(part) != at]
+        if changed and self._connection is not None:
+            await asyncio.get_running_loop().run_in_executor(self._executor, self._save, changed)
+            self._committed.update(changed)
+
+    def _save(self, changed: list[tuple[int, int]]) -> None:
+        assert self._connection is not None
+        self._connection.executemany(
+            "INSERT INTO commits VALUES (?, ?, ?, ?) ON CONFLICT (topic, grp, part) "
+            "DO UPDATE SET next_offset = excluded.next_offset",
+            [(self.topic, self._group, part, at) for part, at in changed],
+        )
+
+    async def close(self) -> None:
+        """Leave the group."""
+        self._on_close(self)  # type: ignore[operator]
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+        self._executor.shutdown(wait=False)

@@ -1,0 +1,48 @@
+"""Reads about people, for those who only hold ids."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db.models import Q
+
+from accounts.models import Block, User
+from messaging.domain.ids import UserId
+
+
+@dataclass(frozen=True, slots=True)
+class UserCard:
+    """What others see of a user."""
+
+    id: UserId
+    username: str
+    display_name: str
+
+
+def display_names(ids: Iterable[UserId]) -> dict[UserId, UserCard]:
+    """Return the cards of those who exist."""
+    rows = User.objects.filter(pk__in=set(ids)).values_list("id", "username", "display_name")
+    return {UserId(id_): UserCard(UserId(id_), username, name or username) for id_, username, name in rows}
+
+
+def blocked_either_way(a: UserId, b: UserId) -> bool:
+    """Return whether one of the two has blocked the other."""
+    return Block.objects.filter(Q(owner_id=a, target_id=b) | Q(owner_id=b, target_id=a)).exists()
+
+
+def blocked_pairs(user: UserId, others: Iterable[UserId]) -> set[UserId]:
+    """Return those of ``others`` with a block between them and ``user``."""
+    wanted = set(others)
+    rows = Block.objects.filter(Q(owner_id=user, target_id__in=wanted) | Q(owner_id__in=wanted, target_id=user))
+    return {UserId(t if o == user else o) for o, t in rows.values_list("owner_id", "target_id")}
+
+
+def shares_presence(ids: Iterable[UserId]) -> set[UserId]:
+    """Return those who let others see their presence."""
+    rows = User.objects.filter(pk__in=set(ids), share_presence=True, is_active=True).values_list("id", flat=True)
+    return {UserId(id_) for id_ in rows}
+
+
+def last_seen(ids: Iterable[UserId]) -> dict[UserId, datetime | None]:
+    """Return when each was last connected."""
+    return {UserId(i): at for i, at in User.objects.filter(pk__in=set(ids)).values_list("id", "last_seen_at")}

@@ -113,7 +113,7 @@ class MessageLog(Protocol):
         """Return how many records the group has not committed."""
 
     async def trim(self, *, before_ms: int) -> int:
-        """Delete records, committed or not, and dedupe keys older than ``before_ms`` (Unix ms); return how many records."""
+        """Delete records, committed or not, and dedupe keys older than ``before_ms`` (Unix ms); return how many."""
 
     async def close(self) -> None:
         """Finish what was queued, then close; idempotent."""
@@ -196,7 +196,10 @@ class ConversationStore(Protocol):
     """Conversations and both directions of membership (design section 4). Synchronous."""
 
     def create(self, new: NewConversation) -> tuple[Conversation, bool]:
-        """Create it and return ``(conversation, True)``; for a DM whose pair has one, ``(that one, False)``, also under a race."""
+        """Create it and return ``(conversation, True)``; for a DM whose pair has one, ``(that one, False)``.
+
+        Also under a race: a pair has one DM.
+        """
 
     def get(self, ids: Iterable[ConversationId]) -> dict[ConversationId, Conversation]:
         """Return those that exist, with ``members`` inline up to ``max_group_small``."""
@@ -237,7 +240,10 @@ class ConversationStore(Protocol):
         """
 
     def end_membership(self, user_id: UserId, conversation_id: ConversationId, *, at: MessageId) -> bool:
-        """Set ``left_id``; return whether the user was a member. Idempotent, and never ends a membership that began after ``at``."""
+        """Set ``left_id``; return whether the user was a member.
+
+        Idempotent, and never ends a membership that began after ``at``.
+        """
 
     def set_role(self, user_id: UserId, conversation_id: ConversationId, role: Role) -> None:
         """Change an active member's role."""

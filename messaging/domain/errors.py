@@ -132,7 +132,7 @@ class Unavailable(ChatError):
 
 
 class CloseCode:
-    """WebSocket close codes. 4400–4449 are final: sign in or mend the client. After all others: reconnect with back-off."""
+    """WebSocket close codes. 4400–4449 are final: sign in or mend the client. After the others: reconnect."""
 
     NORMAL = 1000
     GOING_AWAY = 1001

@@ -68,7 +68,7 @@ class PushIntent(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Deliver(_Event, tag="d", frozen=True):
-    """Write ``frame`` to every connection of ``users`` on the pod; ``own`` goes, in its place, to those of ``author``."""
+    """Write ``frame`` to every connection of ``users`` on the pod; ``own``, in its place, to the ``author``'s."""
 
     users: list[UserId]
     frame: ServerFrame

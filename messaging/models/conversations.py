@@ -27,7 +27,7 @@ class ConversationRow(models.Model):
 
 
 class MembershipRow(models.Model):
-    """A user in a conversation, read in both directions. Users are bare ids: this table may live in another database."""
+    """A user in a conversation, read in both directions. Users are bare ids: they may live in another database."""
 
     user_id = models.BigIntegerField()
     conversation = models.ForeignKey(ConversationRow, on_delete=models.CASCADE, related_name="memberships")

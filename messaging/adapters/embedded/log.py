@@ -24,7 +24,9 @@ from messaging.ports import LogReader, LogUnavailable, NewRecord, Position, Reco
 
 logger = logging.getLogger(__name__)
 
-COMMIT_RECORDS = Histogram("chat_log_commit_records", "Records per commit of the log.", buckets=(1, 2, 5, 10, 50, 200, 1000))
+COMMIT_RECORDS = Histogram(
+    "chat_log_commit_records", "Records per commit of the log.", buckets=(1, 2, 5, 10, 50, 200, 1000)
+)
 
 MAX_RECORD_BYTES: Final = 1024 * 1024
 _MAX_QUEUED: Final = 20_000
@@ -235,7 +237,8 @@ class SqliteMessageLog:
         connection = _connect(self._path)
         try:
             row = connection.execute(
-                "SELECT count(*) FROM records r LEFT JOIN commits c ON c.topic = r.topic AND c.part = r.part AND c.grp = ?"
+                "SELECT count(*) FROM records r"
+                " LEFT JOIN commits c ON c.topic = r.topic AND c.part = r.part AND c.grp = ?"
                 " WHERE r.topic = ? AND r.offset >= coalesce(c.next_offset, 0)",
                 (group, topic),
             ).fetchone()

@@ -55,7 +55,7 @@ class Device(models.Model):
     """
 
     class Kind(models.TextChoices):
-        TOKEN = "token"
+        TOKEN = "token"  # noqa: S105  # a kind, not a secret
         WEB = "web"
 
     id = models.BigIntegerField(primary_key=True, default=new_random_id, editable=False)

@@ -1,19 +1,19 @@
-"""Whose credential is this?"""
+"""Whose credential is this, and what else is signed in?"""
 
-from datetime import timedelta
 from importlib import import_module
 
 from django.conf import settings
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
-from django.db import models
+from django.db import IntegrityError, models
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 
 from accounts.models import Device, User, token_digest
+from accounts.services.devices import describe
 
 
 def device_for_token(token: str) -> Device | None:
-    """Return the device of a valid bearer token; None for any other."""
+    """Return the device of a valid bearer token; None for one that is unknown, revoked or expired."""
     return (
         Device.objects.select_related("user")
         .filter(token_digest=token_digest(token), revoked_at=None, user__is_active=True)
@@ -22,15 +22,28 @@ def device_for_token(token: str) -> Device | None:
     )
 
 
-def device_for_session(session_key: str) -> Device | None:
-    """Return the device of a valid web session, made at its first use."""
-    store = import_module(settings.SESSION_ENGINE).SessionStore(session_key)
-    user = User.objects.filter(pk=store.get(SESSION_KEY) or 0, is_active=True).first()
-    if user is None or BACKEND_SESSION_KEY not in store:
+def device_for_session(session_key: str, *, user_agent: str = "") -> Device | None:
+    """Return the device of a valid web session, made at its first use; None for any other session."""
+    session = import_module(settings.SESSION_ENGINE).SessionStore(session_key)
+    if BACKEND_SESSION_KEY not in session:
         return None
-    if not constant_time_compare(store.get(HASH_SESSION_KEY, ""), user.get_session_auth_hash()):
+    user = User.objects.filter(pk=session.get(SESSION_KEY) or 0, is_active=True).first()
+    # The hash changes with the password: an old session is void.
+    if user is None or not constant_time_compare(session.get(HASH_SESSION_KEY, ""), user.get_session_auth_hash()):
         return None
-    device, _ = Device.objects.get_or_create(
-        session_key=session_key, defaults={"user": user, "kind": Device.Kind.WEB, "name": "Browser"}
+    defaults = {"user": user, "kind": Device.Kind.WEB, "name": describe(user_agent)}
+    try:
+        device, _ = Device.objects.select_related("user").get_or_create(session_key=session_key, defaults=defaults)
+    except IntegrityError:
+        return None
+    return None if device.revoked_at is not None or device.user_id != user.pk else device
+
+
+def devices_of(user: User) -> list[Device]:
+    """Return where the user is signed in, most recently used first."""
+    now = timezone.now()
+    return list(
+        Device.objects.filter(user=user, revoked_at=None)
+        .filter(models.Q(expires_at=None) | models.Q(expires_at__gt=now))
+        .order_by("-last_used_at", "-pk")
     )
-    return None if device.revoked_at is not None else device

@@ -46,3 +46,31 @@ def shares_presence(ids: Iterable[UserId]) -> set[UserId]:
 def last_seen(ids: Iterable[UserId]) -> dict[UserId, datetime | None]:
     """Return when each was last connected."""
     return {UserId(i): at for i, at in User.objects.filter(pk__in=set(ids)).values_list("id", "last_seen_at")}
+
+
+def search(*, viewer: UserId, query: str, limit: int = 20) -> list[UserCard]:
+    """Return people whose user name or display name, or a word of it, begins with ``query``; best match first.
+
+    The viewer is not among them, nor is anybody who has blocked the viewer.
+    """
+    text = query.strip().lstrip("@")
+    matches = Q(username__startswith=text.lower()) | Q(display_name__istartswith=text)
+    matches |= Q(display_name__icontains=f" {text}")
+    rows = (
+        User.objects.filter(matches, is_active=True)
+        .exclude(pk=viewer)
+        .exclude(blocks_made__target_id=viewer)
+        .order_by("username")
+        .values_list("id", "username", "display_name")[:limit]
+    )
+    return [UserCard(UserId(id_), username, name or username) for id_, username, name in rows]
+
+
+def blocked_by(user: UserId) -> list[UserCard]:
+    """Return whom ``user`` has blocked, newest first."""
+    rows = (
+        Block.objects.filter(owner_id=user)
+        .order_by("-created_at")
+        .values_list("target_id", "target__username", "target__display_name")
+    )
+    return [UserCard(UserId(id_), username, name or username) for id_, username, name in rows]

@@ -1,0 +1,28 @@
+"""How allauth fits in here: our rule for usernames, and mail by a job."""
+
+from typing import Any
+
+from allauth.account.adapter import DefaultAccountAdapter
+from kombu.exceptions import OperationalError
+
+from accounts.models import username_validator
+from accounts.tasks import send_mail_task
+
+USERNAME_VALIDATORS = [username_validator]
+
+
+class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth has no types
+    """Accounts as this product has them."""
+
+    def clean_username(self, username: str, shallow: bool = False) -> str:
+        """Return the username in lower case. Raises ValidationError."""
+        cleaned: str = super().clean_username(username.lower(), shallow=shallow)
+        return cleaned
+
+    def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
+        """Hand a mail to the job queue; send it at once where the queue does not take it."""
+        message = self.render_mail(template_prefix, email, {**context, "current_site": None})
+        try:
+            send_mail_task.delay(message.subject, message.body, message.from_email, message.to)
+        except (OperationalError, OSError):
+            message.send()

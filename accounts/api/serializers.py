@@ -1,0 +1,112 @@
+"""Shapes of the accounts API."""
+
+from typing import Any
+
+from rest_framework import serializers
+
+from accounts.models import Device, User
+from accounts.selectors.people import UserCard
+from messaging.api.parsing import StrictCharField
+from messaging.domain import ids
+
+
+class SignUpSerializer(serializers.Serializer[Any]):
+    """A new account."""
+
+    username = StrictCharField(max_length=32)
+    password = StrictCharField(max_length=256, trim_whitespace=False)
+    display_name = StrictCharField(max_length=80, required=False, default="", allow_blank=True)
+    device = StrictCharField(max_length=120, required=False, default="", allow_blank=True)
+
+
+class SignInSerializer(serializers.Serializer[Any]):
+    """Credentials."""
+
+    username = StrictCharField(max_length=254)
+    password = StrictCharField(max_length=256, trim_whitespace=False)
+    device = StrictCharField(max_length=120, required=False, default="", allow_blank=True, help_text="A name for it.")
+
+
+class PasswordSerializer(serializers.Serializer[Any]):
+    """A change of password."""
+
+    current = StrictCharField(max_length=256, trim_whitespace=False)
+    new = StrictCharField(max_length=256, trim_whitespace=False)
+
+
+class ProfileSerializer(serializers.Serializer[Any]):
+    """What a user may change of themselves."""
+
+    display_name = StrictCharField(max_length=80, required=False, allow_blank=True)
+    email = serializers.EmailField(required=False, allow_blank=True)
+    share_presence = serializers.BooleanField(required=False)
+
+
+class UserSerializer(serializers.Serializer[Any]):
+    """What others see of a user."""
+
+    id = serializers.CharField(help_text="`u_…`")
+    username = serializers.CharField()
+    display_name = serializers.CharField()
+
+
+class MeSerializer(UserSerializer):
+    """What users see of themselves."""
+
+    email = serializers.CharField()
+    share_presence = serializers.BooleanField()
+
+
+class DeviceSerializer(serializers.Serializer[Any]):
+    """One place where the user is signed in."""
+
+    id = serializers.CharField(help_text="`d_…`")
+    kind = serializers.ChoiceField(choices=["token", "web"])
+    name = serializers.CharField()
+    created_at = serializers.DateTimeField()
+    last_used_at = serializers.DateTimeField()
+    expires_at = serializers.DateTimeField(allow_null=True)
+    current = serializers.BooleanField()
+
+
+class SignedInSerializer(serializers.Serializer[Any]):
+    """A fresh bearer token; it is shown this once."""
+
+    user = UserSerializer()
+    token = serializers.CharField()
+    device = DeviceSerializer()
+
+
+class UsersSerializer(serializers.Serializer[Any]):
+    """Users found."""
+
+    results = UserSerializer(many=True)
+
+
+class DevicesSerializer(serializers.Serializer[Any]):
+    """Devices, most recently used first."""
+
+    results = DeviceSerializer(many=True)
+
+
+def user_json(user: User | UserCard) -> dict[str, Any]:
+    """Return what others see of a user."""
+    return {"id": ids.user_ref(user.id), "username": user.username, "display_name": user.display_name or user.username}
+
+
+def me_json(user: User) -> dict[str, Any]:
+    """Return what users see of themselves."""
+    return {**user_json(user), "email": user.email, "share_presence": user.share_presence}
+
+
+def device_json(device: Device, *, current: Device | None) -> dict[str, Any]:
+    """Return a device of the user's own."""
+    return {
+        "id": ids.device_ref(device.pk),
+        "kind": device.kind,
+        "name": device.name,
+        "created_at": device.created_at,
+        "last_used_at": device.last_used_at,
+        "expires_at": device.expires_at,
+        "current": current is not None and device.pk == current.pk,
+    }

@@ -1,0 +1,110 @@
+"""Accounts, profiles and blocks: the only writers (design section 5)."""
+
+from asgiref.sync import async_to_sync
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, transaction
+
+from accounts.models import Block, User, username_validator
+from accounts.services.devices import revoke_others
+from chatproject import container
+from messaging.domain.errors import Conflict, InvalidInput, NotFound
+from messaging.domain.events import InvalidateBlocks, PresenceChanged
+from messaging.domain.ids import UserId
+from messaging.services.fanout import send_batches, tell_pods_of
+
+_EDITABLE = frozenset({"display_name", "email", "share_presence"})
+
+
+def sign_up(*, username: str, password: str, display_name: str = "", email: str = "") -> User:
+    """Return a new account.
+
+    Raises:
+        InvalidInput: the username or password is not acceptable.
+        Conflict: the username is taken.
+    """
+    name = username.strip().lower()
+    try:
+        username_validator(name)
+        candidate = User(username=name, display_name=display_name.strip(), email=email)
+        validate_password(password, candidate)
+    except ValidationError as error:
+        raise InvalidInput(" ".join(error.messages)) from None
+    candidate.set_password(password)
+    try:
+        with transaction.atomic():
+            candidate.save(force_insert=True)
+    except IntegrityError:
+        raise Conflict("this username is taken") from None
+    return candidate
+
+
+def change_password(*, user: User, current: str, new: str, keep: object) -> None:
+    """Set a new password and sign out everywhere but on the device ``keep``.
+
+    Raises:
+        InvalidInput: the current password is wrong or the new one not acceptable.
+    """
+    from accounts.models import Device
+
+    if not user.check_password(current):
+        raise InvalidInput("the current password is not right")
+    try:
+        validate_password(new, user)
+    except ValidationError as error:
+        raise InvalidInput(" ".join(error.messages)) from None
+    user.set_password(new)
+    user.save(update_fields=["password"])
+    revoke_others(user=user, keep=keep if isinstance(keep, Device) else None)
+
+
+def update_profile(*, user: User, **changes: object) -> User:
+    """Change some of display name, e-mail and whether presence is shared; hiding it takes effect at once."""
+    unknown = changes.keys() - _EDITABLE
+    if unknown:
+        raise InvalidInput(f"cannot change {', '.join(sorted(unknown))}")
+    hides = changes.get("share_presence") is False and user.share_presence
+    for name, value in changes.items():
+        setattr(user, name, value)
+    user.save(update_fields=list(changes))
+    if hides:
+        transaction.on_commit(lambda: async_to_sync(_vanish)(UserId(user.pk)))
+    return user
+
+
+async def _vanish(user: UserId) -> None:
+    watchers = await container.registry().watchers([user])
+    event = PresenceChanged(user, "offline")
+    await send_batches(container.pod_bus(), {pod: [event] for pod in watchers.get(user, ())})
+
+
+def _person(user: User, other_id: UserId) -> User:
+    other = User.objects.filter(pk=other_id, is_active=True).exclude(pk=user.pk).first()
+    if other is None:
+        raise NotFound("no such user")
+    return other
+
+
+def block(*, user: User, other_id: UserId) -> None:
+    """Let ``user`` hear no more from the other, nor the other from ``user``. Idempotent. Raises NotFound."""
+    other = _person(user, other_id)
+    Block.objects.get_or_create(owner=user, target=other)
+    _blocks_changed(user, other_id)
+
+
+def unblock(*, user: User, other_id: UserId) -> None:
+    """Undo ``block``. Idempotent."""
+    Block.objects.filter(owner=user, target_id=other_id).delete()
+    _blocks_changed(user, other_id)
+
+
+def _blocks_changed(user: User, other_id: UserId) -> None:
+    mine = UserId(user.pk)
+    transaction.on_commit(
+        lambda: async_to_sync(tell_pods_of)(
+            [mine, other_id],
+            InvalidateBlocks(mine, other_id),
+            registry=container.registry(),
+            bus=container.pod_bus(),
+        )
+    )

@@ -1,0 +1,32 @@
+"""What happens on the pages of allauth and must reach devices and sockets."""
+
+from typing import Any
+
+from allauth.account.signals import password_changed, password_reset
+from django.contrib.auth.signals import user_logged_out
+from django.dispatch import receiver
+from django.http import HttpRequest
+
+from accounts.models import User
+from accounts.selectors.credentials import device_for_session
+from accounts.services.devices import end_session, revoke_others
+
+
+@receiver(user_logged_out)
+def end_device(sender: Any, request: HttpRequest | None, **kwargs: Any) -> None:
+    """End the device of the session that logs out."""
+    if request is not None and request.session.session_key:
+        end_session(request.session.session_key)
+
+
+@receiver(password_changed)
+def end_other_devices(sender: Any, request: HttpRequest, user: User, **kwargs: Any) -> None:
+    """Sign out everywhere but here: the password may have been somebody else's, too."""
+    key = request.session.session_key
+    revoke_others(user=user, keep=device_for_session(key) if key else None)
+
+
+@receiver(password_reset)
+def end_all_devices(sender: Any, request: HttpRequest, user: User, **kwargs: Any) -> None:
+    """Sign out everywhere."""
+    revoke_others(user=user, keep=None)

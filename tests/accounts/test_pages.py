@@ -1,0 +1,171 @@
+"""Sign-up, login, passwords and settings in a browser's terms: forms, redirects, sessions."""
+
+import re
+from collections.abc import Callable, Iterator
+
+import pytest
+from django.conf import settings
+from django.core import mail
+from django.test import Client
+
+from accounts.models import Block, Device, User
+from accounts.selectors.credentials import device_for_session
+from chatproject import celery
+from messaging.domain import ids
+from tests.conftest import PASSWORD
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def jobs_run_at_once() -> Iterator[None]:
+    """Run jobs in the caller; that a worker takes them from the queue is tested with the jobs."""
+    celery.app.conf.task_always_eager = True
+    yield
+    celery.app.conf.task_always_eager = False
+
+
+def browser(user: User, password: str = PASSWORD) -> Client:
+    """Return a browser in which the user has signed in by the form."""
+    client = Client(HTTP_USER_AGENT="Mozilla/5.0 (X11; Linux x86_64) Firefox/140.0")
+    answer = client.post("/accounts/login/", {"login": user.username, "password": password})
+    assert answer.status_code == 302, answer.content
+    return client
+
+
+def test_sign_up_by_the_form_signs_in() -> None:
+    client = Client()
+    answer = client.post("/accounts/signup/", {"username": "Nina", "password1": "four-wet-boots", "email": ""})
+    assert (answer.status_code, answer["Location"]) == (302, "/")
+    user = User.objects.get()
+    assert user.username == "nina"
+    assert user.password.startswith("argon2")
+    assert client.get("/settings/").status_code == 200
+
+
+@pytest.mark.parametrize("username", ["x", "has space", "ünder", "taken", "TAKEN"])
+def test_sign_up_says_what_is_wrong_with_a_name(make_user: Callable[..., User], username: str) -> None:
+    make_user("taken")
+    answer = Client().post("/accounts/signup/", {"username": username, "password1": "four-wet-boots", "email": ""})
+    assert answer.status_code == 200
+    assert 'role="alert"' in answer.content.decode()
+    assert User.objects.count() == 1
+
+
+def test_login_fails_alike_and_is_limited(make_user: Callable[..., User]) -> None:
+    make_user("ann")
+    pages = [
+        Client().post("/accounts/login/", {"login": name, "password": "no"}).content.decode()
+        for name in ("ann", "nobody")
+    ]
+    errors = [re.findall(r'role="alert">(.*?)</div>', page, re.S) for page in pages]
+    assert errors[0] == errors[1] != []
+    for _ in range(5):
+        Client().post("/accounts/login/", {"login": "ann", "password": "no"})
+    page = Client().post("/accounts/login/", {"login": "ann", "password": PASSWORD})
+    assert page.status_code == 200, "even the right password has to wait now"
+    assert "Too many" in page.content.decode()
+
+
+def test_a_session_is_a_device_and_ends_with_it(make_user: Callable[..., User]) -> None:
+    user = make_user("ann")
+    first, second = browser(user), browser(user)
+    first.get("/settings/")
+    page = second.get("/settings/").content.decode()
+    assert page.count("Firefox on Linux") >= 2
+    other = Device.objects.get(session_key=first.session.session_key)
+    answer = second.post(f"/settings/devices/{ids.device_ref(other.pk)}/revoke")
+    assert answer.status_code == 302
+    assert first.get("/settings/").status_code == 302, "signed out"
+    assert second.get("/settings/").status_code == 200
+
+
+def test_a_neighbours_device_is_left_alone(make_user: Callable[..., User]) -> None:
+    ann, bob = browser(make_user("ann")), browser(make_user("bob"))
+    bob.get("/settings/")
+    device = Device.objects.get(user__username="bob")
+    ann.post(f"/settings/devices/{ids.device_ref(device.pk)}/revoke")
+    assert bob.get("/settings/").status_code == 200
+
+
+def test_logout_ends_the_device(make_user: Callable[..., User]) -> None:
+    client = browser(make_user("ann"))
+    client.get("/settings/")
+    key = client.session.session_key
+    assert device_for_session(key) is not None
+    client.post("/accounts/logout/")
+    assert device_for_session(key) is None
+    assert Device.objects.get().revoked_at is not None
+
+
+def test_a_new_password_keeps_this_browser_and_ends_the_other(make_user: Callable[..., User]) -> None:
+    user = make_user("ann")
+    here, there = browser(user), browser(user)
+    for client in (here, there):
+        client.get("/settings/")
+    new = "nine-blue-cups"
+    answer = here.post("/accounts/password/change/", {"oldpassword": PASSWORD, "password1": new, "password2": new})
+    assert answer.status_code == 302, answer.content
+    assert here.get("/settings/").status_code == 200
+    assert there.get("/settings/").status_code == 302
+    assert device_for_session(here.session.session_key) is not None
+
+
+def test_a_forgotten_password_is_reset_by_mail(make_user: Callable[..., User], jobs_run_at_once: None) -> None:
+    user = make_user("ann", email="ann@example.org")
+    old = browser(user)
+    assert Client().post("/accounts/password/reset/", {"email": "ann@example.org"}).status_code == 302
+    assert Client().post("/accounts/password/reset/", {"email": "nobody@example.org"}).status_code == 302
+    [letter] = [letter for letter in mail.outbox if letter.to == ["ann@example.org"]]
+    found = re.search(r"http://[^/]+(/\S+)", letter.body)
+    assert found is not None
+    client = Client()
+    form = client.get(found[1], follow=True)
+    new = "nine-blue-cups"
+    action = form.redirect_chain[-1][0] if form.redirect_chain else found[1]
+    assert client.post(action, {"password1": new, "password2": new}).status_code == 302
+    assert old.get("/settings/").status_code == 302, "signed out everywhere"
+    browser(user, new)
+
+
+def test_settings_save_the_profile(make_user: Callable[..., User]) -> None:
+    client = browser(make_user("ann"))
+    body = {"display_name": "Ann B", "email": "a@example.org"}
+    assert client.post("/settings/profile", body).status_code == 302
+    user = User.objects.get()
+    assert (user.display_name, user.email, user.share_presence) == ("Ann B", "a@example.org", False)
+    assert client.post("/settings/profile", {"display_name": "x", "email": "nonsense"}).status_code == 400
+
+
+def test_settings_unblock(make_user: Callable[..., User]) -> None:
+    ann, bob = make_user("ann"), make_user("bob", display_name="Bob B")
+    Block.objects.create(owner=ann, target=bob)
+    client = browser(ann)
+    assert "Bob B" in client.get("/settings/").content.decode()
+    client.post(f"/settings/blocks/{ids.user_ref(bob.pk)}/unblock")
+    assert not Block.objects.exists()
+
+
+@pytest.mark.parametrize("path", ["/settings/", "/accounts/password/change/"])
+def test_pages_of_the_account_ask_for_a_login(path: str) -> None:
+    answer = Client().get(path)
+    assert answer.status_code == 302
+    assert "/accounts/login/" in answer["Location"]
+
+
+@pytest.mark.parametrize("path", ["/accounts/login/", "/accounts/signup/", "/accounts/password/reset/"])
+def test_pages_have_a_strict_policy_and_nothing_inline(path: str) -> None:
+    answer = Client().get(path)
+    policy = answer["Content-Security-Policy"]
+    assert "script-src 'self'" in policy
+    assert "unsafe" not in policy
+    assert answer["X-Frame-Options"] == "DENY"
+    page = answer.content.decode()
+    assert "<script" not in page
+    assert " style=" not in page
+
+
+def test_the_session_cookie_is_out_of_scripts_reach(make_user: Callable[..., User]) -> None:
+    cookie = browser(make_user("ann")).cookies[settings.SESSION_COOKIE_NAME]
+    assert cookie["httponly"]
+    assert cookie["samesite"] == "Lax"

@@ -1,5 +1,7 @@
-"""Routes."""
+"""Pages of the web client."""
 
-from django.urls import URLPattern, URLResolver
+from django.urls import URLPattern, URLResolver, path
 
-urlpatterns: list[URLPattern | URLResolver] = []
+from messaging import web
+
+urlpatterns: list[URLPattern | URLResolver] = [path("", web.app, name="app")]

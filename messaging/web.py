@@ -1,0 +1,27 @@
+"""The page of the web client. Everything on it comes over REST and the socket."""
+
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.csrf import ensure_csrf_cookie
+from django.views.decorators.http import require_GET
+
+from accounts.models import User
+from messaging.domain import ids
+
+
+@require_GET
+@login_required
+@never_cache
+@ensure_csrf_cookie
+def app(request: HttpRequest) -> HttpResponse:
+    """Show the chat to whoever is signed in."""
+    assert isinstance(request.user, User)
+    user = request.user
+    me = {
+        "id": ids.user_ref(user.pk),
+        "username": user.username,
+        "display_name": user.display_name or user.username,
+    }
+    return render(request, "chat/app.html", {"me": me})

@@ -1,0 +1,39 @@
+/** The REST side: JSON in and out, refusals as `ApiError`. */
+
+export class ApiError extends Error {
+  constructor(status, problem) {
+    super(problem.detail || problem.title || "Something went wrong.");
+    this.status = status;
+    this.code = problem.code ?? "internal";
+  }
+}
+
+const csrf = () => document.cookie.split("; ").find((one) => one.startsWith("csrftoken="))?.slice(10) ?? "";
+
+async function call(method, path, body) {
+  const headers = { Accept: "application/json" };
+  if (method !== "GET") headers["X-CSRFToken"] = csrf();
+  if (body !== undefined) headers["Content-Type"] = "application/json";
+  let response;
+  try {
+    response = await fetch(`/v1/${path}`, { method, headers, body: body === undefined ? undefined : JSON.stringify(body) });
+  } catch {
+    throw new ApiError(0, { code: "offline", detail: "No connection to the server." });
+  }
+  if (response.status === 204) return null;
+  const data = await response.json().catch(() => ({}));
+  if (!response.ok) throw new ApiError(response.status, data);
+  return data;
+}
+
+const query = (values) => new URLSearchParams(Object.entries(values).filter(([, value]) => value)).toString();
+
+export const conversations = (cursor) => call("GET", `conversations?${query({ cursor, limit: "100" })}`);
+export const conversation = (id) => call("GET", `conversations/${id}`);
+export const createConversation = (body) => call("POST", "conversations", body);
+export const rename = (id, name) => call("PATCH", `conversations/${id}`, { name });
+export const history = (id, before) => call("GET", `conversations/${id}/messages?${query({ before, limit: "50" })}`);
+export const addMembers = (id, members) => call("POST", `conversations/${id}/members`, { members });
+export const removeMember = (id, user) => call("DELETE", `conversations/${id}/members/${user}`);
+export const users = (q) => call("GET", `users?${query({ q })}`);
+export const user = (id) => call("GET", `users/${id}`);

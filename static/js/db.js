@@ -1,0 +1,118 @@
+/** IndexedDB, one database a user: the outbox must survive a reload, the rest makes the first paint quick. */
+
+const KEEP = 60;
+
+const done = (request) =>
+  new Promise((resolve, reject) => {
+    request.onsuccess = () => resolve(request.result);
+    request.onerror = () => reject(request.error);
+  });
+
+const committed = (transaction) =>
+  new Promise((resolve, reject) => {
+    transaction.oncomplete = () => resolve();
+    transaction.onerror = transaction.onabort = () => reject(transaction.error);
+  });
+
+export class Database {
+  static async open(user) {
+    const request = indexedDB.open(`chat-${user}`, 1);
+    request.onupgradeneeded = () => {
+      const db = request.result;
+      db.createObjectStore("outbox", { keyPath: "msg_id" });
+      db.createObjectStore("messages", { keyPath: "server_id" }).createIndex("conv", ["conv", "ts"]);
+      db.createObjectStore("convs", { keyPath: "id" });
+      db.createObjectStore("marks");
+    };
+    return new Database(await done(request), user);
+  }
+
+  constructor(db, user) {
+    this.db = db;
+    this.user = user;
+  }
+
+  #write(store, work) {
+    const transaction = this.db.transaction(store, "readwrite", { durability: "strict" });
+    work(transaction.objectStore(store));
+    return committed(transaction);
+  }
+
+  /** Return the messages that no ack has answered yet, in the order of writing. */
+  async outbox() {
+    const rows = await done(this.db.transaction("outbox").objectStore("outbox").getAll());
+    return rows.sort((a, b) => a.ts - b.ts || a.order - b.order);
+  }
+
+  queue(message) {
+    return this.#write("outbox", (store) => store.put(message));
+  }
+
+  unqueue(msgId) {
+    return this.#write("outbox", (store) => store.delete(msgId));
+  }
+
+  putMessages(messages) {
+    return this.#write("messages", (store) => messages.forEach((one) => store.put(one)));
+  }
+
+  /** Replace the list of conversations, and forget the messages of those that are gone. */
+  putConversations(convs) {
+    return this.#write("convs", (store) => {
+      store.clear();
+      convs.forEach((one) => store.put(one));
+    });
+  }
+
+  putReceipts(receipts) {
+    return this.#write("marks", (store) => store.put(receipts, "receipts"));
+  }
+
+  /** Forget a conversation's window, so that a hole in it never shows as if there were none. */
+  async dropMessages(conv) {
+    const transaction = this.db.transaction("messages", "readwrite");
+    const index = transaction.objectStore("messages").index("conv");
+    const cursor = index.openCursor(IDBKeyRange.bound([conv], [conv, []]));
+    cursor.onsuccess = () => {
+      if (!cursor.result) return;
+      cursor.result.delete();
+      cursor.result.continue();
+    };
+    await committed(transaction);
+  }
+
+  /** Return what is needed for the first paint: conversations, their newest messages, receipts. */
+  async snapshot() {
+    const transaction = this.db.transaction(["convs", "messages", "marks"]);
+    const convs = await done(transaction.objectStore("convs").getAll());
+    const receipts = (await done(transaction.objectStore("marks").get("receipts"))) ?? {};
+    const index = transaction.objectStore("messages").index("conv");
+    const messages = {};
+    await Promise.all(
+      convs.map(
+        (conv) =>
+          new Promise((resolve, reject) => {
+            const rows = [];
+            const cursor = index.openCursor(IDBKeyRange.bound([conv.id], [conv.id, []]), "prev");
+            cursor.onerror = () => reject(cursor.error);
+            cursor.onsuccess = () => {
+              if (!cursor.result || rows.length >= KEEP) {
+                if (rows.length) messages[conv.id] = rows;
+                resolve();
+                return;
+              }
+              rows.push(cursor.result.value);
+              cursor.result.continue();
+            };
+          }),
+      ),
+    );
+    return { convs, messages, receipts };
+  }
+
+  /** Delete everything of this user from this browser. */
+  destroy() {
+    this.db.close();
+    return done(indexedDB.deleteDatabase(`chat-${this.user}`));
+  }
+}

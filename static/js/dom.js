@@ -1,0 +1,77 @@
+/** Small helpers for building the page. Text enters through `textContent` only. */
+
+/** Return an element with properties, attributes (`aria-…`, `data-…`, `role`) and children. */
+export function el(tag, props = {}, ...children) {
+  const node = document.createElement(tag);
+  for (const [name, value] of Object.entries(props)) {
+    if (value === undefined || value === null || value === false) continue;
+    if (name.includes("-") || name === "role") node.setAttribute(name, value === true ? "" : String(value));
+    else node[name] = value;
+  }
+  node.append(...children.filter((child) => child !== null && child !== undefined && child !== false));
+  return node;
+}
+
+export function icon(name) {
+  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  const use = document.createElementNS("http://www.w3.org/2000/svg", "use");
+  use.setAttribute("href", `#i-${name}`);
+  svg.setAttribute("aria-hidden", "true");
+  svg.append(use);
+  return svg;
+}
+
+/** One of eight colours, always the same for the same id. */
+export function hueOf(id) {
+  let hash = 0;
+  for (const char of id) hash = (hash * 31 + char.codePointAt(0)) >>> 0;
+  return hash % 8;
+}
+
+export function initials(name) {
+  const words = name.trim().split(/\s+/u).filter(Boolean);
+  const letters = words.length > 1 ? [words[0], words.at(-1)] : words;
+  return letters.map((word) => [...word][0]).join("").toUpperCase() || "?";
+}
+
+export function paintAvatar(node, id, name, online = false) {
+  node.dataset.hue = hueOf(id);
+  node.replaceChildren(initials(name), ...(online ? [el("span", { className: "online" })] : []));
+  return node;
+}
+
+export const avatar = (id, name, online) => paintAvatar(el("span", { className: "avatar", "aria-hidden": "true" }), id, name, online);
+
+export const hidden = (text) => el("span", { className: "visually-hidden" }, text);
+
+const LINK = /\bhttps?:\/\/[^\s<>"'`]+/giu;
+
+/** Return the text as nodes, web addresses as links. Only http and https become links. */
+export function linkify(text) {
+  const nodes = [];
+  let end = 0;
+  for (const match of text.matchAll(LINK)) {
+    let address = match[0].replace(/[.,:;!?…]+$/u, "");
+    // A closing bracket belongs to the sentence unless the address opened one.
+    while (address.endsWith(")") && !address.includes("(")) address = address.slice(0, -1).replace(/[.,:;!?…]+$/u, "");
+    if (!URL.canParse(address)) continue;
+    nodes.push(text.slice(end, match.index));
+    nodes.push(el("a", { href: address, target: "_blank", rel: "noopener noreferrer" }, address));
+    end = match.index + address.length;
+  }
+  nodes.push(text.slice(end));
+  return nodes.filter((node) => node !== "");
+}
+
+const STATUS = {
+  sending: ["clock", "Sending"],
+  sent: ["tick", "Sent"],
+  delivered: ["ticks", "Delivered"],
+  read: ["ticks", "Read"],
+  failed: ["alert", "Not sent"],
+};
+
+export function ticks(status) {
+  const [name, words] = STATUS[status];
+  return el("span", { className: "ticks", "data-status": status, title: words }, icon(name), hidden(words));
+}

@@ -1,0 +1,75 @@
+/** The list of conversations: one link each, arrow keys between them. */
+import { avatar, el, hidden, ticks } from "../dom.js";
+import { listTime } from "../format.js";
+
+export class ConversationList extends HTMLElement {
+  #rows = new Map();
+  #list = null;
+
+  connectedCallback() {
+    this.addEventListener("keydown", (event) => {
+      if (event.key !== "ArrowDown" && event.key !== "ArrowUp") return;
+      const links = [...this.querySelectorAll(".conversation")];
+      const at = links.indexOf(document.activeElement);
+      const next = links[at + (event.key === "ArrowDown" ? 1 : -1)];
+      if (next) {
+        event.preventDefault();
+        next.focus();
+      }
+    });
+  }
+
+  focusFirst() {
+    this.querySelector(".conversation")?.focus();
+  }
+
+  /** Show `items`: {id, name, preview, status, time, unread, online, active, typing}; `empty` is shown for none. */
+  show(items, empty) {
+    this.removeAttribute("aria-busy");
+    if (!items.length) {
+      this.#rows.clear();
+      this.#list = null;
+      this.replaceChildren(empty);
+      return;
+    }
+    if (!this.#list) {
+      this.#list = el("ul", { className: "conversations" });
+      this.replaceChildren(this.#list);
+    }
+    const rows = new Map();
+    items.forEach((item, at) => {
+      const signature = JSON.stringify([item, item.ts && listTime(item.ts)]);
+      let row = this.#rows.get(item.id);
+      if (!row) row = { node: el("li", {}, el("a", { className: "conversation", href: `#${item.id}` })), signature: "" };
+      if (row.signature !== signature) this.#paint(row.node.firstChild, item);
+      row.signature = signature;
+      rows.set(item.id, row);
+      // Moving a focused link would lose the focus; what stands right is left alone.
+      if (this.#list.children[at] !== row.node) {
+        const focused = row.node.contains(document.activeElement) ? document.activeElement : null;
+        this.#list.insertBefore(row.node, this.#list.children[at] ?? null);
+        focused?.focus({ preventScroll: true });
+      }
+    });
+    for (const [id, row] of this.#rows) if (!rows.has(id)) row.node.remove();
+    this.#rows = rows;
+  }
+
+  #paint(link, item) {
+    link.classList.toggle("unread", item.unread > 0);
+    if (item.active) link.setAttribute("aria-current", "true");
+    else link.removeAttribute("aria-current");
+    const text = item.typing ? el("span", { className: "text typing" }, item.typing) : el("span", { className: "text" }, item.preview);
+    link.replaceChildren(
+      avatar(item.id, item.name, item.online),
+      el("span", { className: "name" }, item.name, item.online ? hidden(" (online)") : null),
+      el("span", { className: "time" }, item.ts ? listTime(item.ts) : ""),
+      el("span", { className: "preview" }, item.status && !item.typing ? ticks(item.status) : null, text),
+      item.unread > 0
+        ? el("span", { className: "badge" }, item.unread > 99 ? "99+" : String(item.unread), hidden(" unread"))
+        : "",
+    );
+  }
+}
+
+customElements.define("conversation-list", ConversationList);

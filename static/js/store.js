@@ -1,0 +1,239 @@
+/**
+ * What the client knows, and how each event changes it. Pure: no DOM, no network, no clock.
+ *
+ * A thread is one unbroken window of a conversation, confirmed messages in the order of the log and
+ * those still on their way behind them. Receipts are marks: everything up to the mark is covered.
+ */
+import { compareIds, laterId } from "./ids.js";
+
+const emptyThread = () => ({ messages: [], loaded: false, complete: false });
+
+export function initialState(me) {
+  return { me, users: { [me.id]: me }, convs: {}, threads: {}, receipts: {}, presence: {}, listLoaded: false };
+}
+
+export const threadOf = (state, conv) => state.threads[conv] ?? emptyThread();
+
+/** Newest confirmed message a conversation is known to have here. */
+export function newestHeld(state, conv) {
+  const { messages } = threadOf(state, conv);
+  for (let i = messages.length - 1; i >= 0; i -= 1) if (messages[i].server_id) return messages[i].server_id;
+  return null;
+}
+
+export const isUnread = (state, message, mark) =>
+  message.kind !== "event" && message.from !== state.me.id && compareIds(message.server_id, mark) > 0;
+
+/** Conversations, newest activity first. */
+export function sortedConversations(state) {
+  return Object.values(state.convs).sort((a, b) => activityOf(state, b) - activityOf(state, a) || (a.id < b.id ? -1 : 1));
+}
+
+/** What the list shows of a conversation: a message on its way counts. */
+export function previewOf(state, conv) {
+  const { messages } = threadOf(state, conv.id);
+  const last = messages.at(-1);
+  if (last && (!last.server_id || !conv.last_message || compareIds(last.server_id, conv.last_message.server_id) >= 0)) return last;
+  return conv.last_message;
+}
+
+function activityOf(state, conv) {
+  return previewOf(state, conv)?.ts ?? (Date.parse(conv.created_at) || 0);
+}
+
+export const totalUnread = (state) => Object.values(state.convs).reduce((sum, conv) => sum + conv.unread_count, 0);
+
+/** Is there a hole between this message and the window that is held? */
+export function hasGap(state, message) {
+  const thread = state.threads[message.conv];
+  if (!thread?.loaded || !message.prev) return false;
+  const oldest = thread.messages.find((one) => one.server_id);
+  if (!oldest || compareIds(message.prev, oldest.server_id) < 0) return false;
+  return !thread.messages.some((one) => one.server_id === message.prev);
+}
+
+/** Newest held id before the hole in front of `message`. */
+export function markBefore(state, message) {
+  const held = threadOf(state, message.conv).messages.filter((one) => compareIds(one.server_id, message.prev) < 0 && one.server_id);
+  return held.at(-1)?.server_id ?? null;
+}
+
+/** `sending`, `failed`, `sent`, `delivered` or `read`. Two ticks mean: with everybody. */
+export function statusOf(state, message) {
+  if (message.status === "failed") return "failed";
+  if (!message.server_id) return "sending";
+  const conv = state.convs[message.conv];
+  const others = (conv?.members ?? (conv?.peer ? [conv.peer] : [])).filter((one) => one.id !== state.me.id);
+  if (!others.length) return "sent";
+  const { read = {}, delivered = {} } = state.receipts[message.conv] ?? {};
+  const covers = (mark) => Boolean(mark) && compareIds(mark, message.server_id) >= 0;
+  if (others.every((one) => covers(read[one.id]))) return "read";
+  if (others.every((one) => covers(delivered[one.id]) || covers(read[one.id]))) return "delivered";
+  return "sent";
+}
+
+function insert(messages, message) {
+  const same = messages.findIndex(
+    (one) => (message.server_id && one.server_id === message.server_id) || (message.msg_id && one.msg_id === message.msg_id),
+  );
+  const merged = same >= 0 ? { ...messages[same], ...message } : message;
+  const rest = messages.filter(
+    (one, at) => at !== same && !(merged.server_id && one.server_id === merged.server_id),
+  );
+  let at = rest.length;
+  if (merged.server_id) {
+    while (at > 0 && (!rest[at - 1].server_id || compareIds(rest[at - 1].server_id, merged.server_id) > 0)) at -= 1;
+  }
+  rest.splice(at, 0, merged);
+  return rest;
+}
+
+const withThread = (state, conv, change) => ({
+  ...state,
+  threads: { ...state.threads, [conv]: { ...threadOf(state, conv), ...change } },
+});
+const withConv = (state, id, change) =>
+  state.convs[id] ? { ...state, convs: { ...state.convs, [id]: { ...state.convs[id], ...change } } } : state;
+
+function withReceipt(state, conv, kind, user, serverId) {
+  const of = state.receipts[conv] ?? {};
+  const marks = of[kind] ?? {};
+  return {
+    ...state,
+    receipts: { ...state.receipts, [conv]: { ...of, [kind]: { ...marks, [user]: laterId(marks[user], serverId) } } },
+  };
+}
+
+function take(state, message) {
+  const clean = { ...message, status: "sent" };
+  delete clean.op;
+  const known = threadOf(state, message.conv).messages.some((one) => one.server_id === message.server_id);
+  let next = withThread(state, message.conv, { messages: insert(threadOf(state, message.conv).messages, clean) });
+  const conv = next.convs[message.conv];
+  if (!conv) return next;
+  const newer = compareIds(message.server_id, conv.last_message?.server_id) > 0;
+  const change = newer ? { last_message: clean } : {};
+  // Without a loaded thread only what is newer than the last message is known to be new.
+  if (!known && newer && isUnread(state, message, conv.last_read)) change.unread_count = conv.unread_count + 1;
+  next = withConv(next, conv.id, change);
+  if (message.from !== state.me.id) next = withReceipt(next, conv.id, "read", message.from, message.server_id);
+  return next;
+}
+
+function readByMe(state, conv, serverId) {
+  const it = state.convs[conv];
+  if (!it || compareIds(serverId, it.last_read) <= 0) return state;
+  const all = compareIds(serverId, it.last_message?.server_id) >= 0;
+  const left = threadOf(state, conv).messages.filter((one) => one.server_id && isUnread(state, one, serverId)).length;
+  return withConv(state, conv, { last_read: serverId, unread_count: all ? 0 : Math.min(it.unread_count, left) });
+}
+
+function putConversation(state, conv) {
+  const users = { ...state.users };
+  for (const one of [...(conv.members ?? []), ...(conv.peer ? [conv.peer] : [])]) {
+    users[one.id] = { ...users[one.id], id: one.id, username: one.username, display_name: one.display_name };
+  }
+  const held = state.convs[conv.id];
+  const fresh = { ...conv };
+  if (held) {
+    // The answer may have been made before what the socket has brought since.
+    if (compareIds(held.last_message?.server_id, conv.last_message?.server_id) > 0) {
+      fresh.last_message = held.last_message;
+      fresh.unread_count = held.unread_count;
+    }
+    if (compareIds(held.last_read, conv.last_read) > 0) {
+      fresh.last_read = held.last_read;
+      fresh.unread_count = held.unread_count;
+    }
+  }
+  let next = { ...state, users, convs: { ...state.convs, [conv.id]: fresh } };
+  for (const one of [...(conv.members ?? []), ...(conv.peer ? [conv.peer] : [])]) {
+    if (one.last_read) next = withReceipt(next, conv.id, "read", one.id, one.last_read);
+  }
+  return next;
+}
+
+/** Return the state after an action. Unknown conversations are left to the caller to fetch. */
+export function reduce(state, action) {
+  switch (action.type) {
+    case "conversations":
+      return { ...action.results.reduce(putConversation, state), listLoaded: true };
+    case "conversation":
+      return putConversation(state, action.conversation);
+    case "conversation-gone": {
+      const { [action.conv]: _conv, ...convs } = state.convs;
+      const { [action.conv]: _thread, ...threads } = state.threads;
+      return { ...state, convs, threads };
+    }
+    case "users":
+      return { ...state, users: { ...state.users, ...Object.fromEntries(action.users.map((one) => [one.id, one])) } };
+    case "cached": {
+      let next = state;
+      for (const conv of action.convs) if (!next.convs[conv.id]) next = putConversation(next, conv);
+      for (const [conv, messages] of Object.entries(action.messages)) {
+        next = withThread(next, conv, { messages: messages.reduce(insert, threadOf(next, conv).messages), loaded: true });
+      }
+      for (const [conv, receipts] of Object.entries(action.receipts ?? {})) {
+        for (const kind of ["delivered", "read"]) {
+          for (const [user, mark] of Object.entries(receipts[kind] ?? {})) next = withReceipt(next, conv, kind, user, mark);
+        }
+      }
+      return { ...next, listLoaded: state.listLoaded || action.convs.length > 0 };
+    }
+    case "queue": {
+      const { messages } = threadOf(state, action.message.conv);
+      return withThread(state, action.message.conv, { messages: insert(messages, { ...action.message, status: "sending" }) });
+    }
+    case "ack": {
+      const thread = state.threads[action.conv];
+      const mine = thread?.messages.find((one) => one.msg_id === action.msg_id);
+      return mine ? take(state, { ...mine, server_id: action.server_id, ts: action.ts, error: undefined }) : state;
+    }
+    case "failed":
+    case "retry": {
+      const { messages } = threadOf(state, action.conv);
+      const change = action.type === "failed" ? { status: "failed", error: action.detail } : { status: "sending", error: undefined };
+      return withThread(state, action.conv, {
+        messages: messages.map((one) => (one.msg_id === action.msg_id && !one.server_id ? { ...one, ...change } : one)),
+      });
+    }
+    case "discard": {
+      const { messages } = threadOf(state, action.conv);
+      return withThread(state, action.conv, { messages: messages.filter((one) => one.server_id || one.msg_id !== action.msg_id) });
+    }
+    case "msg":
+      return take(state, action.message);
+    case "backfill": {
+      let next = state;
+      if (action.more && action.messages.length) {
+        // The server left older ones out: what lies before them is another window, loaded on scrolling up.
+        const first = action.messages[0].server_id;
+        const { messages } = threadOf(state, action.conv);
+        const kept = messages.filter((one) => !one.server_id || compareIds(one.server_id, first) >= 0);
+        next = withThread(next, action.conv, { messages: kept, complete: false });
+      }
+      return action.messages.reduce(take, next);
+    }
+    case "history": {
+      const thread = threadOf(state, action.conv);
+      const messages = action.results.map((one) => ({ ...one, status: "sent" })).reduce(insert, thread.messages);
+      return withThread(state, action.conv, { messages, loaded: true, complete: action.next === null ? true : thread.complete });
+    }
+    case "window": {
+      // The newest page, put in place of a window with a hole in it.
+      const waiting = threadOf(state, action.conv).messages.filter((one) => !one.server_id);
+      const messages = action.results.map((one) => ({ ...one, status: "sent" })).reduce(insert, waiting);
+      return withThread(state, action.conv, { messages, loaded: true, complete: action.next === null });
+    }
+    case "read":
+      return action.user === state.me.id
+        ? readByMe(state, action.conv, action.server_id)
+        : withReceipt(state, action.conv, "read", action.user, action.server_id);
+    case "delivered":
+      return withReceipt(state, action.conv, "delivered", action.user, action.server_id);
+    case "presence":
+      return { ...state, presence: { ...state.presence, [action.user]: { state: action.state, last_seen: action.last_seen } } };
+    default:
+      return state;
+  }
+}

@@ -1,0 +1,194 @@
+/**
+ * The socket: connects, comes back, keeps alive, and sends each message until it is acked.
+ *
+ * `send` is at-least-once: the same `msg_id` goes out again after a pause or on the next connection,
+ * and the server answers every copy with the first one's id.
+ */
+
+export const RESEND_MS = 3_000;
+const BASE_MS = 500;
+const CAP_MS = 30_000;
+const PONG_MS = 10_000;
+const CONNECT_MS = 15_000;
+/** Refusals that pass; any other answer to a send is final. */
+const PASSING = new Set(["rate_limited", "unavailable", "internal"]);
+
+/** Full jitter: anything from nothing to the doubling bound, in ms. */
+export const backoff = (attempt, random) => random() * Math.min(CAP_MS, BASE_MS * 2 ** attempt);
+
+export class Wire {
+  #socket = null;
+  #timer = null;
+  #watchdog = null;
+  #pinger = null;
+  #attempt = 0;
+  #stopped = false;
+  #ready = false;
+  /** msg_id -> {frame, due, tries}: everything that is not acked, in the order of writing. */
+  #unacked = new Map();
+
+  /**
+   * @param {{url: string, onFrame: Function, onState: Function, onFailed: Function, onSignedOut: Function,
+   *   onBroken: Function, env?: object}} options `env` brings WebSocket, timers, clock and chance.
+   */
+  constructor({ url, onFrame, onState, onFailed, onSignedOut, onBroken, env = {} }) {
+    Object.assign(this, { url, onFrame, onState, onFailed, onSignedOut, onBroken });
+    this.env = {
+      WebSocket: globalThis.WebSocket,
+      setTimeout: (...args) => setTimeout(...args),
+      clearTimeout: (id) => clearTimeout(id),
+      now: () => Date.now(),
+      random: () => Math.random(),
+      ...env,
+    };
+    this.lastHeard = 0;
+    this.heartbeatMs = 30_000;
+  }
+
+  get ready() {
+    return this.#ready;
+  }
+
+  connect() {
+    this.env.clearTimeout(this.#timer);
+    this.#timer = null;
+    if (this.#stopped || this.#socket) return;
+    this.onState("connecting");
+    const socket = new this.env.WebSocket(this.url, ["chat.v1.json"]);
+    this.#socket = socket;
+    this.#watch(CONNECT_MS);
+    socket.onmessage = (event) => {
+      if (socket === this.#socket) this.#heard(JSON.parse(event.data));
+    };
+    socket.onclose = (event) => {
+      if (socket === this.#socket) this.#closed(event.code);
+    };
+  }
+
+  /** The network or the page is back: find out at once whether the socket still lives. */
+  wake() {
+    if (this.#stopped) return;
+    if (!this.#socket) {
+      this.#attempt = 0;
+      this.connect();
+    } else if (this.#ready) {
+      this.#ping();
+    }
+  }
+
+  stop() {
+    this.#stopped = true;
+    this.env.clearTimeout(this.#timer);
+    this.#drop();
+  }
+
+  /** Write a frame if there is a connection; what is ephemeral is never queued. */
+  tell(frame) {
+    if (this.#ready) this.#write(frame);
+    return this.#ready;
+  }
+
+  /** Send a message until it is acked or refused. */
+  deliver({ msg_id, conv, body }) {
+    this.#unacked.set(msg_id, { frame: { op: "send", msg_id, conv, body }, due: this.env.now(), tries: 0 });
+    this.#flush();
+  }
+
+  #write(frame) {
+    if (this.#socket?.readyState === 1) this.#socket.send(JSON.stringify(frame));
+  }
+
+  #heard(frame) {
+    this.lastHeard = this.env.now();
+    this.env.clearTimeout(this.#watchdog);
+    if (frame.op === "ready") {
+      this.#ready = true;
+      this.#attempt = 0;
+      this.heartbeatMs = frame.heartbeat_s * 1000;
+      this.#schedulePing();
+      this.onFrame(frame);
+      this.onState("online");
+      for (const entry of this.#unacked.values()) Object.assign(entry, { due: this.env.now(), tries: 0 });
+      this.#flush();
+      return;
+    }
+    if (frame.op === "ack") this.#unacked.delete(frame.msg_id);
+    if (frame.op === "error" && frame.msg_id && this.#unacked.has(frame.msg_id)) {
+      const entry = this.#unacked.get(frame.msg_id);
+      if (PASSING.has(frame.code)) {
+        entry.due = this.env.now() + Math.max(200, (frame.retry_after ?? 1) * 1000);
+        this.#flush();
+      } else {
+        this.#unacked.delete(frame.msg_id);
+        this.onFailed(entry.frame, frame);
+      }
+      return;
+    }
+    this.onFrame(frame);
+  }
+
+  #flush() {
+    this.env.clearTimeout(this.#timer);
+    this.#timer = null;
+    if (!this.#ready) return;
+    const now = this.env.now();
+    let next = Infinity;
+    for (const entry of this.#unacked.values()) {
+      if (entry.due <= now) {
+        this.#write(entry.frame);
+        entry.due = now + Math.min(CAP_MS, RESEND_MS * 2 ** entry.tries);
+        entry.tries += 1;
+      }
+      next = Math.min(next, entry.due);
+    }
+    if (next < Infinity) this.#timer = this.env.setTimeout(() => this.#flush(), next - now);
+  }
+
+  #schedulePing() {
+    this.env.clearTimeout(this.#pinger);
+    this.#pinger = this.env.setTimeout(() => {
+      this.#ping();
+      this.#schedulePing();
+    }, this.heartbeatMs);
+  }
+
+  #ping() {
+    this.#write({ op: "ping" });
+    this.onState("heartbeat");
+    this.#watch(PONG_MS);
+  }
+
+  /** Give the server so long to say anything; then the socket is taken for dead. */
+  #watch(ms) {
+    this.env.clearTimeout(this.#watchdog);
+    this.#watchdog = this.env.setTimeout(() => this.#closed(1006), ms);
+  }
+
+  #drop() {
+    this.env.clearTimeout(this.#watchdog);
+    this.env.clearTimeout(this.#pinger);
+    const socket = this.#socket;
+    this.#socket = null;
+    this.#ready = false;
+    socket?.close();
+  }
+
+  #closed(code) {
+    this.#drop();
+    this.env.clearTimeout(this.#timer);
+    if (this.#stopped) return;
+    if (code === 4401) {
+      this.#stopped = true;
+      this.onSignedOut();
+      return;
+    }
+    if (code >= 4400 && code < 4450) {
+      this.#stopped = true;
+      this.onBroken(code);
+      return;
+    }
+    this.onState("offline");
+    this.#timer = this.env.setTimeout(() => this.connect(), backoff(this.#attempt, this.env.random));
+    this.#attempt += 1;
+  }
+}

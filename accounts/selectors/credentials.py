@@ -1,5 +1,6 @@
 """Whose credential is this, and what else is signed in?"""
 
+from collections.abc import Iterable
 from importlib import import_module
 
 from django.conf import settings
@@ -12,14 +13,20 @@ from accounts.models import Device, User, token_digest
 from accounts.services.devices import describe
 
 
+def devices_for_tokens(tokens: Iterable[str]) -> dict[str, Device]:
+    """Return the devices of those bearer tokens that are valid: known, not revoked, not expired. One query."""
+    by_digest = {token_digest(token): token for token in tokens}
+    rows = (
+        Device.objects.select_related("user")
+        .filter(token_digest__in=by_digest, revoked_at=None, user__is_active=True)
+        .filter(models.Q(expires_at=None) | models.Q(expires_at__gt=timezone.now()))
+    )
+    return {by_digest[str(device.token_digest)]: device for device in rows}
+
+
 def device_for_token(token: str) -> Device | None:
     """Return the device of a valid bearer token; None for one that is unknown, revoked or expired."""
-    return (
-        Device.objects.select_related("user")
-        .filter(token_digest=token_digest(token), revoked_at=None, user__is_active=True)
-        .filter(models.Q(expires_at=None) | models.Q(expires_at__gt=timezone.now()))
-        .first()
-    )
+    return devices_for_tokens([token]).get(token)
 
 
 def device_for_session(session_key: str, *, user_agent: str = "") -> Device | None:

@@ -30,6 +30,15 @@ def blocked_either_way(a: UserId, b: UserId) -> bool:
     return Block.objects.filter(Q(owner_id=a, target_id=b) | Q(owner_id=b, target_id=a)).exists()
 
 
+def blocks_between(pairs: Iterable[tuple[UserId, UserId]]) -> set[tuple[UserId, UserId]]:
+    """Return those pairs of which one has blocked the other. One query."""
+    wanted = set(pairs)
+    people = {user for pair in wanted for user in pair}
+    rows = Block.objects.filter(owner_id__in=people, target_id__in=people).values_list("owner_id", "target_id")
+    found = {(UserId(owner), UserId(target)) for owner, target in rows}
+    return {(a, b) for a, b in wanted if (a, b) in found or (b, a) in found}
+
+
 def blocked_pairs(user: UserId, others: Iterable[UserId]) -> set[UserId]:
     """Return those of ``others`` with a block between them and ``user``."""
     wanted = set(others)

@@ -20,6 +20,8 @@ class State(Enum):
 
     #: Open, and nobody yet.
     ANONYMOUS = auto()
+    #: Credentials were presented; how long the check takes is the server's affair.
+    AUTHENTICATING = auto()
     OPEN = auto()
     CLOSED = auto()
 
@@ -110,9 +112,14 @@ class Connection:
         self.user = UserId(0)
         self.device = DeviceId(0)
 
+    def presented(self) -> None:
+        """Note that the client has presented credentials."""
+        if self.state is State.ANONYMOUS:
+            self.state = State.AUTHENTICATING
+
     def authenticated(self, *, user: UserId, device: DeviceId, throttle: Throttle, now: float) -> None:
         """Open the connection for ``user`` on ``device``."""
-        if self.state is State.ANONYMOUS:
+        if self.state is State.AUTHENTICATING:
             self.state, self.user, self.device, self._throttle = State.OPEN, user, device, throttle
             self.last_heard = now
 
@@ -148,8 +155,9 @@ class Connection:
 
     def _receive(self, frame: frames.ClientFrame, now: float) -> list[Effect]:
         if isinstance(frame, frames.Auth):
-            if self.state is State.OPEN:
+            if self.state is not State.ANONYMOUS:
                 raise InvalidInput("this socket is authenticated already")
+            self.presented()
             return [Authenticate(frame.token)]
         if self.state is not State.OPEN or self._throttle is None:
             raise Unauthenticated("authenticate first")

@@ -8,7 +8,8 @@ removed member in.
 from collections import OrderedDict
 from dataclasses import dataclass
 
-from messaging.domain.errors import ChatError
+from messaging.batching import Batcher
+from messaging.domain.errors import ChatError, Unavailable
 from messaging.domain.ids import ConversationId, UserId
 from messaging.selectors import access
 from messaging.threads import DatabaseThreads
@@ -26,16 +27,11 @@ class _Verdict:
     others: frozenset[UserId]
 
 
-def _grant(user: UserId, conversation: ConversationId) -> access.Access:
-    access.may_send(user, conversation)
-    return access.require_member(user, conversation)
-
-
 class AccessCache:
     """May this user write here, and who else is there? Bounded; least recently used go first."""
 
     def __init__(self, database: DatabaseThreads) -> None:
-        self._database = database
+        self._senders: Batcher[tuple[ConversationId, UserId], frozenset[UserId]] = Batcher(database, access.senders)
         self._verdicts: OrderedDict[tuple[ConversationId, UserId], _Verdict] = OrderedDict()
         self._by_conversation: dict[ConversationId, set[UserId]] = {}
 
@@ -62,11 +58,12 @@ class AccessCache:
         if known is not None:
             return known
         try:
-            granted = await self._database.run(_grant, user, conversation)
+            others = await self._senders.get((conversation, user))
+        except Unavailable:
+            raise
         except ChatError as error:
             self._store(conversation, user, _Verdict(now + _NEGATIVE_TTL_S, type(error), error.detail, frozenset()))
             raise
-        others = (granted.conversation.members or frozenset()) - {user}
         self._store(conversation, user, _Verdict(now + _TTL_S, None, "", others))
         return others
 

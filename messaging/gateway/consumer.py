@@ -12,13 +12,13 @@ from http.cookies import CookieError, SimpleCookie
 from typing import Any
 from urllib.parse import urlsplit
 
-from accounts.selectors.credentials import device_for_session, device_for_token
 from asgiref.typing import WebSocketScope
 from channels.consumer import AsyncConsumer
 from django.conf import settings
 from prometheus_client import Counter, Histogram
 
 from accounts.models import Device
+from accounts.selectors.credentials import device_for_session
 from messaging.domain import connection as machine
 from messaging.domain import frames, ids
 from messaging.domain.connection import Connection, error_reply
@@ -129,9 +129,15 @@ class ChatConsumer(AsyncConsumer):  # type: ignore[misc]  # channels has no type
         self.pod.opened(self.socket)
         try:
             if handshake.token is not None:
-                await self._authenticate(device_for_token, handshake.token)
+                self.socket.connection.presented()
+                await self._authenticate(await self._device_of_token(handshake.token))
             elif handshake.session_key is not None:
-                await self._authenticate(device_for_session, handshake.session_key)
+                self.socket.connection.presented()
+                await self._authenticate(
+                    await self.pod.database.run(
+                        device_for_session, handshake.session_key, user_agent=handshake.user_agent
+                    )
+                )
             await self._read(receive)
         finally:
             self.socket.connection.closed()
@@ -185,7 +191,7 @@ class ChatConsumer(AsyncConsumer):  # type: ignore[misc]  # channels has no type
             case machine.Reply():
                 socket.put(effect.frame)
             case machine.Authenticate():
-                await self._authenticate(device_for_token, effect.token)
+                await self._authenticate(await self._device_of_token(effect.token))
             case machine.Replay():
                 await self._replay(effect)
             case machine.Watch():
@@ -195,8 +201,13 @@ class ChatConsumer(AsyncConsumer):  # type: ignore[misc]  # channels has no type
 
     # --- authentication ---------------------------------------------------------------------
 
-    async def _authenticate(self, find: Callable[[str], Device | None], credential: str) -> None:
-        device = await self.pod.database.run(find, credential)
+    async def _device_of_token(self, token: str) -> Device | None:
+        try:
+            return await self.pod.tokens.get(token)
+        except Unauthenticated:
+            return None
+
+    async def _authenticate(self, device: Device | None) -> None:
         if device is None:
             REFUSED.labels(Unauthenticated.code).inc()
             self.socket.put(error_reply(Unauthenticated("the token or session is not valid")).frame)
@@ -303,6 +314,7 @@ class _Handshake:
         self.codec = codecs.BY_SUBPROTOCOL.get(self.accepted or "", codecs.JSON)
         self.origin = headers.get(b"origin", b"").decode("latin-1") or None
         self.token = self._token(headers, offered)
+        self.user_agent = headers.get(b"user-agent", b"").decode("latin-1")
         self.session_key = None if self.token is not None else self._session_key(headers)
 
     @property

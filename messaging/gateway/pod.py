@@ -5,16 +5,19 @@ import contextlib
 import logging
 import random
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 from prometheus_client import Counter
 
+from accounts.models import Device
+from accounts.selectors.credentials import devices_for_tokens
+from messaging.batching import Batcher
 from messaging.domain import frames
 from messaging.domain.buckets import TimerWheel
 from messaging.domain.connection import Close, State
-from messaging.domain.errors import ChatError, CloseCode
+from messaging.domain.errors import ChatError, CloseCode, Unauthenticated
 from messaging.domain.events import (
     Deliver,
     InvalidateBlocks,
@@ -58,6 +61,11 @@ _MAX_DRAIN_S = 60.0
 _LAST_CLOSE_S = 3.0
 
 
+def _find_devices(tokens: Sequence[str]) -> dict[str, Device | ChatError]:
+    found = devices_for_tokens(tokens)
+    return {token: found.get(token) or Unauthenticated("the token is not valid") for token in tokens}
+
+
 class SystemClock:
     """The machine's clock."""
 
@@ -94,6 +102,7 @@ class Pod:
         self.draining = False
         self.hub = Hub(limits=limits)
         self.access = AccessCache(database)
+        self.tokens: Batcher[str, Device] = Batcher(database, _find_devices)
         self.receipts = ReceiptBuffer(log, pod=name, now_ms=self.now_ms)
         self.presence = PresenceTracker(pod=name, hub=self.hub, registry=registry, bus=bus, database=database)
         span = max(limits.idle_timeout_s, limits.auth_timeout_s, limits.presence_grace_s)

@@ -92,8 +92,7 @@ class PresenceTracker:
 
     async def came(self, user: UserId) -> None:
         """Tell the watchers that the user is online, if the user shares it."""
-        if await self._database.run(presence.shared, [user]):
-            await self._broadcast([PresenceChanged(user, "online")])
+        await self._broadcast([PresenceChanged(user, "online")])
 
     async def went(self, users: list[UserId], now_ms: int) -> None:
         """Tell the watchers of those users who, after the grace period, are connected nowhere; note when."""
@@ -102,16 +101,21 @@ class PresenceTracker:
         if not gone:
             return
         await self._database.run(save_last_seen, gone, now_ms)
-        shared = await self._database.run(presence.shared, gone)
-        await self._broadcast([PresenceChanged(user, "offline", now_ms) for user in gone if user in shared])
+        await self._broadcast([PresenceChanged(user, "offline", now_ms) for user in gone])
 
     async def _broadcast(self, events: list[PresenceChanged]) -> None:
         try:
             watchers = await self._registry.watchers([event.user for event in events])
         except RegistryUnavailable:
             return
+        if not watchers:
+            # The rule when thousands reconnect at once: no query for what nobody would hear.
+            return
+        shared = await self._database.run(presence.shared, list(watchers))
         per_pod: dict[str, list[PresenceChanged]] = defaultdict(list)
         for event in events:
+            if event.user not in shared:
+                continue
             for pod in watchers.get(event.user, ()):
                 per_pod[pod].append(event)
         await send_batches(self._bus, {pod: list(changes) for pod, changes in per_pod.items()})

@@ -1,11 +1,11 @@
 """The only door to a conversation: who may see it, and who may write to it (design section 11)."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from accounts.selectors import people
 from chatproject import container
-from messaging.domain.errors import Blocked, NotFound
+from messaging.domain.errors import Blocked, ChatError, NotFound
 from messaging.domain.ids import ConversationId, UserId
 from messaging.domain.messages import Conversation, ConversationType, Membership
 
@@ -34,6 +34,41 @@ def require_member(user_id: UserId, conversation_id: ConversationId, *, also_for
     return Access(conversation, membership)
 
 
+def senders(
+    asked: Sequence[tuple[ConversationId, UserId]],
+) -> dict[tuple[ConversationId, UserId], frozenset[UserId] | ChatError]:
+    """Return, for each (conversation, user), the other members if the user may write there, else the refusal.
+
+    The others of a large group are left out. Two queries for all small conversations, one for each large group.
+    """
+    found = container.conversation_store().get({conversation for conversation, _ in asked})
+    answers: dict[tuple[ConversationId, UserId], frozenset[UserId] | ChatError] = {}
+    pairs: dict[tuple[ConversationId, UserId], tuple[UserId, UserId]] = {}
+    for key in asked:
+        conversation = found.get(key[0])
+        if conversation is None or not _is_member(key[1], conversation):
+            answers[key] = NotFound("no such conversation")
+            continue
+        others = (conversation.members or frozenset()) - {key[1]}
+        answers[key] = others
+        if conversation.type is ConversationType.DM:
+            for other in others:
+                pairs[key] = (key[1], other)
+    if pairs:
+        blocked = people.blocks_between(pairs.values())
+        for key, pair in pairs.items():
+            if pair in blocked:
+                answers[key] = Blocked("you cannot write to each other: one of you has blocked the other")
+    return answers
+
+
+def _is_member(user_id: UserId, conversation: Conversation) -> bool:
+    if conversation.members is not None:
+        return user_id in conversation.members
+    membership = container.conversation_store().membership(user_id, conversation.id)
+    return membership is not None and membership.active
+
+
 def may_send(user_id: UserId, conversation_id: ConversationId) -> None:
     """Pass who may write to the conversation.
 
@@ -41,11 +76,10 @@ def may_send(user_id: UserId, conversation_id: ConversationId) -> None:
         NotFound: no such conversation, or not a member.
         Blocked: one of the two of a DM has blocked the other.
     """
-    access = require_member(user_id, conversation_id)
-    if access.conversation.type is ConversationType.DM:
-        for other in (access.conversation.members or frozenset()) - {user_id}:
-            if people.blocked_either_way(user_id, other):
-                raise Blocked("you cannot write to each other: one of you has blocked the other")
+    key = (conversation_id, user_id)
+    answer = senders([key])[key]
+    if isinstance(answer, ChatError):
+        raise answer
 
 
 def visible_presence(viewer_id: UserId, targets: Collection[UserId]) -> set[UserId]:

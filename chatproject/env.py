@@ -55,13 +55,13 @@ def _choice(*choices: str) -> Callable[[str], str]:
 
 VARIABLES = (
     Variable("CHAT_DATA_DIR", str, "data", "Directory of the embedded engines: databases, log, job queue, media."),
-    Variable("CHAT_SECRET_KEY", str, "", "Django's secret key. Empty: made once, kept in CHAT_DATA_DIR/secret_key (0600)."),
+    Variable("CHAT_SECRET_KEY", str, "", "Django's secret key. Empty: made once, kept in the data directory."),
     Variable("CHAT_DEBUG", _boolean, "0", "Django's debug pages. Never on a machine that others reach."),
     Variable("CHAT_ALLOWED_HOSTS", _list, "localhost,127.0.0.1,[::1]", "Host names the site answers to."),
     Variable("CHAT_ALLOWED_ORIGINS", _list, "", "Further origins (https://host) that may open a socket by cookie."),
     Variable("CHAT_HTTPS", _boolean, "0", "Behind TLS: secure cookies, HSTS, and X-Forwarded-Proto is believed."),
     Variable("CHAT_SERVER", _choice("uvicorn", "daphne"), "uvicorn", "ASGI server of a gateway pod."),
-    Variable("CHAT_POD", str, "", "Name of this pod, unique in the cluster. Empty: made from host name and process id."),
+    Variable("CHAT_POD", str, "", "Name of this pod, unique in the cluster. Empty: from host and process."),
     Variable("CHAT_LOG", _choice("embedded"), "embedded", "MessageLog adapter."),
     Variable("CHAT_STORE", _choice("orm"), "orm", "MessageStore and ConversationStore adapter."),
     Variable("CHAT_REGISTRY", _choice("memory"), "memory", "ConnectionRegistry adapter."),

@@ -140,7 +140,7 @@ class MessageStore(Protocol):
         self, messages: Sequence[StoredMessage], *, recipients: Mapping[ConversationId, Sequence[UserId]]
     ) -> None:
         """Store messages and their dedupe rows, index them for ``recipients`` (messages_by_user; may be empty),
-        and move each conversation's ``last_message_id`` forward. Durable on return. Writing a message twice changes nothing.
+        and move each conversation's ``last_message_id`` forward. Durable on return. Writing one twice changes nothing.
         """
 
     def get(

@@ -3,7 +3,7 @@ import * as api from "./api.js";
 import { Database } from "./db.js";
 import { el, paintAvatar } from "./dom.js";
 import { eventText, lastSeen, typingText } from "./format.js";
-import { compareIds } from "./ids.js";
+import { compareIds, laterId } from "./ids.js";
 import * as store from "./store.js";
 import { Wire } from "./wire.js";
 import "./elements/conversation-list.js";
@@ -59,6 +59,9 @@ function titleOf(conv) {
   if (conv.type === "dm") return conv.peer?.display_name ?? "Deleted account";
   return conv.name || "Group";
 }
+
+/** Whose colour the avatar has: in a direct conversation it is the other person's everywhere. */
+const faceOf = (conv) => conv.peer?.id ?? conv.id;
 
 const textOf = (message) => (message.kind === "event" ? eventText(message, spoken) : message.body);
 
@@ -469,6 +472,7 @@ function item(conv) {
   if (last && conv.type === "group" && last.kind !== "event") preview = `${mine ? "You" : nameOf(last.from).split(" ")[0]}: ${preview}`;
   return {
     id: conv.id,
+    face: faceOf(conv),
     name: titleOf(conv),
     preview,
     status: mine ? store.statusOf(state, last) : null,
@@ -525,12 +529,14 @@ function renderThread() {
   const sub = conv ? subtitle(conv) : { text: "", live: false };
   if ($("thread-sub").textContent !== sub.text) $("thread-sub").textContent = sub.text;
   $("thread-sub").toggleAttribute("data-live", sub.live);
-  if (conv) paintAvatar($("thread-avatar"), conv.id, title, conv.peer && state.presence[conv.peer.id]?.state === "online");
+  if (conv) paintAvatar($("thread-avatar"), faceOf(conv), title, conv.peer && state.presence[conv.peer.id]?.state === "online");
   const group = conv?.type === "group";
   $("thread-info").hidden = !group;
   $("thread-who").disabled = !group;
   if (group && info.isOpen && info.conv === conv.id && !info.contains(document.activeElement?.closest("input"))) info.show(conv, me.id);
   const thread = store.threadOf(state, active);
+  // Who answers has read: the line never stands above one's own message.
+  const answered = thread.messages.findLast((one) => one.from === me.id)?.server_id;
   messages.show({
     conv: active,
     messages: thread.messages,
@@ -539,7 +545,7 @@ function renderThread() {
     statusOf: (message) => store.statusOf(state, message),
     nameOf,
     textOf,
-    isUnread: (message) => lineAfter !== null && Boolean(message.server_id) && store.isUnread(state, message, lineAfter),
+    isUnread: (message) => lineAfter !== null && Boolean(message.server_id) && store.isUnread(state, message, laterId(lineAfter, answered)),
     loading: !thread.loaded,
     complete: thread.complete,
     error: threadErrors.get(active),

@@ -23,9 +23,9 @@ export function icon(name) {
 
 /** One of eight colours, always the same for the same id. */
 export function hueOf(id) {
-  let hash = 0;
-  for (const char of id) hash = (hash * 31 + char.codePointAt(0)) >>> 0;
-  return hash % 8;
+  let hash = 2_166_136_261;
+  for (const char of id) hash = Math.imul(hash ^ char.codePointAt(0), 16_777_619);
+  return Math.imul(hash ^ (hash >>> 15), 2_246_822_519) >>> 29;
 }
 
 export function initials(name) {

@@ -73,13 +73,11 @@ export function statusOf(state, message) {
 }
 
 function insert(messages, message) {
-  const same = messages.findIndex(
-    (one) => (message.server_id && one.server_id === message.server_id) || (message.msg_id && one.msg_id === message.msg_id),
-  );
-  const merged = same >= 0 ? { ...messages[same], ...message } : message;
-  const rest = messages.filter(
-    (one, at) => at !== same && !(merged.server_id && one.server_id === merged.server_id),
-  );
+  // Two rows can turn out to be one message: an echo, and what a second ack says to be the same.
+  const same = (one) =>
+    (message.server_id && one.server_id === message.server_id) || (message.msg_id && one.msg_id === message.msg_id);
+  const merged = Object.assign({}, ...messages.filter(same), message);
+  const rest = messages.filter((one) => !same(one));
   let at = rest.length;
   if (merged.server_id) {
     while (at > 0 && (!rest[at - 1].server_id || compareIds(rest[at - 1].server_id, merged.server_id) > 0)) at -= 1;

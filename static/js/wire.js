@@ -18,7 +18,9 @@ export const backoff = (attempt, random) => random() * Math.min(CAP_MS, BASE_MS 
 
 export class Wire {
   #socket = null;
-  #timer = null;
+  /** Reconnect and resend have a timer each: writing while offline must not call the reconnect off. */
+  #reconnect = null;
+  #resend = null;
   #watchdog = null;
   #pinger = null;
   #attempt = 0;
@@ -50,8 +52,8 @@ export class Wire {
   }
 
   connect() {
-    this.env.clearTimeout(this.#timer);
-    this.#timer = null;
+    this.env.clearTimeout(this.#reconnect);
+    this.#reconnect = null;
     if (this.#stopped || this.#socket) return;
     this.onState("connecting");
     const socket = new this.env.WebSocket(this.url, ["chat.v1.json"]);
@@ -78,7 +80,7 @@ export class Wire {
 
   stop() {
     this.#stopped = true;
-    this.env.clearTimeout(this.#timer);
+    this.env.clearTimeout(this.#reconnect);
     this.#drop();
   }
 
@@ -128,8 +130,8 @@ export class Wire {
   }
 
   #flush() {
-    this.env.clearTimeout(this.#timer);
-    this.#timer = null;
+    this.env.clearTimeout(this.#resend);
+    this.#resend = null;
     if (!this.#ready) return;
     const now = this.env.now();
     let next = Infinity;
@@ -141,7 +143,7 @@ export class Wire {
       }
       next = Math.min(next, entry.due);
     }
-    if (next < Infinity) this.#timer = this.env.setTimeout(() => this.#flush(), next - now);
+    if (next < Infinity) this.#resend = this.env.setTimeout(() => this.#flush(), next - now);
   }
 
   #schedulePing() {
@@ -167,6 +169,7 @@ export class Wire {
   #drop() {
     this.env.clearTimeout(this.#watchdog);
     this.env.clearTimeout(this.#pinger);
+    this.env.clearTimeout(this.#resend);
     const socket = this.#socket;
     this.#socket = null;
     this.#ready = false;
@@ -175,7 +178,7 @@ export class Wire {
 
   #closed(code) {
     this.#drop();
-    this.env.clearTimeout(this.#timer);
+    this.env.clearTimeout(this.#reconnect);
     if (this.#stopped) return;
     if (code === 4401) {
       this.#stopped = true;
@@ -188,7 +191,7 @@ export class Wire {
       return;
     }
     this.onState("offline");
-    this.#timer = this.env.setTimeout(() => this.connect(), backoff(this.#attempt, this.env.random));
+    this.#reconnect = this.env.setTimeout(() => this.connect(), backoff(this.#attempt, this.env.random));
     this.#attempt += 1;
   }
 }

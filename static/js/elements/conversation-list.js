@@ -61,7 +61,7 @@ export class ConversationList extends HTMLElement {
     else link.removeAttribute("aria-current");
     const text = item.typing ? el("span", { className: "text typing" }, item.typing) : el("span", { className: "text" }, item.preview);
     link.replaceChildren(
-      avatar(item.id, item.name, item.online),
+      avatar(item.face, item.name, item.online),
       el("span", { className: "name" }, item.name, item.online ? hidden(" (online)") : null),
       el("span", { className: "time" }, item.ts ? listTime(item.ts) : ""),
       el("span", { className: "preview" }, item.status && !item.typing ? ticks(item.status) : null, text),

@@ -1,0 +1,118 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { compareIds } from "../../static/js/ids.js";
+import * as store from "../../static/js/store.js";
+
+const ME = { id: "u_me", username: "me", display_name: "Me" };
+const mid = (n) => {
+  const raw = Buffer.alloc(16);
+  raw.writeBigUInt64BE(7n, 0);
+  raw.writeBigUInt64BE(BigInt(n), 8);
+  return `m_${raw.toString("base64url")}`;
+};
+const msg = (n, more = {}) => ({ server_id: mid(n), conv: "c_1", from: "u_bob", ts: n, body: `text ${n}`, kind: "text", prev: n > 1 ? mid(n - 1) : null, ...more });
+const BOB = { id: "u_bob", username: "bob", display_name: "Bob", role: "member", last_read: null };
+const conv = (more = {}) => ({
+  id: "c_1", type: "dm", name: null, members: [{ ...ME, role: "member" }, BOB], peer: BOB, members_count: 2, role: "member",
+  last_message: null, last_read: null, unread_count: 0, created_at: "2026-01-01T00:00:00Z", ...more,
+});
+const run = (state, ...actions) => actions.reduce(store.reduce, state);
+const begin = (...actions) => run(store.initialState(ME), { type: "conversations", results: [conv()] }, ...actions);
+const held = (state) => store.threadOf(state, "c_1").messages.map((one) => one.body);
+
+test("ids order as numbers, whatever their letters", () => {
+  const numbers = [1, 9, 10, 255, 256, 65_535, 2 ** 40, Number.MAX_SAFE_INTEGER];
+  const ids = numbers.map(mid);
+  assert.deepEqual([...ids].reverse().sort(compareIds), ids);
+  assert.ok(compareIds(null, ids[0]) < 0);
+});
+
+test("messages stand in the order of the log, each once, however they arrive", () => {
+  const state = begin(...[3, 1, 2, 3, 1].map((n) => ({ type: "msg", message: msg(n) })));
+  assert.deepEqual(held(state), ["text 1", "text 2", "text 3"]);
+});
+
+test("a message on its way stands last, takes the ack's place, and is not doubled by its echo", () => {
+  const mine = { msg_id: "x", conv: "c_1", from: ME.id, ts: 1, body: "mine", kind: "text" };
+  let state = begin({ type: "queue", message: mine }, { type: "msg", message: msg(5) });
+  assert.deepEqual(held(state), ["text 5", "mine"]);
+  assert.equal(store.statusOf(state, store.threadOf(state, "c_1").messages[1]), "sending");
+  state = run(state, { type: "ack", conv: "c_1", msg_id: "x", server_id: mid(4), ts: 4 });
+  assert.deepEqual(held(state), ["mine", "text 5"]);
+  state = run(state, { type: "msg", message: msg(4, { from: ME.id, msg_id: "x", body: "mine" }) });
+  assert.deepEqual(held(state), ["mine", "text 5"]);
+});
+
+test("the last ack counts: a later one moves the message", () => {
+  const mine = { msg_id: "x", conv: "c_1", from: ME.id, ts: 1, body: "mine", kind: "text" };
+  const state = begin(
+    { type: "queue", message: mine },
+    { type: "ack", conv: "c_1", msg_id: "x", server_id: mid(9), ts: 9 },
+    { type: "msg", message: msg(4, { from: ME.id, body: "mine" }) },
+    { type: "ack", conv: "c_1", msg_id: "x", server_id: mid(4), ts: 4 },
+  );
+  assert.deepEqual(held(state), ["mine"]);
+  assert.equal(store.newestHeld(state, "c_1"), mid(4));
+});
+
+test("ticks: sent, delivered, read; a mark covers all before it", () => {
+  let state = begin(...[1, 2].map((n) => ({ type: "msg", message: msg(n, { from: ME.id, msg_id: `x${n}` }) })));
+  const status = () => store.threadOf(state, "c_1").messages.map((one) => store.statusOf(state, one));
+  assert.deepEqual(status(), ["sent", "sent"]);
+  state = run(state, { type: "delivered", conv: "c_1", user: "u_bob", server_id: mid(2) });
+  assert.deepEqual(status(), ["delivered", "delivered"]);
+  state = run(state, { type: "read", conv: "c_1", user: "u_bob", server_id: mid(1) });
+  assert.deepEqual(status(), ["read", "delivered"]);
+  state = run(state, { type: "delivered", conv: "c_1", user: "u_bob", server_id: mid(1) });
+  assert.deepEqual(status(), ["read", "delivered"]);
+});
+
+test("unread counts others' texts once and is cleared by a reading on any device", () => {
+  let state = begin(
+    { type: "msg", message: msg(1) },
+    { type: "msg", message: msg(1) },
+    { type: "msg", message: msg(2, { from: ME.id }) },
+    { type: "msg", message: msg(3, { kind: "event" }) },
+    { type: "msg", message: msg(4) },
+  );
+  assert.equal(store.totalUnread(state), 2);
+  state = run(state, { type: "read", conv: "c_1", user: ME.id, server_id: mid(1) });
+  assert.equal(store.totalUnread(state), 1);
+  state = run(state, { type: "read", conv: "c_1", user: ME.id, server_id: mid(4) });
+  assert.equal(store.totalUnread(state), 0);
+});
+
+test("a gap is seen through prev and healed by a backfill", () => {
+  let state = begin({ type: "history", conv: "c_1", results: [msg(2), msg(1)], next: null });
+  assert.equal(store.hasGap(state, msg(3)), false);
+  assert.equal(store.hasGap(state, msg(6)), true);
+  assert.equal(store.markBefore(state, msg(6)), mid(2));
+  state = run(state, { type: "msg", message: msg(6) }, { type: "backfill", conv: "c_1", messages: [2, 3, 4, 5, 6].map((n) => msg(n)), more: false });
+  assert.equal(held(state).length, 6);
+  assert.equal(store.hasGap(state, msg(7)), false);
+});
+
+test("a backfill that leaves some out begins a new window: no hole is ever shown", () => {
+  const state = begin(
+    { type: "history", conv: "c_1", results: [msg(2), msg(1)], next: null },
+    { type: "backfill", conv: "c_1", messages: [msg(10), msg(11)], more: true },
+  );
+  assert.deepEqual(held(state), ["text 10", "text 11"]);
+  assert.equal(store.threadOf(state, "c_1").complete, false);
+});
+
+test("an answer made before what the socket brought does not take it back", () => {
+  const state = begin({ type: "msg", message: msg(2) }, { type: "conversations", results: [conv({ last_message: msg(1), unread_count: 1 })] });
+  assert.equal(state.convs.c_1.last_message.server_id, mid(2));
+});
+
+test("a failed message is kept, tried again, or thrown away", () => {
+  let state = begin({ type: "queue", message: { msg_id: "x", conv: "c_1", from: ME.id, ts: 1, body: "mine", kind: "text" } });
+  const only = () => store.threadOf(state, "c_1").messages[0];
+  state = run(state, { type: "failed", conv: "c_1", msg_id: "x", detail: "blocked" });
+  assert.equal(store.statusOf(state, only()), "failed");
+  state = run(state, { type: "retry", conv: "c_1", msg_id: "x" });
+  assert.equal(store.statusOf(state, only()), "sending");
+  state = run(state, { type: "discard", conv: "c_1", msg_id: "x" });
+  assert.equal(only(), undefined);
+});

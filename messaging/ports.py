@@ -25,7 +25,6 @@ from messaging.domain.messages import (
 
 TOPIC_MESSAGES = "messages"
 TOPIC_RECEIPTS = "receipts"
-TOPIC_PUSH = "push"
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,15 +58,6 @@ class ReceiptBatch(msgspec.Struct, frozen=True, array_like=True):
     receipts: list[Receipt]
 
 
-class PushIntent(msgspec.Struct, frozen=True, array_like=True):
-    """Topic ``push``: members of a conversation who had no live connection when a message was fanned out."""
-
-    conversation: ConversationId
-    message: MessageId
-    sender: UserId
-    users: list[UserId]
-
-
 class Deliver(_Event, tag="d", frozen=True):
     """Write ``frame`` to every connection of ``users`` on the pod; ``own``, in its place, to the ``author``'s."""
 
@@ -120,11 +111,10 @@ class PodBatch(msgspec.Struct, frozen=True):
 _encoder = msgspec.msgpack.Encoder()
 _log_event: msgspec.msgpack.Decoder[LogEvent] = msgspec.msgpack.Decoder(LogEvent)
 _receipts = msgspec.msgpack.Decoder(ReceiptBatch)
-_push = msgspec.msgpack.Decoder(PushIntent)
 _batch = msgspec.msgpack.Decoder(PodBatch)
 
 
-def encode(value: LogEvent | ReceiptBatch | PushIntent | PodBatch) -> bytes:
+def encode(value: LogEvent | ReceiptBatch | PodBatch) -> bytes:
     """Return the MessagePack form."""
     return _encoder.encode(value)
 
@@ -137,11 +127,6 @@ def decode_log_event(payload: bytes) -> LogEvent:
 def decode_receipts(payload: bytes) -> ReceiptBatch:
     """Raises msgspec.DecodeError for a poison record."""
     return _receipts.decode(payload)
-
-
-def decode_push(payload: bytes) -> PushIntent:
-    """Raises msgspec.DecodeError for a poison record."""
-    return _push.decode(payload)
 
 
 def decode_batch(payload: bytes) -> PodBatch:

@@ -39,6 +39,8 @@ const threadErrors = new Map();
 const repairing = new Set();
 const asked = new Set();
 const readSent = new Map();
+/** Conversations one is no longer in; the message that says so still arrives. */
+const left = new Set();
 let watched = "";
 let order = 0;
 
@@ -152,7 +154,10 @@ function receive(frame) {
       break;
     case "conv":
       if (frame.change === "removed") gone(frame.conv);
-      else fetchConversation(frame.conv);
+      else {
+        left.delete(frame.conv);
+        fetchConversation(frame.conv);
+      }
       break;
     default:
       break;
@@ -160,6 +165,7 @@ function receive(frame) {
 }
 
 function take(frame) {
+  if (left.has(frame.conv)) return;
   const gap = store.hasGap(state, frame);
   const mark = gap ? store.markBefore(state, frame) : null;
   dispatch({ type: "msg", message: frame });
@@ -296,6 +302,7 @@ async function fetchConversation(id) {
 }
 
 function gone(id) {
+  left.add(id);
   if (!state.convs[id] && !state.threads[id]) return;
   dispatch({ type: "conversation-gone", conv: id });
   database?.dropMessages(id).catch(() => {});

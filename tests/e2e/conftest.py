@@ -39,6 +39,7 @@ class Server:
             self.port = int(probe.getsockname()[1])
         self.url = f"http://127.0.0.1:{self.port}"
         self._process: subprocess.Popen[bytes] | None = None
+        self._output = data.with_suffix(".out").open("a+b")
 
     def start(self) -> None:
         environment = {k: v for k, v in os.environ.items() if k not in {v.name for v in VARIABLES}}
@@ -52,11 +53,12 @@ class Server:
             [sys.executable, "manage.py", "run", f"--port={self.port}", "--no-worker"],
             cwd=settings.BASE_DIR,
             env=environment,
-            stdout=subprocess.DEVNULL,
+            stdout=self._output,
+            stderr=subprocess.STDOUT,
         )
         deadline = time.monotonic() + _PATIENCE_S
         while not self._ready():
-            assert self._process.poll() is None, "the server ended"
+            assert self._process.poll() is None, self.output
             assert time.monotonic() < deadline, "the server did not become ready"
             # Between processes there is no event to await.
             time.sleep(0.05)
@@ -71,6 +73,12 @@ class Server:
         finally:
             connection.close()
 
+    @property
+    def output(self) -> str:
+        """What all the runs have printed."""
+        self._output.seek(0)
+        return self._output.read().decode(errors="replace")
+
     def kill(self) -> None:
         """End the server as a power cut does."""
         if self._process is not None:
@@ -79,13 +87,18 @@ class Server:
             self._process.wait()
             self._process = None
 
+    def close(self) -> None:
+        """End it for good."""
+        self.kill()
+        self._output.close()
+
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     running = Server(tmp_path_factory.mktemp("e2e") / "data")
     running.start()
     yield running
-    running.kill()
+    running.close()
 
 
 @pytest.fixture(scope="session")

@@ -67,7 +67,7 @@ export class MessageList extends HTMLElement {
       this.#stick = this.atBottom;
     } else {
       // What was in view stays in view, whatever was put above it.
-      const after = anchor?.isConnected ? anchor.getBoundingClientRect().top : undefined;
+      const after = this.#rows.get(anchor?.dataset.message)?.node.getBoundingClientRect().top;
       if (before !== undefined && after !== undefined) this.scroller.scrollTop = oldTop + after - before;
       this.#newBelow += firstNew.filter((one) => one.from !== view.me && one.kind !== "event").length;
     }

@@ -1,0 +1,94 @@
+"""What every ConnectionRegistry promises (messaging/ports.py). A new adapter adds a factory to ``FACTORIES``."""
+
+from collections.abc import Callable
+
+import pytest
+
+from messaging.adapters.embedded.registry import MemoryConnectionRegistry
+from messaging.domain.ids import UserId
+from messaging.ports import POD_TTL_S, ConnectionRegistry
+
+ANN, BOB, CAT = UserId(1), UserId(2), UserId(3)
+
+
+class Time:
+    """A clock that the test moves."""
+
+    now = 1_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+FACTORIES: dict[str, Callable[[Time], ConnectionRegistry]] = {
+    "memory": lambda time: MemoryConnectionRegistry(clock=time)
+}
+
+
+@pytest.fixture
+def time() -> Time:
+    return Time()
+
+
+@pytest.fixture(params=FACTORIES)
+def registry(request: pytest.FixtureRequest, time: Time) -> ConnectionRegistry:
+    return FACTORIES[request.param](time)
+
+
+async def where(registry: ConnectionRegistry, *users: UserId) -> dict[UserId, set[tuple[str, str]]]:
+    return {user: {(ref.pod, ref.conn) for ref in refs} for user, refs in (await registry.lookup(users)).items()}
+
+
+async def test_every_connection_of_a_user_is_found(registry: ConnectionRegistry) -> None:
+    await registry.register("p1", [(ANN, "a"), (ANN, "b"), (BOB, "c")])
+    await registry.register("p2", [(ANN, "d")])
+    assert await where(registry, ANN, BOB, CAT) == {ANN: {("p1", "a"), ("p1", "b"), ("p2", "d")}, BOB: {("p1", "c")}}
+
+
+async def test_registering_again_refreshes(registry: ConnectionRegistry, time: Time) -> None:
+    await registry.register("p1", [(ANN, "a")])
+    time.now += 5
+    await registry.register("p1", [(ANN, "a")])
+    [ref] = (await registry.lookup([ANN]))[ANN]
+    assert ref.last_seen == time.now
+
+
+async def test_removing_takes_one_connection_and_no_other(registry: ConnectionRegistry) -> None:
+    await registry.register("p1", [(ANN, "a"), (ANN, "b")])
+    await registry.unregister("p1", [(ANN, "a"), (ANN, "unknown"), (CAT, "x")])
+    assert await where(registry, ANN) == {ANN: {("p1", "b")}}
+    await registry.unregister("p1", [(ANN, "b")])
+    assert await where(registry, ANN) == {}
+
+
+async def test_a_pod_that_stops_beating_counts_no_more(registry: ConnectionRegistry, time: Time) -> None:
+    await registry.register("p1", [(ANN, "a")])
+    await registry.register("p2", [(BOB, "b")])
+    time.now += POD_TTL_S - 1
+    await registry.heartbeat("p2")
+    assert set(await where(registry, ANN, BOB)) == {ANN, BOB}
+    time.now += 2
+    assert set(await where(registry, ANN, BOB)) == {BOB}
+    await registry.heartbeat("p2")
+    await registry.heartbeat("p1")
+    assert set(await where(registry, BOB)) == {BOB}
+
+
+async def test_watchers_are_the_live_pods_that_watch(registry: ConnectionRegistry, time: Time) -> None:
+    for pod in ("p1", "p2"):
+        await registry.heartbeat(pod)
+    await registry.watch("p1", [ANN, BOB])
+    await registry.watch("p2", [ANN])
+    found = await registry.watchers([ANN, BOB, CAT])
+    assert {user: sorted(pods) for user, pods in found.items()} == {ANN: ["p1", "p2"], BOB: ["p1"]}
+    await registry.unwatch("p1", [ANN, CAT])
+    assert await registry.watchers([ANN]) == {ANN: ["p2"]}
+    time.now += POD_TTL_S + 1
+    await registry.heartbeat("p1")
+    assert await registry.watchers([ANN, BOB]) in ({BOB: ["p1"]}, {})
+
+
+async def test_a_large_group_is_one_question(registry: ConnectionRegistry) -> None:
+    users = [UserId(number) for number in range(1, 5_001)]
+    await registry.register("p1", [(user, f"c{user}") for user in users])
+    assert len(await registry.lookup(users)) == 5_000

@@ -14,6 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
+import django
 import pytest
 
 os.environ["DJANGO_SETTINGS_MODULE"] = "chatproject.settings"
@@ -25,14 +26,8 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     # Each worker its own log, as each has its own database.
     os.environ["CHAT_DATA_DIR"] = str(Path(os.environ["CHAT_DATA_DIR"]) / os.environ["PYTEST_XDIST_WORKER"])
 os.environ.setdefault("CHAT_SECRET_KEY", "tests-only")
-
-
-def pytest_configure() -> None:
-    """Set Django up before any test module is imported: many import models."""
-    import django
-
-    django.setup()
-
+# Before any test module is imported: many import models.
+django.setup()
 
 #: What ``make_user`` signs people up with.
 PASSWORD = "correct-horse-7"

@@ -13,6 +13,9 @@ from websockets.http11 import Request
 from messaging.domain.limits import Limits
 from messaging.gateway.consumer import ABORT_EXTENSION
 
+#: How long a socket that violated the protocol may still push bytes, which are dropped.
+_LINGER_S = 2.0
+
 
 class PodWebSocketProtocol(WebSocketsSansIOProtocol):
     """Adds to each scope the one thing ASGI lacks: dropping a connection whose send buffer never empties."""
@@ -24,6 +27,24 @@ class PodWebSocketProtocol(WebSocketsSansIOProtocol):
         if scope is not None:
             # The application's task was created just now and has not run yet.
             scope["extensions"][ABORT_EXTENSION] = {"abort": self.transport.abort}
+
+    def handle_parser_exception(self) -> None:
+        """Say why the socket is closed, then listen on for a moment.
+
+        Closing with unread bytes makes the kernel reset the connection, and the client of an oversized frame would
+        never see the 1009 that explains it.
+        """
+        if self.close_sent:
+            return
+        self.close_sent = True
+        closing = self.conn.close_sent
+        code, reason = (closing.code, closing.reason) if closing is not None else (1006, "")
+        self.queue.put_nowait({"type": "websocket.disconnect", "code": code, "reason": reason})
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        if self.read_paused:
+            self.read_paused = False
+            self.transport.resume_reading()
+        self.close_timer = self.loop.call_later(_LINGER_S, self.transport.close)
 
 
 class PodServer(uvicorn.Server):

@@ -199,6 +199,7 @@ function repair(conv, mark) {
   if (repairing.has(conv)) return;
   repairing.add(conv);
   if (!mark || !wire.tell({ op: "sync", marks: { [conv]: mark } })) loadNewest(conv);
+  // A repair that never answers does not stand in the way of the next.
   setTimeout(() => repairing.delete(conv), 5_000);
 }
 
@@ -327,11 +328,13 @@ async function loadNewest(conv) {
     if (!joins) await database?.dropMessages(conv);
     dispatch({ type: joins ? "history" : "window", conv, results: page.results, next: page.next });
     keep(page.results);
+    repairing.delete(conv);
+    const broken = store.threadOf(state, conv).messages.find((one) => one.server_id && store.hasGap(state, { ...one, conv }));
+    if (broken) repair(conv, store.markBefore(state, broken));
   } catch (error) {
     threadErrors.set(conv, error.message);
   } finally {
     loading.delete(conv);
-    repairing.delete(conv);
     render();
   }
 }

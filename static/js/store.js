@@ -219,8 +219,12 @@ export function reduce(state, action) {
     }
     case "window": {
       // The newest page, put in place of a window with a hole in it.
-      const waiting = threadOf(state, action.conv).messages.filter((one) => !one.server_id);
-      const messages = action.results.map((one) => ({ ...one, status: "sent" })).reduce(insert, waiting);
+      // What came over the socket while the page was on its way is newer than the page, and stays.
+      const newest = action.results[0]?.server_id;
+      const kept = threadOf(state, action.conv).messages.filter(
+        (one) => !one.server_id || compareIds(one.server_id, newest) > 0,
+      );
+      const messages = action.results.map((one) => ({ ...one, status: "sent" })).reduce(insert, kept);
       return withThread(state, action.conv, { messages, loaded: true, complete: action.next === null });
     }
     case "read":

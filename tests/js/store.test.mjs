@@ -101,6 +101,17 @@ test("a backfill that leaves some out begins a new window: no hole is ever shown
   assert.equal(store.threadOf(state, "c_1").complete, false);
 });
 
+test("a first page that was made before a message came does not take the message back", () => {
+  const mine = { msg_id: "x", conv: "c_1", from: ME.id, ts: 1, body: "mine", kind: "text" };
+  const state = begin(
+    { type: "queue", message: mine },
+    { type: "ack", conv: "c_1", msg_id: "x", server_id: mid(3), ts: 3 },
+    { type: "msg", message: msg(4) },
+    { type: "window", conv: "c_1", results: [msg(2), msg(1)], next: null },
+  );
+  assert.deepEqual(held(state), ["text 1", "text 2", "mine", "text 4"]);
+});
+
 test("an answer made before what the socket brought does not take it back", () => {
   const state = begin({ type: "msg", message: msg(2) }, { type: "conversations", results: [conv({ last_message: msg(1), unread_count: 1 })] });
   assert.equal(state.convs.c_1.last_message.server_id, mid(2));

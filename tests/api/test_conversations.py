@@ -1,0 +1,274 @@
+"""Conversations over REST: create, list, show, rename, mute."""
+
+import threading
+from collections.abc import Callable
+
+import pytest
+from django.db import connection, connections
+from django.test.utils import CaptureQueriesContext
+
+from accounts.models import Block
+from chatproject import container
+from messaging.domain import ids
+from tests.api.conftest import Person, problem
+
+pytestmark = pytest.mark.django_db
+Route = Callable[[], None]
+
+
+def test_a_dm_is_created_once(ann: Person, bob: Person) -> None:
+    first = ann.post("conversations", {"type": "dm", "members": [bob.ref]})
+    assert first.status_code == 201
+    again = bob.post("conversations", {"type": "dm", "members": [ann.ref, bob.ref]})
+    assert again.status_code == 200
+    assert again.json()["id"] == first.json()["id"]
+    body = first.json()
+    assert body["type"] == "dm"
+    assert body["peer"]["username"] == "bob"
+    assert again.json()["peer"]["id"] == ann.ref
+    assert {member["id"] for member in body["members"]} == {ann.ref, bob.ref}
+    assert (body["members_count"], body["unread_count"], body["muted_until"]) == (2, 0, None)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_dm_is_created_once_also_under_a_race(ann: Person, bob: Person) -> None:
+    answers: list[tuple[int, str]] = []
+    start = threading.Barrier(4)
+
+    def create(one: Person, other: Person) -> None:
+        start.wait()
+        try:
+            response = Person(one.user).post("conversations", {"type": "dm", "members": [other.ref]})
+            answers.append((response.status_code, response.json()["id"]))
+        finally:
+            connections.close_all()
+
+    threads = [threading.Thread(target=create, args=pair) for pair in [(ann, bob), (bob, ann)] * 2]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(status for status, _ in answers) == [200, 200, 200, 201]
+    assert len({conversation for _, conversation in answers}) == 1
+
+
+def test_a_group_shows_names_and_roles(ann: Person, bob: Person) -> None:
+    response = ann.post("conversations", {"type": "group", "members": [bob.ref], "name": " Tea "})
+    assert response.status_code == 201
+    body = response.json()
+    assert (body["type"], body["name"], body["role"], body["peer"]) == ("group", "Tea", "owner", None)
+    assert {(m["username"], m["display_name"], m["role"], m["last_read"]) for m in body["members"]} == {
+        ("ann", "Ann Arbor", "owner", None),
+        ("bob", "Bob Brook", "member", None),
+    }
+    assert bob.get(f"conversations/{body['id']}").json()["role"] == "member"
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({}, "type"),
+        ({"type": "party", "members": []}, "type"),
+        ({"type": "group"}, "members"),
+        ({"type": "group", "members": "u_x"}, "members"),
+        ({"type": "group", "members": ["u_x"]}, "members"),
+        ({"type": "group", "members": [5]}, "members"),
+        ({"type": "group", "members": [], "name": 5}, "name"),
+        ({"type": "group", "members": [], "name": None}, "name"),
+        ([], None),
+        ("text", None),
+        (5, None),
+    ],
+)
+def test_a_malformed_conversation_is_refused(ann: Person, body: object, field: str | None) -> None:
+    refusal = problem(ann.post("conversations", body), 400, "invalid")
+    if field is not None:
+        assert field in refusal["errors"]
+
+
+@pytest.mark.parametrize("name", ["x" * 121, "two\nlines", "nul\x00"])
+def test_a_bad_name_is_refused(ann: Person, name: str) -> None:
+    problem(ann.post("conversations", {"type": "group", "members": [], "name": name}), 400, "invalid")
+
+
+def test_a_dm_is_with_one_other(ann: Person, bob: Person, cat: Person) -> None:
+    problem(ann.post("conversations", {"type": "dm", "members": []}), 400, "invalid")
+    problem(ann.post("conversations", {"type": "dm", "members": [ann.ref]}), 400, "invalid")
+    problem(ann.post("conversations", {"type": "dm", "members": [bob.ref, cat.ref]}), 400, "invalid")
+    problem(ann.post("conversations", {"type": "dm", "members": [bob.ref], "name": "us"}), 400, "invalid")
+
+
+def test_nobody_is_created_by_an_unknown_id(ann: Person) -> None:
+    problem(ann.post("conversations", {"type": "dm", "members": [ids.user_ref(5)]}), 404, "not_found")
+
+
+@pytest.mark.parametrize("blocker", ["ann", "bob"])
+def test_a_block_stands_in_the_way(ann: Person, bob: Person, blocker: str) -> None:
+    owner, target = (ann, bob) if blocker == "ann" else (bob, ann)
+    Block.objects.create(owner=owner.user, target=target.user)
+    problem(ann.post("conversations", {"type": "dm", "members": [bob.ref]}), 403, "blocked")
+    problem(ann.post("conversations", {"type": "group", "members": [bob.ref]}), 403, "blocked")
+
+
+def test_five_thousand_and_one_members_are_refused(ann: Person, bob: Person) -> None:
+    users = [ids.user_ref(number) for number in range(1, 5_001)]
+    refusal = problem(ann.post("conversations", {"type": "group", "members": users}), 400, "too_many_members")
+    assert "5000" in refusal["detail"]
+    group = ann.group(bob)
+    problem(
+        ann.post(f"conversations/{group}/members", {"members": [*users, ids.user_ref(5_001)]}), 400, "too_many_members"
+    )
+
+
+def test_the_list_is_newest_first_and_pages(ann: Person, bob: Person, route: Route) -> None:
+    groups = [ann.group(bob, name=str(number)) for number in range(5)]
+    for index in (2, 0, 4):
+        ann.say(groups[index])
+        route()
+    names, cursor = [], None
+    while True:
+        page = ann.get("conversations", limit=2, **({"cursor": cursor} if cursor else {})).json()
+        names += [conversation["name"] for conversation in page["results"]]
+        cursor = page["next"]
+        if cursor is None:
+            break
+    assert sorted(names) == ["0", "1", "2", "3", "4"]
+    assert names[:3] == ["4", "0", "2"]
+
+
+def test_the_list_costs_the_same_for_any_length(ann: Person, bob: Person, route: Route) -> None:
+    def queries() -> int:
+        with CaptureQueriesContext(connection) as captured:
+            ann.get("conversations")
+        return len(captured)
+
+    ann.say(ann.group(bob))
+    route()
+    few = queries()
+    for _ in range(5):
+        ann.say(ann.group(bob))
+    route()
+    assert queries() == few
+
+
+def test_the_list_takes_its_own_cursors_only(ann: Person, bob: Person) -> None:
+    for _ in range(2):
+        ann.group(bob)
+    cursor = ann.get("conversations", limit=1).json()["next"]
+    assert ann.get("conversations", cursor=cursor).status_code == 200
+    problem(bob.get("conversations", cursor=cursor), 400, "invalid")
+    problem(ann.get("conversations", cursor=cursor[:-1] + "~"), 400, "invalid")
+    problem(ann.get("conversations", cursor="ü"), 400, "invalid")
+    for limit in ("0", "201", "x", "-1", "²"):
+        problem(ann.get("conversations", limit=limit), 400, "invalid")
+
+
+def test_unread_counts_equal_a_recount(ann: Person, bob: Person, route: Route) -> None:
+    group = ann.group(bob)
+    for number in range(7):
+        (bob if number % 3 else ann).say(group, str(number))
+    route()
+
+    def unread() -> tuple[int, int]:
+        listed = ann.get("conversations").json()["results"][0]["unread_count"]
+        return listed, ann.get(f"conversations/{group}").json()["unread_count"]
+
+    assert unread() == (4, 4)
+    newest_first = ann.get(f"conversations/{group}/messages").json()["results"]
+    ann.put(f"conversations/{group}/read", {"server_id": newest_first[2]["server_id"]})
+    recount = sum(message["from"] == bob.ref for message in newest_first[:2])
+    assert unread() == (recount, recount)
+    ann.put(f"conversations/{group}/read", {"server_id": newest_first[0]["server_id"]})
+    assert unread() == (0, 0)
+
+
+def test_unread_counts_stop_at_a_hundred(ann: Person, bob: Person, route: Route) -> None:
+    group = ann.group(bob)
+    for number in range(103):
+        bob.say(group, str(number))
+    route()
+    assert ann.get(f"conversations/{group}").json()["unread_count"] == 100
+
+
+def test_the_last_message_is_shown_as_in_history(ann: Person, bob: Person, route: Route) -> None:
+    group = ann.group(bob)
+    ann.say(group, "newest")
+    route()
+    last = ann.get("conversations").json()["results"][0]["last_message"]
+    assert last == ann.get(f"conversations/{group}/messages").json()["results"][0]
+    assert last["body"] == "newest"
+
+
+def test_owner_and_admin_rename(ann: Person, bob: Person, cat: Person, route: Route) -> None:
+    group = ann.group(bob, cat)
+    assert ann.patch(f"conversations/{group}", {"name": "Coffee"}).json()["name"] == "Coffee"
+    problem(cat.patch(f"conversations/{group}", {"name": "Mine"}), 403, "forbidden")
+    ann.patch(f"conversations/{group}/members/{bob.ref}", {"role": "admin"})
+    assert bob.patch(f"conversations/{group}", {"name": "Cocoa"}).json()["name"] == "Cocoa"
+    route()
+    newest = cat.get(f"conversations/{group}/messages").json()["results"][0]
+    assert (newest["kind"], newest["event"]["type"], newest["event"]["name"]) == ("event", "renamed", "Cocoa")
+
+
+def test_mute_is_ones_own(ann: Person, bob: Person) -> None:
+    group = ann.group(bob)
+    answer = ann.put(f"conversations/{group}/mute", {"until": "2030-01-02T03:04:05Z"})
+    assert answer.json() == {"muted_until": "2030-01-02T03:04:05Z"}
+    assert ann.get(f"conversations/{group}").json()["muted_until"] == "2030-01-02T03:04:05Z"
+    assert bob.get(f"conversations/{group}").json()["muted_until"] is None
+    assert ann.put(f"conversations/{group}/mute", {"until": None}).json() == {"muted_until": None}
+    for until in (5, "soon", {}):
+        problem(ann.put(f"conversations/{group}/mute", {"until": until}), 400, "invalid")
+    problem(ann.put(f"conversations/{group}/mute", {}), 400, "invalid")
+
+
+def _everything(person: Person, group: str, other: Person) -> list[object]:
+    server_id = ids.server_id(ids.parse_conversation(group), 5)
+    return [
+        person.get(f"conversations/{group}"),
+        person.patch(f"conversations/{group}", {"name": "x"}),
+        person.get(f"conversations/{group}/messages"),
+        person.say(group),
+        person.get(f"conversations/{group}/members"),
+        person.post(f"conversations/{group}/members", {"members": [person.ref]}),
+        person.patch(f"conversations/{group}/members/{other.ref}", {"role": "member"}),
+        person.delete(f"conversations/{group}/members/{other.ref}"),
+        person.delete(f"conversations/{group}/members/{person.ref}"),
+        person.put(f"conversations/{group}/read", {"server_id": server_id}),
+        person.put(f"conversations/{group}/mute", {"until": None}),
+    ]
+
+
+def test_a_stranger_finds_nothing(ann: Person, bob: Person, cat: Person) -> None:
+    group = ann.group(bob)
+    absent = ids.conversation_ref(5)
+    for response, of_absent in zip(_everything(cat, group, bob), _everything(cat, absent, bob), strict=True):
+        assert problem(response, 404, "not_found") == problem(of_absent, 404, "not_found")
+    assert cat.get("conversations").json()["results"] == []
+
+
+def test_a_former_member_finds_nothing(ann: Person, bob: Person, cat: Person, route: Route) -> None:
+    group = ann.group(bob, cat)
+    ann.say(group, "before")
+    assert ann.delete(f"conversations/{group}/members/{cat.ref}").status_code == 204
+    ann.say(group, "after")
+    route()
+    for response in _everything(cat, group, bob):
+        problem(response, 404, "not_found")
+    assert cat.get("conversations").json()["results"] == []
+
+
+def test_malformed_ids_are_absent_ones(ann: Person) -> None:
+    for ref in ("x", "c_", "c_AAAAAAAAAAAA", "u_AAAAAAAAAAU", "c_%00", "ü"):
+        problem(ann.get(f"conversations/{ref}"), 404, "not_found")
+
+
+def test_a_large_group_shows_no_members_inline(ann: Person, bob: Person) -> None:
+    group = ann.group(bob)
+    conversation = ids.parse_conversation(group)
+    others = [ids.UserId(number) for number in range(1, 100)]
+    container.conversation_store().add_members(
+        conversation, others, role=container.conversation_store().members(conversation, limit=2)[0].role, limit=5_000
+    )
+    body = ann.get(f"conversations/{group}").json()
+    assert (body["members"], body["members_count"], body["type"]) == (None, 101, "group")

@@ -1,0 +1,263 @@
+"""Messages over REST: send, page through, mark as read."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from uuid import uuid4
+
+import pytest
+
+from accounts.models import Block
+from chatproject import container
+from messaging.domain import ids
+from messaging.selectors import history
+from tests.api.conftest import Person, problem
+
+pytestmark = pytest.mark.django_db
+Route = Callable[[], None]
+
+
+def test_a_sent_message_is_in_history(ann: Person, bob: Person, route: Route) -> None:
+    dm = ann.dm(bob)
+    first = ann.say(dm, "héllo 👋", media=["a/b"])
+    assert first.status_code == 201
+    sent = first.json()
+    reply = bob.say(dm, "hi", reply_to=sent["server_id"]).json()
+    route()
+    newest, older = bob.get(f"conversations/{dm}/messages").json()["results"][:2]
+    assert newest == {
+        "server_id": reply["server_id"],
+        "conv": dm,
+        "from": bob.ref,
+        "ts": reply["ts"],
+        "body": "hi",
+        "media": [],
+        "prev": sent["server_id"],
+        "reply_to": sent["server_id"],
+        "kind": "text",
+        "msg_id": reply["msg_id"],
+    }
+    assert (older["body"], older["media"], older["ts"]) == ("héllo 👋", ["a/b"], sent["ts"])
+    assert "msg_id" not in older
+
+
+def test_repeating_a_msg_id_sends_nothing_new(ann: Person, bob: Person, route: Route) -> None:
+    dm, body = ann.dm(bob), {"msg_id": str(uuid4()), "body": "once"}
+    first = ann.post(f"conversations/{dm}/messages", body)
+    again = ann.post(f"conversations/{dm}/messages", body)
+    assert (first.status_code, again.status_code) == (201, 200)
+    assert first.json() == again.json()
+    # The id is the sender's own: another's message with the same one is another message.
+    other = bob.post(f"conversations/{dm}/messages", body)
+    assert other.status_code == 201
+    route()
+    assert ann.texts(dm) == ["once", "once"]
+
+
+def test_a_body_of_the_limit_is_taken_and_one_more_byte_is_not(ann: Person, bob: Person) -> None:
+    dm, most = ann.dm(bob), container.limits().max_body_bytes
+    assert ann.say(dm, "x" * most).status_code == 201
+    problem(ann.say(dm, "x" * (most - 1) + "é"), 413, "too_large")
+
+
+@pytest.mark.parametrize("text", ["", " \n\t", "nul\x00"])
+def test_an_empty_body_is_refused(ann: Person, bob: Person, text: str) -> None:
+    problem(ann.say(ann.dm(bob), text), 400, "invalid")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"body": 5},
+        {"body": None},
+        {"body": ["x"]},
+        {"body": True},
+        {"msg_id": "x"},
+        {"msg_id": 5},
+        {"msg_id": None},
+        {"media": "x"},
+        {"media": [5]},
+        {"media": [""]},
+        {"media": ["x"] * 11},
+        {"media": ["x" * 257]},
+        {"reply_to": 5},
+        {"reply_to": "m_x"},
+        {"reply_to": ids.server_id(5, 5)},
+    ],
+)
+def test_wrong_fields_are_refused(ann: Person, bob: Person, wrong: dict[str, object]) -> None:
+    body = {"msg_id": str(uuid4()), "body": "x", **wrong}
+    problem(ann.post(f"conversations/{ann.dm(bob)}/messages", body), 400, "invalid")
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [b"", b"{", b'{"body": "\xff"}', b"[" * 100_000, b"NaN", b'{"msg_id": Infinity}', b"\x00"],
+    ids=["empty", "cut", "not UTF-8", "deep", "NaN", "Infinity", "NUL"],
+)
+def test_what_is_not_json_is_refused(ann: Person, bob: Person, raw: bytes) -> None:
+    path = f"/v1/conversations/{ann.dm(bob)}/messages"
+    response = ann.client.post(path, raw, content_type="application/json")
+    assert problem(response, 400, "bad_frame" if raw else "invalid")
+
+
+def test_a_lone_surrogate_is_refused(ann: Person, bob: Person) -> None:
+    path = f"/v1/conversations/{ann.dm(bob)}/messages"
+    raw = b'{"msg_id": "%s", "body": "\\ud800"}' % str(uuid4()).encode()
+    problem(ann.client.post(path, raw, content_type="application/json"), 400, "invalid")
+
+
+def test_ten_megabytes_are_refused(ann: Person, bob: Person) -> None:
+    problem(ann.say(ann.dm(bob), "x" * 10_000_000), 413, "too_large")
+
+
+@pytest.mark.parametrize("blocker", ["ann", "bob"])
+def test_the_blocked_and_the_blocker_cannot_write(ann: Person, bob: Person, blocker: str) -> None:
+    dm = ann.dm(bob)
+    owner, target = (ann, bob) if blocker == "ann" else (bob, ann)
+    Block.objects.create(owner=owner.user, target=target.user)
+    problem(ann.say(dm), 403, "blocked")
+    problem(bob.say(dm), 403, "blocked")
+
+
+def test_history_pages_both_ways(ann: Person, bob: Person, route: Route) -> None:
+    dm = ann.dm(bob)
+    for number in range(10):
+        ann.say(dm, str(number))
+    route()
+    path = f"conversations/{dm}/messages"
+    newest = ann.get(path, limit=4).json()
+    assert [message["body"] for message in newest["results"]] == ["9", "8", "7", "6"]
+    assert newest["prev"] is None
+    middle = ann.get(path, limit=4, before=newest["next"]).json()
+    assert [message["body"] for message in middle["results"]] == ["5", "4", "3", "2"]
+    oldest = ann.get(path, limit=4, before=middle["next"]).json()
+    assert [message["body"] for message in oldest["results"] if message["kind"] == "text"] == ["1", "0"]
+    assert oldest["next"] is None
+    back = ann.get(path, limit=4, after=middle["prev"]).json()
+    assert back["results"] == newest["results"]
+    assert back["prev"] is None
+    gap = ann.get(path, after=oldest["results"][0]["server_id"], before=newest["results"][-1]["server_id"]).json()
+    assert gap["results"] == middle["results"]
+
+
+def test_prev_skips_nothing(ann: Person, bob: Person, route: Route) -> None:
+    dm = ann.dm(bob)
+    mark = ann.say(dm, "0").json()["server_id"]
+    for number in range(1, 8):
+        ann.say(dm, str(number))
+    route()
+    path = f"conversations/{dm}/messages"
+    first = ann.get(path, limit=3, after=mark).json()
+    assert [message["body"] for message in first["results"]] == ["3", "2", "1"]
+    second = ann.get(path, limit=3, after=first["prev"]).json()
+    assert [message["body"] for message in second["results"]] == ["6", "5", "4"]
+
+
+def test_history_takes_its_own_cursors_only(ann: Person, bob: Person, cat: Person, route: Route) -> None:
+    one, two = ann.dm(bob), ann.dm(cat)
+    for number in range(3):
+        ann.say(one, str(number))
+        ann.say(two, str(number))
+    route()
+    cursor = ann.get(f"conversations/{one}/messages", limit=1).json()["next"]
+    inbox_cursor = ann.get("conversations", limit=1).json()["next"]
+    server_id = ann.get(f"conversations/{one}/messages", limit=1).json()["results"][0]["server_id"]
+    assert ann.get(f"conversations/{one}/messages", before=cursor).status_code == 200
+    for name in ("before", "after"):
+        for foreign in (cursor, server_id, inbox_cursor, cursor + "x", "x", "m_x", "c.d", "ü", "." * 300):
+            problem(ann.get(f"conversations/{two}/messages", **{name: foreign}), 400, "invalid")
+
+
+def test_who_joins_sees_what_comes_after(ann: Person, bob: Person, cat: Person, route: Route) -> None:
+    group = ann.group(bob)
+    ann.say(group, "before")
+    route()
+    assert ann.post(f"conversations/{group}/members", {"members": [cat.ref]}).json() == {"added": [cat.ref]}
+    before = cat.get(f"conversations/{group}").json()
+    assert (before["last_message"], before["unread_count"]) == (None, 0)
+    ann.say(group, "after")
+    route()
+    assert cat.texts(group) == ["after"]
+    assert cat.get(f"conversations/{group}").json()["unread_count"] == 1
+
+
+def test_who_comes_back_misses_what_was_said_meanwhile(ann: Person, bob: Person, cat: Person, route: Route) -> None:
+    group = ann.group(bob, cat)
+    ann.delete(f"conversations/{group}/members/{cat.ref}")
+    ann.say(group, "meanwhile")
+    route()
+    ann.post(f"conversations/{group}/members", {"members": [cat.ref]})
+    ann.say(group, "again")
+    route()
+    assert cat.texts(group) == ["again"]
+
+
+def test_reading_moves_the_mark_forward_only(ann: Person, bob: Person, route: Route) -> None:
+    dm = ann.dm(bob)
+    for number in range(3):
+        bob.say(dm, str(number))
+    route()
+    newest, middle, oldest = ann.get(f"conversations/{dm}/messages").json()["results"][:3]
+    for message, stands in ((middle, middle), (oldest, middle), (newest, newest)):
+        answer = ann.put(f"conversations/{dm}/read", {"server_id": message["server_id"]})
+        assert (answer.status_code, answer.json()) == (200, {"server_id": stands["server_id"]})
+    conversation = bob.get(f"conversations/{dm}").json()
+    assert conversation["peer"]["last_read"] == newest["server_id"]
+    assert conversation["last_read"] is None
+
+
+def test_only_a_visible_message_can_be_read(ann: Person, bob: Person, cat: Person, route: Route) -> None:
+    dm, other = ann.dm(bob), ann.dm(cat)
+    foreign = ann.say(other).json()["server_id"]
+    route()
+    conversation = ids.parse_conversation(dm)
+    future = ids.server_id(conversation, ids.first_id_at(int(datetime(2080, 1, 1, tzinfo=UTC).timestamp() * 1000)))
+    problem(ann.put(f"conversations/{dm}/read", {"server_id": future}), 404, "not_found")
+    problem(ann.put(f"conversations/{dm}/read", {"server_id": foreign}), 400, "invalid")
+    for wrong in ("x", 5, None, {}):
+        problem(ann.put(f"conversations/{dm}/read", {"server_id": wrong}), 400, "invalid")
+    problem(ann.put(f"conversations/{dm}/read", {}), 400, "invalid")
+
+
+def test_backfill_sends_what_is_missing(ann: Person, bob: Person, cat: Person, route: Route) -> None:
+    limits = container.limits()
+    dm, quiet, unnamed = ann.dm(bob), ann.dm(cat), ann.group(bob)
+    quiet_mark = ids.parse_server_id(ann.say(quiet, "known").json()["server_id"])
+    mark = ids.parse_server_id(bob.say(dm, "known").json()["server_id"])
+    for number in range(3):
+        bob.say(dm, str(number))
+    bob.say(unnamed, "news")
+    route()
+    found = {
+        part.conv: part
+        for part in history.backfill(ann.id, {mark[0]: mark[1], quiet_mark[0]: quiet_mark[1]}, limits=limits)
+    }
+    assert set(found) == {dm, unnamed}
+    assert [message.body for message in found[dm].messages][-3:] == ["0", "1", "2"]
+    assert not found[dm].more
+    assert found[unnamed].messages[-1].body == "news"
+
+
+def test_backfill_keeps_the_newest_and_says_that_there_is_more(ann: Person, bob: Person, route: Route) -> None:
+    dm = ann.dm(bob)
+    mark = ids.parse_server_id(bob.say(dm, "known").json()["server_id"])
+    for number in range(205):
+        bob.say(dm, str(number))
+    route()
+    (part,) = history.backfill(ann.id, {mark[0]: mark[1]}, limits=container.limits())
+    assert [message.body for message in part.messages] == [str(number) for number in range(5, 205)]
+    assert part.more
+
+
+def test_backfill_ends_where_the_membership_ended(ann: Person, bob: Person, cat: Person, route: Route) -> None:
+    group = ann.group(bob, cat)
+    mark = ids.parse_server_id(ann.say(group, "known").json()["server_id"])
+    ann.say(group, "seen")
+    ann.delete(f"conversations/{group}/members/{cat.ref}")
+    ann.say(group, "not seen")
+    route()
+    (part,) = history.backfill(cat.id, {mark[0]: mark[1]}, limits=container.limits())
+    assert [message.body for message in part.messages if message.kind == "text"][-1] == "seen"
+    assert history.backfill(bob.id, {ids.ConversationId(5): ids.MessageId(5)}, limits=container.limits()) != []
+    stranger = history.backfill(ids.UserId(5), {mark[0]: mark[1]}, limits=container.limits())
+    assert stranger == []

@@ -1,0 +1,463 @@
+"""The socket as a client meets it: real server, real adapters, a real client (design sections 5 and 6)."""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.conf import settings
+from django.test import Client as Browser
+from django.utils import timezone
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+from accounts.models import Block, User
+from accounts.services.devices import revoke_device
+from chatproject import container
+from messaging.domain import ids
+from messaging.protocol import chat_pb2
+from messaging.services.conversations import add_members, remove_member
+from tests.conftest import outside_the_loop
+from tests.gateway.conftest import Client, Server, conv_ref
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+MakeUser = Callable[..., User]
+Make = Callable[..., Any]
+Start = Callable[[], Awaitable[Server]]
+
+
+class Pair:
+    """Two people with a DM, both connected."""
+
+    def __init__(self, ann: Client, bob: Client, conv: str, users: tuple[User, User]) -> None:
+        self.ann, self.bob, self.conv = ann, bob, conv
+        self.ann_user, self.bob_user = users
+        self.ann_ref, self.bob_ref = (ids.user_ref(user.pk) for user in users)
+
+
+@pytest.fixture
+async def pair(server: Server, make_user: MakeUser, make_dm: Make) -> Pair:
+    users = make_user("ann"), make_user("bob")
+    conv = conv_ref(make_dm(*users))
+    return Pair(await server.sign_in(users[0]), await server.sign_in(users[1]), conv, users)
+
+
+# --- opening --------------------------------------------------------------------------------------
+
+
+async def test_a_token_opens_by_header_by_subprotocol_and_by_frame(server: Server, make_user: MakeUser) -> None:
+    user = make_user("ann")
+    token = server.token(user)
+    by_header = await server.connect(additional_headers={"Authorization": f"Bearer {token}"})
+    by_subprotocol = await server.connect(subprotocols=["chat.v1.json", f"bearer.{token}"])
+    by_frame = await server.connect()
+    await by_frame.send("auth", token=token)
+    for client in (by_header, by_subprotocol, by_frame):
+        ready = await client.expect("ready")
+        assert ready["user"] == ids.user_ref(user.pk)
+        assert ready["limits"]["max_body_bytes"] == settings.LIMITS.max_body_bytes
+    assert by_subprotocol.connection.subprotocol == "chat.v1.json"
+
+
+async def test_a_session_opens_for_our_own_pages_only(server: Server, make_user: MakeUser) -> None:
+    user = make_user("ann")
+    browser = Browser()
+    await asyncio.to_thread(browser.force_login, user)
+    cookie = f"{settings.SESSION_COOKIE_NAME}={browser.cookies[settings.SESSION_COOKIE_NAME].value}"
+    ours = {"Cookie": cookie, "Origin": f"http://127.0.0.1:{server.port}"}
+    client = await server.connect(additional_headers=ours)
+    assert (await client.expect("ready"))["user"] == ids.user_ref(user.pk)
+    for origin in ("https://evil.example", f"http://127.0.0.1.evil.example:{server.port}", "null"):
+        with pytest.raises(InvalidStatus) as refusal:
+            await server.connect(additional_headers={"Cookie": cookie, "Origin": origin})
+        assert refusal.value.response.status_code == 403
+
+
+@pytest.mark.parametrize("kind", ["unknown", "expired", "revoked", "inactive"])
+async def test_a_token_that_is_not_valid_is_told_so_and_closed(server: Server, make_user: MakeUser, kind: str) -> None:
+    now = timezone.now()
+    fields = {"expired": {"expires_at": now - timedelta(seconds=1)}, "revoked": {"revoked_at": now}}.get(kind, {})
+    token = server.token(make_user("ann", is_active=kind != "inactive"), **fields)
+    client = await server.connect(subprotocols=["chat.v1.json", f"bearer.{'x' if kind == 'unknown' else token}"])
+    await client.refusal("unauthenticated")
+    assert await client.close_code() == 4401
+
+
+async def test_nobody_may_do_nothing_and_not_stay(start_server: Start, limits: Callable[..., None]) -> None:
+    limits(auth_timeout_s=1)
+    client = await (await start_server()).connect()
+    await client.send("ping")
+    await client.refusal("unauthenticated")
+    assert await client.close_code() == 4401
+
+
+async def test_a_silent_socket_is_closed(start_server: Start, limits: Callable[..., None], make_user: MakeUser) -> None:
+    limits(idle_timeout_s=1)
+    client = await (await start_server()).sign_in(make_user("ann"))
+    assert await client.close_code() == 4450
+
+
+async def test_other_paths_are_no_sockets(server: Server) -> None:
+    server.address = server.address.replace("/ws", "/elsewhere")
+    with pytest.raises(InvalidStatus):
+        await server.connect()
+
+
+# --- messages -------------------------------------------------------------------------------------
+
+
+async def test_a_message_is_acked_and_reaches_both(pair: Pair) -> None:
+    ack = await pair.ann.say(pair.conv, "first")
+    mine = await pair.ann.expect("msg", server_id=ack["server_id"])
+    theirs = await pair.bob.expect("msg", server_id=ack["server_id"])
+    assert mine["msg_id"] == ack["msg_id"]
+    assert "msg_id" not in theirs
+    assert (theirs["body"], theirs["from"], theirs["conv"], theirs["ts"]) == (
+        "first",
+        pair.ann_ref,
+        pair.conv,
+        ack["ts"],
+    )
+    second = await pair.bob.say(pair.conv, "second")
+    assert (await pair.ann.expect("msg", server_id=second["server_id"]))["prev"] == ack["server_id"]
+
+
+async def test_many_in_flight_keep_their_order_and_their_chain(pair: Pair, server: Server) -> None:
+    sent = [str(uuid4()) for _ in range(50)]
+    for msg_id in sent:
+        await pair.ann.send("send", msg_id=msg_id, conv=pair.conv, body=msg_id)
+    acks = [(await pair.ann.expect("ack", msg_id=msg_id))["server_id"] for msg_id in sent]
+    got = [await pair.bob.expect("msg") for _ in sent]
+    assert [frame["body"] for frame in got] == sent
+    assert [frame["server_id"] for frame in got] == acks
+    assert [frame["prev"] for frame in got[1:]] == acks[:-1]
+
+
+async def test_a_resend_makes_no_second_message(pair: Pair, server: Server) -> None:
+    msg_id = str(uuid4())
+    first = await pair.ann.say(pair.conv, "once", msg_id)
+    at_once = await pair.ann.say(pair.conv, "once", msg_id)
+    other_socket = await (await server.sign_in(pair.ann_user)).say(pair.conv, "once", msg_id)
+    await pair.ann.connection.close()
+    after = await (await server.sign_in(pair.ann_user)).say(pair.conv, "once", msg_id)
+    assert {ack["server_id"] for ack in (first, at_once, other_socket, after)} == {first["server_id"]}
+    assert {ack["ts"] for ack in (first, at_once, other_socket, after)} == {first["ts"]}
+    marker = await pair.bob.say(pair.conv, "marker")
+    await pair.bob.expect("msg", server_id=first["server_id"])
+    assert (await pair.bob.expect("msg"))["server_id"] == marker["server_id"]
+
+
+async def test_every_device_of_both_gets_it(pair: Pair, server: Server) -> None:
+    tablet = await server.sign_in(pair.ann_user)
+    phone = await server.sign_in(pair.bob_user)
+    ack = await pair.ann.say(pair.conv)
+    assert (await tablet.expect("msg", server_id=ack["server_id"]))["msg_id"] == ack["msg_id"]
+    await phone.expect("msg", server_id=ack["server_id"])
+
+
+async def test_receipts_travel_to_the_author_and_to_the_readers_other_devices(pair: Pair, server: Server) -> None:
+    phone = await server.sign_in(pair.bob_user)
+    ack = await pair.ann.say(pair.conv)
+    await pair.bob.expect("msg", server_id=ack["server_id"])
+    await pair.bob.send("delivered", server_id=ack["server_id"])
+    assert (await pair.ann.expect("delivered", server_id=ack["server_id"]))["user"] == pair.bob_ref
+    await pair.bob.send("read", server_id=ack["server_id"])
+    assert (await pair.ann.expect("read", server_id=ack["server_id"]))["user"] == pair.bob_ref
+    await phone.expect("read", server_id=ack["server_id"], user=pair.bob_ref)
+
+
+async def test_protobuf_speaks_with_json(pair: Pair, server: Server, make_user: MakeUser) -> None:
+    token = server.token(pair.ann_user)
+    client = await server.connect(subprotocols=["chat.v1.protobuf", f"bearer.{token}"])
+    assert client.connection.subprotocol == "chat.v1.protobuf"
+
+    async def receive() -> chat_pb2.ServerFrame:
+        async with asyncio.timeout(5):
+            data = await client.connection.recv()
+        assert isinstance(data, bytes)
+        return chat_pb2.ServerFrame.FromString(data)
+
+    assert (await receive()).ready.user == pair.ann_ref
+    frame = chat_pb2.ClientFrame()
+    frame.send.msg_id, frame.send.conv, frame.send.body = str(uuid4()), pair.conv, "binär"
+    await client.connection.send(frame.SerializeToString())
+    ack = (await receive()).ack
+    assert ack.msg_id == frame.send.msg_id
+    assert (await pair.bob.expect("msg", server_id=ack.server_id))["body"] == "binär"
+    mine = (await receive()).msg
+    assert (mine.server_id, getattr(mine, "from"), mine.msg_id) == (ack.server_id, pair.ann_ref, ack.msg_id)
+    await client.connection.send(b"\xff\xff")
+    assert (await receive()).error.code == "bad_frame"
+
+
+# --- ephemeral ------------------------------------------------------------------------------------
+
+
+async def test_typing_is_shown_to_the_other_at_most_once_a_second(pair: Pair) -> None:
+    for _ in range(5):
+        await pair.ann.send("typing", conv=pair.conv)
+    await pair.bob.expect("typing", conv=pair.conv, user=pair.ann_ref)
+    ack = await pair.ann.say(pair.conv)
+    await pair.bob.expect("msg", server_id=ack["server_id"])
+    assert [frame for frame in await pair.bob.quiet() if frame["op"] == "typing"] == []
+    assert [frame for frame in await pair.ann.quiet() if frame["op"] == "typing"] == []
+
+
+async def test_presence_comes_and_goes_with_grace(
+    start_server: Start, limits: Callable[..., None], make_user: MakeUser, make_dm: Make
+) -> None:
+    limits(presence_grace_s=1)
+    server = await start_server()
+    ann, bob, stranger = make_user("ann"), make_user("bob"), make_user("eve")
+    hidden = make_user("hid", share_presence=False)
+    for other in (bob, hidden):
+        make_dm(ann, other)
+    watcher = await server.sign_in(ann)
+    refs = {user.username: ids.user_ref(user.pk) for user in (bob, stranger, hidden)}
+    await server.sign_in(stranger)
+    await server.sign_in(hidden)
+    await watcher.send("presence", users=list(refs.values()))
+    for ref in refs.values():
+        state = await watcher.expect("presence", user=ref)
+        assert (state["state"], state.get("last_seen")) == ("offline", None)
+    socket = await server.sign_in(bob)
+    assert (await watcher.expect("presence", user=refs["bob"]))["state"] == "online"
+    await socket.connection.close()
+    assert await watcher.quiet() == [], "within the grace nothing is said"
+    gone = await watcher.expect("presence", user=refs["bob"])
+    assert gone["state"] == "offline"
+    assert gone["last_seen"] > 0
+
+
+# --- rights ---------------------------------------------------------------------------------------
+
+
+async def test_a_stranger_gets_nothing_by_any_op(pair: Pair, server: Server, make_user: MakeUser) -> None:
+    ack = await pair.ann.say(pair.conv, "private")
+    eve = await server.sign_in(make_user("eve"))
+    for op, fields in (
+        ("send", {"msg_id": str(uuid4()), "conv": pair.conv, "body": "hi"}),
+        ("typing", {"conv": pair.conv}),
+        ("delivered", {"server_id": ack["server_id"]}),
+        ("read", {"server_id": ack["server_id"]}),
+    ):
+        await eve.send(op, **fields)
+        refusal = await eve.refusal("not_found")
+        unknown = json.loads(json.dumps(fields).replace(pair.conv, ids.conversation_ref(99)))
+        unknown = {**unknown, **({"server_id": ids.server_id(99, 99)} if "server_id" in unknown else {})}
+        await eve.send(op, **unknown)
+        assert (await eve.refusal("not_found"))["detail"] == refusal["detail"], "absent and forbidden look alike"
+    await eve.send("sync", marks={pair.conv: ids.server_id(ids.parse_conversation(pair.conv), 1)})
+    assert (await eve.expect("synced"))["convs"] == 0
+    assert [frame for frame in await eve.quiet() if frame["op"] in {"msg", "backfill"}] == []
+    assert [frame["op"] for frame in await pair.bob.quiet() if frame["op"] != "msg"] == []
+
+
+async def test_someone_who_was_removed_sees_nothing_that_came_after(
+    server: Server, make_user: MakeUser, make_group: Make
+) -> None:
+    ann, bob = make_user("ann"), make_user("bob")
+    group = make_group(ann, bob)
+    conv = conv_ref(group)
+    a, b = await server.sign_in(ann), await server.sign_in(bob)
+    before = await a.say(conv, "before")
+    await b.expect("msg", server_id=before["server_id"])
+    await asyncio.to_thread(
+        outside_the_loop, lambda: remove_member(actor=ann.pk, conversation_id=group.id, user=bob.pk)
+    )
+    assert (await b.expect("conv", conv=conv))["change"] == "removed"
+    after = await a.say(conv, "after")
+    await a.expect("msg", server_id=after["server_id"])
+    await b.send("send", msg_id=str(uuid4()), conv=conv, body="still here?")
+    await b.refusal("not_found")
+    await b.send("sync", marks={conv: before["server_id"]})
+    await b.expect("synced")
+    assert "after" not in json.dumps([*b.passed, *await b.quiet()])
+
+
+async def test_a_new_member_is_told_and_writes_at_once(server: Server, make_user: MakeUser, make_group: Make) -> None:
+    ann, bob, cat = make_user("ann"), make_user("bob"), make_user("cat")
+    group = make_group(ann, bob)
+    conv = conv_ref(group)
+    a, c = await server.sign_in(ann), await server.sign_in(cat)
+    await c.send("send", msg_id=str(uuid4()), conv=conv, body="too early")
+    await c.refusal("not_found")
+    await asyncio.to_thread(
+        outside_the_loop, lambda: add_members(actor=ann.pk, conversation_id=group.id, users=[cat.pk])
+    )
+    assert (await c.expect("conv", conv=conv))["change"] == "members"
+    event = await c.expect("msg", conv=conv)
+    assert (event["kind"], event["event"]["type"], event["event"]["users"]) == (
+        "event",
+        "member_added",
+        [ids.user_ref(cat.pk)],
+    )
+    ack = await c.say(conv, "thanks")
+    assert (await a.expect("msg", server_id=ack["server_id"]))["body"] == "thanks"
+
+
+async def test_a_block_stops_messages_both_ways(pair: Pair) -> None:
+    outside_the_loop(lambda: Block.objects.create(owner=pair.bob_user, target=pair.ann_user))
+    for client in (pair.ann, pair.bob):
+        await client.send("send", msg_id=str(uuid4()), conv=pair.conv, body="hi")
+        await client.refusal("blocked")
+
+
+async def test_a_revoked_device_is_closed_within_a_second(pair: Pair, server: Server) -> None:
+    token = server.token(pair.ann_user)
+    phone = await server.connect(additional_headers={"Authorization": f"Bearer {token}"})
+    ready = await phone.expect("ready")
+    device = ids.parse_device(ready["device"])
+    async with asyncio.timeout(1):
+        await asyncio.to_thread(outside_the_loop, lambda: revoke_device(user=pair.ann_user, device_id=device))
+        assert await phone.close_code() == 4401
+    assert (await pair.ann.say(pair.conv))["op"] == "ack", "the other device stays"
+
+
+# --- bad input ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("frame", "code"),
+    [
+        ("{", "bad_frame"),
+        ("[]", "bad_frame"),
+        ('"text"', "bad_frame"),
+        ("null", "bad_frame"),
+        ("[" * 100_000, "bad_frame"),
+        ('{"op":5}', "bad_frame"),
+        ('{"op":"dance"}', "unknown_op"),
+        ('{"op":"send"}', "bad_frame"),
+        ('{"op":"send","msg_id":5,"conv":"c_x"}', "bad_frame"),
+        ('{"op":"send","msg_id":"no uuid","conv":"CONV","body":"x"}', "invalid"),
+        ('{"op":"send","msg_id":"UUID","conv":"c_x","body":"x"}', "invalid"),
+        ('{"op":"send","msg_id":"UUID","conv":"u_x","body":"x"}', "invalid"),
+        ('{"op":"send","msg_id":"UUID","conv":"CONV"}', "invalid"),
+        ('{"op":"send","msg_id":"UUID","conv":"CONV","body":"  "}', "invalid"),
+        ('{"op":"send","msg_id":"UUID","conv":"CONV","body":"\\u0000"}', "invalid"),
+        ('{"op":"send","msg_id":"UUID","conv":"CONV","body":"x","media":["a"%s]}' % (',"a"' * 10), "invalid"),
+        ('{"op":"send","msg_id":"UUID","conv":"CONV","body":"x","reply_to":"m_x"}', "invalid"),
+        ('{"op":"send","msg_id":"UUID","conv":"CONV","body":"x","reply_to":"OTHER"}', "invalid"),
+        ('{"op":"send","msg_id":"UUID","conv":"CONV","body":"BIG"}', "too_large"),
+        ('{"op":"send","msg_id":"UUID","conv":"CONV","body":"HUGE"}', "too_large"),
+        ('{"op":"read","server_id":"m_"}', "invalid"),
+        ('{"op":"delivered","server_id":"c_AAAAAAAAAAE"}', "invalid"),
+        ('{"op":"sync","marks":{"c_x":"m_x"}}', "invalid"),
+        ('{"op":"sync","marks":{"CONV":"OTHER"}}', "invalid"),
+        ('{"op":"sync","marks":[]}', "bad_frame"),
+        ('{"op":"presence","users":["c_x"]}', "invalid"),
+        ('{"op":"auth","token":"again"}', "invalid"),
+        (b"\xff\xfe", "bad_frame"),
+    ],
+)  # fmt: skip
+async def test_a_bad_frame_is_answered_and_the_socket_stays(pair: Pair, frame: str | bytes, code: str) -> None:
+    if isinstance(frame, str):
+        frame = frame.replace("UUID", str(uuid4())).replace("CONV", pair.conv).replace("OTHER", ids.server_id(9, 9))
+        frame = frame.replace("BIG", "x" * 70_000).replace("HUGE", "x" * 200_000)
+    await pair.ann.connection.send(frame)
+    refusal = await pair.ann.refusal(code)
+    assert refusal["detail"]
+    assert (await pair.ann.say(pair.conv))["op"] == "ack"
+
+
+async def test_a_frame_of_ten_megabytes_violates_the_protocol(pair: Pair) -> None:
+    with contextlib.suppress(ConnectionClosed):
+        await pair.ann.connection.send("x" * 10_000_000)
+    assert await pair.ann.close_code() == 1009
+    assert (await pair.bob.say(pair.conv))["op"] == "ack"
+
+
+async def test_sending_too_fast_is_refused_with_a_time(
+    start_server: Start, limits: Callable[..., None], make_user: MakeUser, make_dm: Make
+) -> None:
+    limits(send_rate_per_s=2.0, send_burst=3)
+    server = await start_server()
+    ann = make_user("ann")
+    conv = conv_ref(make_dm(ann, make_user("bob")))
+    client = await server.sign_in(ann)
+    for _ in range(3):
+        await client.say(conv)
+    msg_id = str(uuid4())
+    await client.send("send", msg_id=msg_id, conv=conv, body="x")
+    refusal = await client.refusal("rate_limited")
+    assert refusal["msg_id"] == msg_id
+    assert 0 < refusal["retry_after"] <= 0.5
+
+
+async def test_a_reader_that_does_not_read_is_cut_off_and_nobody_else(
+    start_server: Start, limits: Callable[..., None], make_user: MakeUser, make_dm: Make
+) -> None:
+    limits(max_outbox_bytes=200_000, send_rate_per_s=10_000.0, send_burst=10_000)
+    server = await start_server()
+    ann, bob = make_user("ann"), make_user("bob")
+    conv = conv_ref(make_dm(ann, bob))
+    fast = await server.sign_in(ann)
+    slow = await server.sign_in(bob)
+    slow.connection.transport.pause_reading()
+    dropped = False
+    for _ in range(300):
+        ack = await fast.say(conv, "x" * 60_000)
+        await fast.expect("msg", server_id=ack["server_id"])
+        if not (await container.registry().lookup([bob.pk])):
+            dropped = True
+            break
+    assert dropped, "the slow socket was let go"
+    assert (await fast.say(conv, "still here"))["op"] == "ack"
+
+
+# --- resume ---------------------------------------------------------------------------------------
+
+
+async def test_a_device_that_was_away_gets_what_it_missed(pair: Pair, server: Server, make_dm: Make) -> None:
+    seen = await pair.ann.say(pair.conv, "seen")
+    await pair.bob.expect("msg", server_id=seen["server_id"])
+    await pair.bob.connection.close()
+    missed = [(await pair.ann.say(pair.conv, f"missed {n}"))["server_id"] for n in range(5)]
+    await pair.ann.expect("msg", server_id=missed[-1])
+    back = await server.sign_in(pair.bob_user)
+    await back.send("sync", marks={pair.conv: seen["server_id"]})
+    backfill = await back.expect("backfill", conv=pair.conv)
+    got = [message["server_id"] for message in backfill["messages"]]
+    assert got == [seen["server_id"], *missed], "the replay begins before the mark"
+    assert not backfill.get("more")
+    assert (await back.expect("synced"))["convs"] == 1
+    await back.send("sync", marks={pair.conv: missed[-1]})
+    assert (await back.expect("synced"))["convs"] == 0
+
+
+async def test_a_long_absence_gives_the_newest_and_says_that_there_is_more(
+    start_server: Start, limits: Callable[..., None], make_user: MakeUser, make_dm: Make
+) -> None:
+    limits(send_rate_per_s=10_000.0, send_burst=10_000)
+    server = await start_server()
+    ann, bob = make_user("ann"), make_user("bob")
+    conv = conv_ref(make_dm(ann, bob))
+    client = await server.sign_in(ann)
+    sent = [(await client.say(conv, str(n)))["server_id"] for n in range(205)]
+    await client.expect("msg", server_id=sent[-1])
+    back = await server.sign_in(bob)
+    await back.send("sync", marks={conv: sent[0]})
+    backfill = await back.expect("backfill", conv=conv)
+    assert [message["server_id"] for message in backfill["messages"]] == sent[-200:]
+    assert backfill["more"]
+
+
+async def test_a_conversation_that_is_new_to_the_device_is_in_the_sync(
+    pair: Pair, server: Server, make_user: MakeUser, make_dm: Make
+) -> None:
+    mark = await pair.ann.say(pair.conv, "old")
+    await pair.bob.expect("msg", server_id=mark["server_id"])
+    await pair.bob.connection.close()
+    cat = make_user("cat")
+    fresh = conv_ref(make_dm(cat, pair.bob_user))
+    sender = await server.sign_in(cat)
+    ack = await sender.say(fresh, "hello, we have not met")
+    await sender.expect("msg", server_id=ack["server_id"])
+    back = await server.sign_in(pair.bob_user)
+    await back.send("sync", marks={pair.conv: mark["server_id"]})
+    backfill = await back.expect("backfill", conv=fresh)
+    assert [message["server_id"] for message in backfill["messages"]] == [ack["server_id"]]

@@ -11,7 +11,7 @@ import queue
 import sqlite3
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
@@ -283,7 +283,7 @@ def _resolve(settled: list[tuple["asyncio.Future[Position]", Position | Exceptio
 class SqliteLogReader:
     """One member of a group; reads all partitions. Used on one event loop."""
 
-    def __init__(self, path: Path, topic: str, group: str, *, on_close: "object") -> None:
+    def __init__(self, path: Path, topic: str, group: str, *, on_close: Callable[["SqliteLogReader"], None]) -> None:
         self.topic = topic
         self._path = path
         self._group = group
@@ -364,8 +364,14 @@ class SqliteLogReader:
 
     async def close(self) -> None:
         """Leave the group."""
-        self._on_close(self)  # type: ignore[operator]
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.close()
+        self._on_close(self)
+        # In the reader's own thread, after a read that a cancelled poll may have left running: SQLite does not
+        # survive a connection that is closed in the middle of a query.
+        closing = self._executor.submit(self._disconnect)
         self._executor.shutdown(wait=False)
+        await asyncio.shield(asyncio.wrap_future(closing))
+
+    def _disconnect(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None

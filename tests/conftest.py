@@ -152,6 +152,11 @@ def make_group(db: None) -> Callable[..., Any]:
     return make
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the browser last: Playwright keeps an event loop running in the main thread from its first test on."""
+    items.sort(key=lambda item: item.get_closest_marker("e2e") is not None)
+
+
 def _left_out(reporter: Any) -> list[tuple[str, str]]:
     """Return (test, reason) of what did not run."""
     found = []

@@ -165,6 +165,10 @@ def test_older_messages_load_without_moving_what_is_read(person: Person) -> None
     expect(b.locator(".new-line")).to_be_in_viewport()
     b.locator(".jump").click()
     expect(bubble(b, "line 129")).to_be_in_viewport()
+    expect(b.locator(".conversation .badge")).to_have_count(0)
+    # Once read, the page opens at the end with the newest alone.
+    b.reload()
+    expect(bubble(b, "line 129")).to_be_in_viewport()
     expect(bubble(b, "line 0")).to_have_count(0)
     top = "(node) => node.getBoundingClientRect().top"
     moved = b.evaluate(
@@ -176,7 +180,8 @@ def test_older_messages_load_without_moving_what_is_read(person: Person) -> None
             const seen = [...document.querySelectorAll("message-list .message")].find(
                 (row) => row.getBoundingClientRect().bottom > scroller.getBoundingClientRect().top);
             const from = seen.getBoundingClientRect().top;
-            await new Promise((resolve) => {
+            await new Promise((resolve, reject) => {
+                setTimeout(() => reject(new Error("nothing older was loaded")), 10000);
                 const watcher = new MutationObserver(() => {
                     if (count() > before) { watcher.disconnect(); requestAnimationFrame(resolve); }
                 });

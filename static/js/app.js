@@ -91,12 +91,14 @@ function dispatch(action) {
 let saving = null;
 
 function saveSoon() {
-  if (!database || saving) return;
-  saving = setTimeout(() => {
-    saving = null;
-    database.putConversations(Object.values(state.convs)).catch(() => {});
-    database.putReceipts(state.receipts).catch(() => {});
-  }, SAVE_AFTER_MS);
+  if (database && !saving) saving = setTimeout(save, SAVE_AFTER_MS);
+}
+
+function save() {
+  clearTimeout(saving);
+  saving = null;
+  database?.putConversations(Object.values(state.convs)).catch(() => {});
+  database?.putReceipts(state.receipts).catch(() => {});
 }
 
 function keep(found) {
@@ -396,7 +398,8 @@ function markRead() {
   if (wire.tell({ op: "read", server_id: newest })) {
     readSent.set(active, newest);
     dispatch({ type: "read", conv: active, user: me.id, server_id: newest });
-    saveSoon();
+    // At once: a page that comes back must not call unread what was read.
+    save();
   }
 }
 

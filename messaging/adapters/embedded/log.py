@@ -261,7 +261,11 @@ class SqliteMessageLog:
         return deleted
 
     async def close(self) -> None:
-        """Finish what was queued, then close; idempotent."""
+        """Finish what was queued, then close, the readers too; idempotent."""
+        # A connection that outlives its log is a trap: SQLite's last close of a file deletes the write-ahead log by its
+        # name, which may be another database's by then.
+        for reader in list(self._readers):
+            await reader.close()
         writer = self._writer
         if writer is None:
             return
@@ -292,8 +296,14 @@ class SqliteLogReader:
         self._next: dict[int, int] = {}
         self._committed: dict[int, int] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._closed = False
         self._arrived = asyncio.Event()
         self._executor = ThreadPoolExecutor(1, thread_name_prefix=f"log-reader-{topic}")
+
+    @property
+    def generation(self) -> int:
+        """Return 0: one process reads all partitions."""
+        return 0
 
     def wake(self) -> None:
         """Tell the reader that there may be records; from any thread."""
@@ -363,7 +373,10 @@ class SqliteLogReader:
         )
 
     async def close(self) -> None:
-        """Leave the group."""
+        """Leave the group; idempotent."""
+        if self._closed:
+            return
+        self._closed = True
         self._on_close(self)
         # In the reader's own thread, after a read that a cancelled poll may have left running: SQLite does not
         # survive a connection that is closed in the middle of a query.

@@ -4,9 +4,11 @@
 """
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,44 @@ def _choice(*choices: str) -> Callable[[str], str]:
     return parse
 
 
+def _url(*schemes: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        parts = urlsplit(text)
+        if text and (parts.scheme not in schemes or not parts.hostname):
+            raise ValueError(f"expected {' or '.join(scheme + '://…' for scheme in schemes)}")
+        return text
+
+    return parse
+
+
+_database_url = _url("postgresql")
+_redis_url = _url("redis", "rediss")
+_registry_url = _url("redis", "rediss", "redis+cluster", "rediss+cluster")
+
+
+def _matching(pattern: str, expected: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if not re.fullmatch(pattern, text):
+            raise ValueError(f"expected {expected}")
+        return text
+
+    return parse
+
+
+_kafka_prefix = _matching(r"[A-Za-z0-9._-]{0,100}", "at most 100 letters, digits, dots, dashes and underscores")
+_keyspace = _matching(r"[a-z][a-z0-9_]{0,47}", "lower-case letters, digits and underscores")
+
+
+def _replication(text: str) -> dict[str, int]:
+    replicas: dict[str, int] = {}
+    for part in _list(text):
+        name, _, number = part.rpartition(":")
+        if not re.fullmatch(r"[A-Za-z0-9_-]+", name):
+            raise ValueError("expected name:number, separated by commas")
+        replicas[name] = _positive(number)
+    return replicas
+
+
 VARIABLES = (
     Variable("CHAT_DATA_DIR", str, "data", "Directory of the embedded engines: databases, log, job queue, media."),
     Variable("CHAT_SECRET_KEY", str, "", "Django's secret key. Empty: made once, kept in the data directory."),
@@ -62,11 +102,46 @@ VARIABLES = (
     Variable("CHAT_HTTPS", _boolean, "0", "Behind TLS: secure cookies, HSTS, and X-Forwarded-Proto is believed."),
     Variable("CHAT_SERVER", _choice("uvicorn", "daphne"), "uvicorn", "ASGI server of a gateway pod."),
     Variable("CHAT_POD", str, "", "Name of this pod, unique in the cluster. Empty: from host and process."),
-    Variable("CHAT_LOG", _choice("embedded"), "embedded", "MessageLog adapter."),
-    Variable("CHAT_STORE", _choice("orm"), "orm", "MessageStore and ConversationStore adapter."),
-    Variable("CHAT_REGISTRY", _choice("memory"), "memory", "ConnectionRegistry adapter."),
-    Variable("CHAT_LAYER", _choice("memory"), "memory", "Channel layer between pods."),
-    Variable("CHAT_JOBS", _choice("embedded"), "embedded", "Broker of the Celery jobs."),
+    Variable("CHAT_LOG", _choice("embedded", "kafka"), "embedded", "MessageLog adapter."),
+    Variable("CHAT_STORE", _choice("orm", "cassandra"), "orm", "MessageStore and ConversationStore adapter."),
+    Variable("CHAT_REGISTRY", _choice("memory", "redis"), "memory", "ConnectionRegistry adapter."),
+    Variable("CHAT_LAYER", _choice("memory", "redis"), "memory", "Channel layer between pods."),
+    Variable("CHAT_JOBS", _choice("embedded", "redis"), "embedded", "Broker of the Celery jobs."),
+    Variable(
+        "CHAT_DATABASE_URL",
+        _database_url,
+        "",
+        "postgresql://user:password@host:port/name. Empty: SQLite in the data directory.",
+    ),
+    Variable("CHAT_REDIS_URL", _redis_url, "redis://127.0.0.1:6379/0", "Redis of channel layer, jobs and dedupe keys."),
+    Variable(
+        "CHAT_REGISTRY_URL",
+        _registry_url,
+        "",
+        "Redis of the registry; redis+cluster://host:port for a cluster. Empty: CHAT_REDIS_URL.",
+    ),
+    Variable("CHAT_KAFKA_BROKERS", _list, "127.0.0.1:9092", "Kafka brokers to begin with, host:port."),
+    Variable("CHAT_KAFKA_PREFIX", _kafka_prefix, "", "Begins the name of every topic and group."),
+    Variable("CHAT_KAFKA_PARTITIONS", _positive, "48", "Partitions of a topic that `manage.py topics` creates."),
+    Variable("CHAT_KAFKA_REPLICATION", _positive, "3", "Replicas of a topic that `manage.py topics` creates."),
+    Variable("CHAT_KAFKA_MIN_ISR", _positive, "2", "Replicas that must have a record before it counts as durable."),
+    Variable(
+        "CHAT_KAFKA_SECURITY", _choice("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"), "PLAINTEXT", "Kafka protocol."
+    ),
+    Variable("CHAT_KAFKA_USER", str, "", "Kafka user (SCRAM-SHA-512), with a SASL protocol."),
+    Variable("CHAT_KAFKA_PASSWORD", str, "", "The Kafka user's password."),
+    Variable("CHAT_KAFKA_CA_FILE", str, "", "Certificate authorities of the brokers. Empty: the system's."),
+    Variable("CHAT_CASSANDRA_HOSTS", _list, "127.0.0.1:9042", "Cassandra nodes to begin with, host:port."),
+    Variable("CHAT_CASSANDRA_KEYSPACE", _keyspace, "chat", "Cassandra keyspace."),
+    Variable("CHAT_CASSANDRA_LOCAL_DC", str, "datacenter1", "Cassandra data centre of this installation."),
+    Variable(
+        "CHAT_CASSANDRA_REPLICATION",
+        _replication,
+        "datacenter1:3",
+        "Replicas per data centre, name:number, for `manage.py cassandra_schema`.",
+    ),
+    Variable("CHAT_CASSANDRA_USER", str, "", "Cassandra user. Empty: none."),
+    Variable("CHAT_CASSANDRA_PASSWORD", str, "", "The Cassandra user's password."),
     Variable("CHAT_DB_THREADS", _positive, "4", "Threads for database work of a gateway or router process."),
     Variable("CHAT_SEND_RATE", _positive, "20", "Sends a user may make for long on one pod.", "messages/s"),
     Variable("CHAT_SEND_BURST", _positive, "60", "Sends a user may make at once on one pod.", "messages"),

@@ -91,8 +91,9 @@ TEMPLATES = [
 
 # --- data ---------------------------------------------------------------------------------------
 
-DATABASES: dict[str, Any] = {
-    "default": {
+
+def _sqlite() -> dict[str, Any]:
+    return {
         "ENGINE": "django.db.backends.sqlite3",
         "NAME": DATA_DIR / "chat.sqlite3",
         # A file, not memory: the tests cross threads, as the server does.
@@ -104,6 +105,26 @@ DATABASES: dict[str, Any] = {
             "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA cache_size=-65536;",
         },
     }
+
+
+def _postgresql(url: str) -> dict[str, Any]:
+    parts = urlsplit(url)
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": unquote(parts.path.removeprefix("/")),
+        "USER": unquote(parts.username or ""),
+        "PASSWORD": unquote(parts.password or ""),
+        "HOST": parts.hostname,
+        "PORT": parts.port or 5432,
+        # Threads of a process keep their connections; a request's is checked before it is used again.
+        "CONN_MAX_AGE": 600,
+        "CONN_HEALTH_CHECKS": True,
+        "OPTIONS": {"connect_timeout": 5, "application_name": "chat"},
+    }
+
+
+DATABASES: dict[str, Any] = {
+    "default": _postgresql(ENV["CHAT_DATABASE_URL"]) if ENV["CHAT_DATABASE_URL"] else _sqlite()
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}

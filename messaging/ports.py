@@ -67,12 +67,23 @@ class LogUnavailable(Exception):
     """The outcome of the append is unknown; repeat it with the same ``dedup_key``."""
 
 
+class PositionUnknown(Exception):
+    """The record is in the log, and the log does not say where; the message store tells once the router was there."""
+
+
 class RecordTooLarge(Exception):
     """The record is over the log's limit; repeating it cannot help."""
 
 
 class LogReader(Protocol):
     """One member of a consumer group on one topic; the only reader of its partitions."""
+
+    @property
+    def generation(self) -> int:
+        """Return a number that changes whenever partitions were given to or taken from this reader.
+
+        What was remembered of them is stale then: somebody else may have read on in between. Look after each poll.
+        """
 
     async def poll(self, *, max_records: int, timeout_s: float) -> list[Record]:
         """Return the next records in order per partition; empty after ``timeout_s`` without any.
@@ -82,7 +93,10 @@ class LogReader(Protocol):
         """
 
     async def commit(self) -> None:
-        """Make all that was polled so far count as done, durably. Call it after the effects are durable."""
+        """Make all that was polled so far count as done, durably. Call it after the effects are durable.
+
+        Partitions that were taken away since are left out: their new reader repeats what is not committed.
+        """
 
     async def close(self) -> None:
         """Leave the group. What was not committed will be read again."""
@@ -102,6 +116,7 @@ class MessageLog(Protocol):
 
         Raises (from the awaitable):
             LogUnavailable: outcome unknown, or the queue (bounded) is full; retry with the same key.
+            PositionUnknown: appended, at a place that is known to the router only; do not repeat it.
             RecordTooLarge: retrying cannot help.
         """
 

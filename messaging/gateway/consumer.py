@@ -26,7 +26,7 @@ from messaging.domain.errors import Blocked, ChatError, CloseCode, Unauthenticat
 from messaging.domain.ids import ConversationId, DeviceId, UserId
 from messaging.gateway.outbox import Encoded, Outbox
 from messaging.gateway.pod import Pod
-from messaging.ports import NewRecord, Position
+from messaging.ports import NewRecord, Position, PositionUnknown
 from messaging.protocol import codec as codecs
 from messaging.selectors import history
 from messaging.services import send as sending
@@ -252,21 +252,26 @@ class ChatConsumer(AsyncConsumer):  # type: ignore[misc]  # channels has no type
         record: NewRecord,
         started: float,
     ) -> None:
-        if done.cancelled() or done.exception() is not None:
-            self.pod.spawn(self._append_again(frame, conversation, record, started))
+        failure = None if done.cancelled() else done.exception()
+        if isinstance(failure, PositionUnknown):
+            self.pod.spawn(self._finish(sending.find_stored(record), frame, conversation, started))
+            return
+        if done.cancelled() or failure is not None:
+            again = sending.append_durably(self.pod.log, record)
+            self.pod.spawn(self._finish(again, frame, conversation, started))
             return
         self._ack(frame, conversation, sending.placed(done.result()), started)
 
-    async def _append_again(
-        self, frame: frames.Send, conversation: ConversationId, record: NewRecord, started: float
+    async def _finish(
+        self, sending_on: Awaitable[sending.Sent], frame: frames.Send, conversation: ConversationId, started: float
     ) -> None:
         try:
-            position = await sending.append_durably(self.pod.log, record)
+            sent = await sending_on
         except ChatError as error:
             self._landed()
             self._refuse(error, frame)
         else:
-            self._ack(frame, conversation, sending.placed(position), started)
+            self._ack(frame, conversation, sent, started)
 
     def _ack(self, frame: frames.Send, conversation: ConversationId, sent: sending.Sent, started: float) -> None:
         self._landed()

@@ -63,6 +63,10 @@ class Applier:
             self._cache.clear()
             raise
 
+    def forget(self) -> None:
+        """Forget what was remembered of conversations: their partitions may have been somebody else's meanwhile."""
+        self._cache.clear()
+
 
 class _Poll:
     """One poll in the making."""
@@ -140,7 +144,8 @@ class _Poll:
             self._out.deliveries.append(events.Deliver([key.sender_id], ack))
             return None
         if first is not None:
-            # Read again after a crash: the row stands, with the ``prev`` it was given then.
+            # Read again after a crash, with the ``prev`` it was given then. It is written again as well: where a
+            # store has no transactions, the crash may have come between its dedupe row and the others.
             prev_id = first.prev_id
         else:
             prev_id = known.last_id if known is not None else None
@@ -148,10 +153,9 @@ class _Poll:
         row = replace(row, prev_id=prev_id)
         if known is not None and (known.last_id is None or known.last_id < message_id):
             known.last_id = message_id
-        if first is None:
-            self._rows.append(row)
-            if known is not None and known.indexed_by_user:
-                self._recipients[key.conversation_id] = tuple(known.members)
+        self._rows.append(row)
+        if known is not None and known.indexed_by_user:
+            self._recipients[key.conversation_id] = tuple(known.members)
         return row
 
     def _refuse(self, key: DedupeKey, event: events.MessageSent) -> None:

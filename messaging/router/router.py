@@ -70,7 +70,9 @@ class Router:
         await self._log.start()
         loop = asyncio.get_running_loop()
         self._tasks = [
-            loop.create_task(self._run(TOPIC_MESSAGES, self._on_messages), name="router-messages"),
+            loop.create_task(
+                self._run(TOPIC_MESSAGES, self._on_messages, on_moved=self._applier.forget), name="router-messages"
+            ),
             loop.create_task(self._run(TOPIC_RECEIPTS, self._on_receipts), name="router-receipts"),
         ]
 
@@ -81,9 +83,19 @@ class Router:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks = []
 
-    async def _run(self, topic: str, handle: Callable[[list[Record]], Awaitable[None]]) -> None:
-        """Read a topic for ever. A failed poll is tried again, in place, until it succeeds: order is kept."""
+    async def _run(
+        self,
+        topic: str,
+        handle: Callable[[list[Record]], Awaitable[None]],
+        *,
+        on_moved: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Read a topic for ever. A failed poll is tried again, in place, until it succeeds: order is kept.
+
+        ``on_moved`` is called before the records of partitions that have come from another reader are handled.
+        """
         reader = self._log.reader(topic, group=GROUP)
+        generation = reader.generation
         try:
             while True:
                 try:
@@ -92,6 +104,9 @@ class Router:
                     logger.exception("reading %s failed", topic)
                     await asyncio.sleep(_FIRST_WAIT_S)
                     continue
+                if reader.generation != generation:
+                    generation = reader.generation
+                    on_moved()
                 if records:
                     POLL.labels(topic).observe(len(records))
                     await self._until_done(topic, handle, records)

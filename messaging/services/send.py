@@ -9,11 +9,23 @@ from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
+from channels.db import database_sync_to_async
+
+from chatproject import container
 from messaging.domain import events, ids
 from messaging.domain.errors import InvalidInput, TooLarge, Unavailable
 from messaging.domain.ids import ConversationId, MessageId, UserId
 from messaging.domain.limits import Limits
-from messaging.ports import TOPIC_MESSAGES, LogUnavailable, MessageLog, NewRecord, Position, RecordTooLarge
+from messaging.domain.messages import DedupeKey
+from messaging.ports import (
+    TOPIC_MESSAGES,
+    LogUnavailable,
+    MessageLog,
+    NewRecord,
+    Position,
+    PositionUnknown,
+    RecordTooLarge,
+)
 
 #: Tries of one append and the first wait between them; the whole stays inside the client's 3 s resend.
 _TRIES: Final = 4
@@ -98,6 +110,17 @@ def _conversation_key(conversation: ConversationId) -> bytes:
     return conversation.to_bytes(8, "big")
 
 
+def _dedupe_bytes(conversation: ConversationId, sender: UserId, client_msg_id: bytes) -> bytes:
+    return _conversation_key(conversation) + sender.to_bytes(8, "big") + client_msg_id
+
+
+def _dedupe_key(record: NewRecord) -> DedupeKey:
+    """Return what ``_dedupe_bytes`` packed."""
+    packed = record.dedup_key or b""
+    conversation, sender = int.from_bytes(packed[:8], "big"), int.from_bytes(packed[8:16], "big")
+    return DedupeKey(ConversationId(conversation), UserId(sender), packed[16:])
+
+
 def message_record(message: Outgoing) -> NewRecord:
     """Return the log record of a message; its dedupe key is (conversation, sender, client's UUID)."""
     return NewRecord(
@@ -106,7 +129,7 @@ def message_record(message: Outgoing) -> NewRecord:
         events.encode(
             events.MessageSent(message.sender, message.client_msg_id, message.body, message.media, message.reply_to)
         ),
-        _conversation_key(message.conversation) + message.sender.to_bytes(8, "big") + message.client_msg_id,
+        _dedupe_bytes(message.conversation, message.sender, message.client_msg_id),
     )
 
 
@@ -117,7 +140,7 @@ def placed(position: Position) -> Sent:
     )
 
 
-async def append_durably(log: MessageLog, record: NewRecord) -> Position:
+async def append_durably(log: MessageLog, record: NewRecord) -> Sent:
     """Append with a few jitterless retries, safe because the dedupe key repeats.
 
     Raises:
@@ -128,7 +151,9 @@ async def append_durably(log: MessageLog, record: NewRecord) -> Position:
     for attempt in range(_TRIES):
         try:
             async with asyncio.timeout(_APPEND_TIMEOUT_S):
-                return await log.append(record)
+                return placed(await log.append(record))
+        except PositionUnknown:
+            return await find_stored(record)
         except RecordTooLarge:
             raise TooLarge("the message is too large for the log") from None
         except (LogUnavailable, TimeoutError):
@@ -139,13 +164,34 @@ async def append_durably(log: MessageLog, record: NewRecord) -> Position:
     raise Unavailable("the message is not stored; send it again with the same msg_id", retry_after=2.0)
 
 
+async def find_stored(record: NewRecord) -> Sent:
+    """Return where the router stored a record that the log could not place (design section 2).
+
+    Raises:
+        Unavailable: it is durable, but not stored in time; the caller must not ack what it cannot name.
+    """
+    key = _dedupe_key(record)
+    store = container.message_store()
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + _APPEND_TIMEOUT_S
+    wait_s = _FIRST_WAIT_S
+    while loop.time() < deadline:
+        found = await database_sync_to_async(store.find_placed, thread_sensitive=False)([key])
+        if key in found:
+            message_id = found[key].message_id
+            return Sent(message_id, ids.timestamp_ms(message_id), duplicate=False)
+        await asyncio.sleep(wait_s)
+        wait_s = min(wait_s * 2, 1.0)
+    raise Unavailable("the message is on its way; send it again with the same msg_id", retry_after=2.0)
+
+
 async def send_message(*, log: MessageLog, message: Outgoing) -> Sent:
     """Return where the message stands in the log, once it is durable. Idempotent by its client id.
 
     Raises:
         Unavailable: nothing is acked; repeat with the same ``msg_id``.
     """
-    return placed(await append_durably(log, message_record(message)))
+    return await append_durably(log, message_record(message))
 
 
 async def append_change(*, log: MessageLog, conversation: ConversationId, change: events.ConversationChanged) -> Sent:
@@ -158,6 +204,6 @@ async def append_change(*, log: MessageLog, conversation: ConversationId, change
         TOPIC_MESSAGES,
         _conversation_key(conversation),
         events.encode(change),
-        _conversation_key(conversation) + change.actor.to_bytes(8, "big") + change.client_msg_id,
+        _dedupe_bytes(conversation, change.actor, change.client_msg_id),
     )
-    return placed(await append_durably(log, record))
+    return await append_durably(log, record)

@@ -28,8 +28,8 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 os.environ.setdefault("CHAT_SECRET_KEY", "tests-only")
 # Before any test module is imported: many import models.
 django.setup()
-# Not for the workers of pytest-xdist: with it in their environment pytest-django would read the settings before this file
-# has chosen their directory, and all workers would share one log.
+# Not for the workers of pytest-xdist: with it in their environment pytest-django would read the settings before this
+# file has chosen their directory, and all workers would share one log.
 del os.environ["DJANGO_SETTINGS_MODULE"]
 
 #: What ``make_user`` signs people up with.

@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import django
+import hypothesis
 import pytest
+from django.contrib.auth.hashers import Argon2PasswordHasher
 
 os.environ["DJANGO_SETTINGS_MODULE"] = "chatproject.settings"
 if "CHAT_DATA_DIR" not in os.environ:
@@ -31,6 +33,14 @@ django.setup()
 # Not for the workers of pytest-xdist: with it in their environment pytest-django would read the settings before this
 # file has chosen their directory, and all workers would share one log.
 del os.environ["DJANGO_SETTINGS_MODULE"]
+
+# The same examples at every run: a red test is red for everybody. ``--hypothesis-profile=thorough`` looks further.
+hypothesis.settings.register_profile("ci", derandomize=True, deadline=None, max_examples=50)
+hypothesis.settings.register_profile("thorough", deadline=None, max_examples=2_000)
+hypothesis.settings.load_profile("ci")
+
+# Argon2 as it is, but not as slow: a login would cost 50 ms and 100 MB on purpose.
+Argon2PasswordHasher.time_cost, Argon2PasswordHasher.memory_cost, Argon2PasswordHasher.parallelism = 1, 8, 1
 
 #: What ``make_user`` signs people up with.
 PASSWORD = "correct-horse-7"

@@ -92,7 +92,10 @@ class Server:
 
     async def connect(self, **options: Any) -> Client:
         options.setdefault("subprotocols", ["chat.v1.json"])
-        connection = await connect(self.address, proxy=None, ping_interval=None, max_size=None, **options)
+        # No bound on what waits unread: a client that stopped reading would not see the close frame, either.
+        connection = await connect(
+            self.address, proxy=None, ping_interval=None, max_size=None, max_queue=None, **options
+        )
         self._open.append(connection)
         return Client(connection)
 

@@ -28,6 +28,7 @@ _SWITCH_INTERVAL_S = 0.0005
 
 _pod: Pod | None = None
 _router: Router | None = None
+_threads: list[DatabaseThreads] = []
 _starting: asyncio.Lock | None = None
 
 
@@ -57,11 +58,17 @@ async def pod() -> Pod:
     return _pod
 
 
+def _database(name: str, *, size: int) -> DatabaseThreads:
+    """Return threads that ``stop`` ends."""
+    threads = DatabaseThreads(size=size, name=name)
+    _threads.append(threads)
+    return threads
+
+
 async def start(roles: frozenset[str]) -> None:
     """Start what ``roles`` names on the running loop."""
     global _pod, _router
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
-    threads = settings.ENV["CHAT_DB_THREADS"]
     if ROUTER in roles:
         _router = Router(
             log=container.message_log(),
@@ -70,7 +77,7 @@ async def start(roles: frozenset[str]) -> None:
             registry=container.registry(),
             bus=container.pod_bus(),
             # Two loops, two threads: messages never queue behind receipts.
-            database=DatabaseThreads(size=2, name="router"),
+            database=_database("router", size=2),
         )
         await _router.start()
     if GATEWAY in roles:
@@ -80,20 +87,22 @@ async def start(roles: frozenset[str]) -> None:
             log=container.message_log(),
             registry=container.registry(),
             bus=container.pod_bus(),
-            database=DatabaseThreads(size=threads, name="gateway"),
+            database=_database("gateway", size=settings.ENV["CHAT_DB_THREADS"]),
         )
         await pod.start()
         _pod = pod
 
 
 async def stop() -> None:
-    """Stop what runs here, flush and close the log."""
+    """Stop what runs here, flush and close the log, end the threads with their connections."""
     global _pod, _router
     if _pod is not None:
         await _pod.stop()
     if _router is not None:
         await _router.stop()
     await container.message_log().close()
+    while _threads:
+        await asyncio.to_thread(_threads.pop().close)
     _pod = _router = None
 
 

@@ -1,9 +1,11 @@
 """Rate limits and timers as values: the caller brings the time (design section 6)."""
 
-from collections.abc import Iterator
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 T = TypeVar("T")
+
+#: What rounding may take from a token: who waited as long as was said gets it.
+_DUST: Final = 1e-9
 
 
 class TokenBucket:
@@ -21,40 +23,31 @@ class TokenBucket:
         """Take one token: return 0.0, or, where there is none, the seconds until there will be."""
         self._tokens = min(self._burst, self._tokens + (now - self._updated) * self._rate)
         self._updated = now
-        if self._tokens >= 1.0:
-            self._tokens -= 1.0
+        if self._tokens >= 1.0 - _DUST:
+            self._tokens = max(0.0, self._tokens - 1.0)
             return 0.0
         return (1.0 - self._tokens) / self._rate
 
 
 class TimerWheel(Generic[T]):
-    """Many coarse timers on one tick: a ring of sets, each one tick wide.
+    """Many coarse timers on one tick: a list of items for each tick that has any.
 
     ``schedule`` and ``advance`` cost O(1) per item; a timer fires at the first ``advance`` past its
     time, so at most ``tick_s`` late.
     """
 
-    def __init__(self, *, tick_s: float, slots: int, now: float) -> None:
+    def __init__(self, *, tick_s: float, now: float) -> None:
         self._tick_s = tick_s
-        self._slots: list[list[T]] = [[] for _ in range(slots)]
+        self._ticks: dict[int, list[T]] = {}
         self._next_tick = int(now / tick_s) + 1
 
     def schedule(self, item: T, *, at: float) -> None:
-        """Fire ``item`` at monotonic time ``at``.
-
-        Raises:
-            ValueError: ``at`` is further away than the wheel is long.
-        """
+        """Fire ``item`` at monotonic time ``at``; where that is past, at the next ``advance``."""
         tick = max(int(at / self._tick_s) + 1, self._next_tick)
-        if tick - self._next_tick >= len(self._slots):
-            raise ValueError("the timer lies beyond the wheel's span")
-        self._slots[tick % len(self._slots)].append(item)
+        self._ticks.setdefault(tick, []).append(item)
 
-    def advance(self, now: float) -> Iterator[T]:
-        """Yield every item whose time has come. Items scheduled while iterating fire on a later advance."""
-        last = int(now / self._tick_s)
-        while self._next_tick <= last:
-            index = self._next_tick % len(self._slots)
-            due, self._slots[index] = self._slots[index], []
-            self._next_tick += 1
-            yield from due
+    def advance(self, now: float) -> list[T]:
+        """Return every item whose time has come, the earliest tick first. What is scheduled after this fires later."""
+        first, last = self._next_tick, int(now / self._tick_s)
+        self._next_tick = max(first, last + 1)
+        return [item for tick in range(first, last + 1) for item in self._ticks.pop(tick, ())]

@@ -105,13 +105,8 @@ class Pod:
         self.tokens: Batcher[str, Device] = Batcher(database, _find_devices)
         self.receipts = ReceiptBuffer(log, pod=name, now_ms=self.now_ms)
         self.presence = PresenceTracker(pod=name, hub=self.hub, registry=registry, bus=bus, database=database)
-        span = max(limits.idle_timeout_s, limits.auth_timeout_s, limits.presence_grace_s)
-        self._wheel: TimerWheel[Socket] = TimerWheel(
-            tick_s=_TICK_S, slots=int(span / _TICK_S) + 3, now=self.clock.monotonic()
-        )
-        self._left: TimerWheel[UserId] = TimerWheel(
-            tick_s=_TICK_S, slots=int(limits.presence_grace_s / _TICK_S) + 3, now=self.clock.monotonic()
-        )
+        self._wheel: TimerWheel[Socket] = TimerWheel(tick_s=_TICK_S, now=self.clock.monotonic())
+        self._left: TimerWheel[UserId] = TimerWheel(tick_s=_TICK_S, now=self.clock.monotonic())
         #: Users who left, and when (monotonic) their grace ends.
         self._in_grace: dict[UserId, float] = {}
         #: Sockets that are open but nobody's yet.

@@ -29,6 +29,31 @@ class TokenBucket:
         return (1.0 - self._tokens) / self._rate
 
 
+class Spacing(Generic[T]):
+    """Lets one event of a key through in ``interval_s``, of at most ``keys`` keys; more are refused."""
+
+    __slots__ = ("_interval_s", "_keys", "_last")
+
+    def __init__(self, *, interval_s: float, keys: int) -> None:
+        self._interval_s = interval_s
+        self._keys = keys
+        #: Key -> when its last event passed. Made at the first one: most users never have any.
+        self._last: dict[T, float] | None = None
+
+    def take(self, key: T, now: float) -> bool:
+        """Return whether an event of ``key`` may pass at ``now`` (monotonic seconds)."""
+        last = self._last if self._last is not None else {}
+        if now - last.get(key, float("-inf")) < self._interval_s:
+            return False
+        if key not in last and len(last) >= self._keys:
+            last = {known: at for known, at in last.items() if now - at < self._interval_s}
+            if len(last) >= self._keys:
+                return False
+        last[key] = now
+        self._last = last
+        return True
+
+
 class TimerWheel(Generic[T]):
     """Many coarse timers on one tick: a list of items for each tick that has any.
 

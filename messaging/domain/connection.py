@@ -7,12 +7,17 @@ gateway answers it and goes on.
 
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Protocol
+from math import ceil
+from typing import Final
 
 from messaging.domain import frames, ids
+from messaging.domain.buckets import Spacing, TokenBucket
 from messaging.domain.errors import ChatError, CloseCode, InvalidInput, RateLimited, Unauthenticated
 from messaging.domain.ids import ConversationId, DeviceId, MessageId, UserId
 from messaging.domain.limits import Limits
+
+#: Conversations in which one user may be typing at once.
+_MAX_TYPING: Final = 16
 
 
 class State(Enum):
@@ -89,24 +94,25 @@ class Close:
 Effect = Reply | Authenticate | Append | SaveReceipt | ShowTyping | Replay | Watch | Close
 
 
-class Throttle(Protocol):
-    """The user's allowance of sends on this pod, shared by the user's connections."""
+class Allowance:
+    """What one user may do on one pod, however many connections the user has there. Time in monotonic seconds."""
 
-    def take(self, now: float) -> float:
-        """Return 0.0, or the seconds to wait."""
+    __slots__ = ("sends", "typing")
+
+    def __init__(self, *, limits: Limits, now: float) -> None:
+        self.sends = TokenBucket(rate_per_s=limits.send_rate_per_s, burst=limits.send_burst, now=now)
+        self.typing: Spacing[ConversationId] = Spacing(interval_s=limits.typing_interval_s, keys=_MAX_TYPING)
 
 
 class Connection:
     """The protocol's side of one socket. Time in monotonic seconds."""
 
-    __slots__ = ("_limits", "_opened", "_throttle", "_typing", "device", "last_heard", "state", "user")
+    __slots__ = ("_allowance", "_limits", "_opened", "device", "last_heard", "state", "user")
 
     def __init__(self, *, limits: Limits, now: float) -> None:
         self._limits = limits
         self._opened = now
-        self._throttle: Throttle | None = None
-        #: Conversation -> time of the last typing hint; only the last few matter, see ``_on_typing``.
-        self._typing: dict[ConversationId, float] | None = None
+        self._allowance: Allowance | None = None
         self.state = State.ANONYMOUS
         self.last_heard = now
         self.user = UserId(0)
@@ -117,10 +123,10 @@ class Connection:
         if self.state is State.ANONYMOUS:
             self.state = State.AUTHENTICATING
 
-    def authenticated(self, *, user: UserId, device: DeviceId, throttle: Throttle, now: float) -> None:
+    def authenticated(self, *, user: UserId, device: DeviceId, allowance: Allowance, now: float) -> None:
         """Open the connection for ``user`` on ``device``."""
         if self.state is State.AUTHENTICATING:
-            self.state, self.user, self.device, self._throttle = State.OPEN, user, device, throttle
+            self.state, self.user, self.device, self._allowance = State.OPEN, user, device, allowance
             self.last_heard = now
 
     def closed(self) -> None:
@@ -159,20 +165,23 @@ class Connection:
                 raise InvalidInput("this socket is authenticated already")
             self.presented()
             return [Authenticate(frame.token)]
-        if self.state is not State.OPEN or self._throttle is None:
+        allowance = self._allowance
+        if self.state is not State.OPEN or allowance is None:
             raise Unauthenticated("authenticate first")
         match frame:
             case frames.Send():
-                wait_s = self._throttle.take(now)
+                wait_s = allowance.sends.take(now)
                 if wait_s:
-                    raise RateLimited("too many messages", retry_after=round(wait_s, 3))
+                    # Rounded up: who comes back after exactly this time is let through.
+                    raise RateLimited("too many messages", retry_after=ceil(wait_s * 1000) / 1000)
                 return [Append(frame, ids.parse_conversation(frame.conv))]
             case frames.Delivered():
                 return [SaveReceipt(False, *ids.parse_server_id(frame.server_id))]
             case frames.Read():
                 return [SaveReceipt(True, *ids.parse_server_id(frame.server_id))]
             case frames.Typing():
-                return self._on_typing(ids.parse_conversation(frame.conv), now)
+                conversation = ids.parse_conversation(frame.conv)
+                return [ShowTyping(conversation)] if allowance.typing.take(conversation, now) else []
             case frames.Sync():
                 return [Replay(self._marks(frame.marks))]
             case frames.Presence():
@@ -182,16 +191,6 @@ class Connection:
             case frames.Ping():
                 # The pong's time is the gateway's to fill in: this machine has no wall clock.
                 return [Reply(frames.Pong(ts=0))]
-
-    def _on_typing(self, conversation: ConversationId, now: float) -> list[Effect]:
-        if self._typing is None:
-            self._typing = {}
-        if now - self._typing.get(conversation, -1e9) < self._limits.typing_interval_s:
-            return []
-        if len(self._typing) >= 16:
-            self._typing.clear()
-        self._typing[conversation] = now
-        return [ShowTyping(conversation)]
 
     def _marks(self, marks: dict[str, str]) -> dict[ConversationId, MessageId]:
         if len(marks) > self._limits.max_sync_marks:

@@ -1,12 +1,13 @@
 """Who is connected to this pod, and the way of a batch to their sockets (design section 1, step 3)."""
 
 import time
+from collections import OrderedDict
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from prometheus_client import Gauge, Histogram
 
-from messaging.domain.buckets import TokenBucket
+from messaging.domain.connection import Allowance
 from messaging.domain.events import Deliver
 from messaging.domain.frames import Msg
 from messaging.domain.ids import UserId
@@ -23,15 +24,18 @@ SEND_TO_DELIVER = Histogram(
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 1, 2, 5),
 )
 
+#: Allowances kept of users who are gone.
+_REMEMBERED = 10_000
+
 
 class LocalUser:
     """A user with at least one connection here: the sockets, and the allowance they share."""
 
-    __slots__ = ("sockets", "throttle")
+    __slots__ = ("allowance", "sockets")
 
-    def __init__(self, throttle: TokenBucket) -> None:
+    def __init__(self, allowance: Allowance) -> None:
         self.sockets: list[Socket] = []
-        self.throttle = throttle
+        self.allowance = allowance
 
 
 class Hub:
@@ -40,21 +44,23 @@ class Hub:
     def __init__(self, *, limits: Limits) -> None:
         self._limits = limits
         self._users: dict[UserId, LocalUser] = {}
+        #: Allowances of those who left last, so that nobody gets a new one by connecting again. Bounded.
+        self._left: OrderedDict[UserId, Allowance] = OrderedDict()
 
-    def throttle_of(self, user: UserId, now: float) -> TokenBucket:
+    def allowance_of(self, user: UserId, now: float) -> Allowance:
         """Return the user's allowance on this pod, shared by all connections of the user."""
         local = self._users.get(user)
         if local is not None:
-            return local.throttle
-        return TokenBucket(rate_per_s=self._limits.send_rate_per_s, burst=self._limits.send_burst, now=now)
+            return local.allowance
+        return self._left.pop(user, None) or Allowance(limits=self._limits, now=now)
 
-    def add(self, socket: "Socket", throttle: TokenBucket) -> bool:
+    def add(self, socket: "Socket", allowance: Allowance) -> bool:
         """Add an authenticated socket; return whether it is the user's first here."""
         user = socket.connection.user
         local = self._users.get(user)
         first = local is None
         if local is None:
-            local = self._users[user] = LocalUser(throttle)
+            local = self._users[user] = LocalUser(allowance)
         local.sockets.append(socket)
         CONNECTIONS.inc()
         return first
@@ -70,6 +76,9 @@ class Hub:
         if local.sockets:
             return False
         del self._users[user]
+        self._left[user] = local.allowance
+        if len(self._left) > _REMEMBERED:
+            self._left.popitem(last=False)
         return True
 
     def is_here(self, user: UserId) -> bool:

@@ -211,10 +211,13 @@ class Pod:
     async def authenticated(self, socket: "Socket", *, user: UserId, device: DeviceId) -> None:
         """Admit a socket: greet it, then count it as connected."""
         now = self.clock.monotonic()
-        throttle = self.hub.throttle_of(user, now)
-        socket.connection.authenticated(user=user, device=device, throttle=throttle, now=now)
+        allowance = self.hub.allowance_of(user, now)
+        socket.connection.authenticated(user=user, device=device, allowance=allowance, now=now)
+        if socket.connection.state is not State.OPEN:
+            # Closed while its credentials were looked up; nobody would ever take it out of the registry.
+            return
         self._anonymous.discard(socket)
-        first = self.hub.add(socket, throttle)
+        first = self.hub.add(socket, allowance)
         self._fresh.append((user, socket.conn))
         # In the registry before ``ready``: whoever is greeted also receives.
         await self._flush_registry()

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from messaging.domain.buckets import TimerWheel, TokenBucket
+from messaging.domain.buckets import Spacing, TimerWheel, TokenBucket
 
 rates = st.floats(0.1, 1_000.0)
 bursts = st.integers(1, 100)
@@ -42,6 +42,20 @@ def test_a_full_bucket_lets_its_burst_through_and_fills_up_again() -> None:
     bucket = TokenBucket(rate_per_s=2.0, burst=3, now=0.0)
     assert [bucket.take(0.0) for _ in range(4)] == [0.0, 0.0, 0.0, 0.5]
     assert [bucket.take(100.0) for _ in range(4)] == [0.0, 0.0, 0.0, 0.5]
+
+
+def test_an_event_of_a_key_passes_once_in_the_interval() -> None:
+    spacing: Spacing[str] = Spacing(interval_s=1.0, keys=2)
+    assert [spacing.take("a", now) for now in (0.0, 0.9, 1.0, 1.9, 2.0)] == [True, False, True, False, True]
+
+
+def test_more_keys_than_are_remembered_are_refused_until_one_is_old() -> None:
+    spacing: Spacing[str] = Spacing(interval_s=1.0, keys=2)
+    taken = [spacing.take(key, now) for now in (0.0, 0.5, 0.9) for key in "abc"]
+    assert taken == [True, True, False] + [False] * 6
+    assert spacing.take("c", 1.0)
+    assert spacing.take("a", 1.0)
+    assert not spacing.take("b", 1.0)
 
 
 moments = st.integers(0, 200).map(lambda tenths: 45.0 + tenths / 10)

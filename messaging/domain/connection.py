@@ -12,7 +12,7 @@ from typing import Final
 
 from messaging.domain import frames, ids
 from messaging.domain.buckets import Spacing, TokenBucket
-from messaging.domain.errors import ChatError, CloseCode, InvalidInput, RateLimited, Unauthenticated
+from messaging.domain.errors import ChatError, CloseCode, InvalidInput, RateLimited, TooLarge, Unauthenticated
 from messaging.domain.ids import ConversationId, DeviceId, MessageId, UserId
 from messaging.domain.limits import Limits
 
@@ -186,7 +186,7 @@ class Connection:
                 return [Replay(self._marks(frame.marks))]
             case frames.Presence():
                 if len(frame.users) > self._limits.max_presence_users:
-                    raise InvalidInput(f"at most {self._limits.max_presence_users} users")
+                    raise TooLarge(f"{len(frame.users)} users; the limit is {self._limits.max_presence_users}")
                 return [Watch(frozenset(map(ids.parse_user, frame.users)))]
             case frames.Ping():
                 # The pong's time is the gateway's to fill in: this machine has no wall clock.
@@ -194,7 +194,7 @@ class Connection:
 
     def _marks(self, marks: dict[str, str]) -> dict[ConversationId, MessageId]:
         if len(marks) > self._limits.max_sync_marks:
-            raise InvalidInput(f"{len(marks)} marks; the limit is {self._limits.max_sync_marks}")
+            raise TooLarge(f"{len(marks)} marks; the limit is {self._limits.max_sync_marks}")
         parsed: dict[ConversationId, MessageId] = {}
         for conversation_ref, server_id in marks.items():
             conversation = ids.parse_conversation(conversation_ref)

@@ -75,8 +75,8 @@ def validate_send(
     """Return what may be appended.
 
     Raises:
-        InvalidInput: bad ``msg_id`` or ``reply_to``, nothing in it, or too many media references.
-        TooLarge: the body is over ``max_body_bytes`` of UTF-8.
+        InvalidInput: bad ``msg_id``, ``reply_to`` or media reference, or nothing in it.
+        TooLarge: the body is over ``max_body_bytes`` of UTF-8, or there are too many media references.
     """
     client_msg_id = parse_client_msg_id(msg_id)
     # A lone surrogate passes JSON's escapes but has no UTF-8 form, and Protobuf clients could not read it.
@@ -91,7 +91,7 @@ def validate_send(
     if not body.strip() and not media:
         raise InvalidInput("a message needs a body or media")
     if len(media) > limits.max_media_refs:
-        raise InvalidInput(f"{len(media)} media references; the limit is {limits.max_media_refs}")
+        raise TooLarge(f"{len(media)} media references; the limit is {limits.max_media_refs}")
     for ref in media:
         if not ref or len(ref) > limits.max_media_ref_chars or not ref.isprintable():
             raise InvalidInput(f"a media reference is 1 to {limits.max_media_ref_chars} printable characters")

@@ -264,7 +264,7 @@ def test_no_order_of_conversations_gets_around_the_spacing_of_typing(steps: list
 def test_marks_up_to_the_limit() -> None:
     it = connection()
     marks = {ids.conversation_ref(n): ids.server_id(n, 5) for n in range(1, LIMITS.max_sync_marks + 2)}
-    assert refusal(it.receive(frames.Sync(marks), NOW)).code == "invalid"
+    assert refusal(it.receive(frames.Sync(marks), NOW)).code == "too_large"
     marks.popitem()
     [effect] = it.receive(frames.Sync(marks), NOW)
     assert effect == Replay({ConversationId(n): MessageId(5) for n in range(1, LIMITS.max_sync_marks + 1)})
@@ -274,7 +274,7 @@ def test_marks_up_to_the_limit() -> None:
 def test_presence_up_to_the_limit() -> None:
     it = connection()
     users = [ids.user_ref(n) for n in range(1, LIMITS.max_presence_users + 2)]
-    assert refusal(it.receive(frames.Presence(users), NOW)).code == "invalid"
+    assert refusal(it.receive(frames.Presence(users), NOW)).code == "too_large"
     [effect] = it.receive(frames.Presence(users[1:]), NOW)
     assert isinstance(effect, Watch)
     assert len(effect.users) == LIMITS.max_presence_users

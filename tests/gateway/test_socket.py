@@ -339,7 +339,7 @@ async def test_a_revoked_device_is_closed_within_a_second(pair: Pair, server: Se
         ('{"op":"send","msg_id":"UUID","conv":"CONV"}', "invalid"),
         ('{"op":"send","msg_id":"UUID","conv":"CONV","body":"  "}', "invalid"),
         ('{"op":"send","msg_id":"UUID","conv":"CONV","body":"\\u0000"}', "invalid"),
-        ('{"op":"send","msg_id":"UUID","conv":"CONV","body":"x","media":["a"%s]}' % (',"a"' * 10), "invalid"),
+        ('{"op":"send","msg_id":"UUID","conv":"CONV","body":"x","media":["a"%s]}' % (',"a"' * 10), "too_large"),
         ('{"op":"send","msg_id":"UUID","conv":"CONV","body":"x","reply_to":"m_x"}', "invalid"),
         ('{"op":"send","msg_id":"UUID","conv":"CONV","body":"x","reply_to":"OTHER"}', "invalid"),
         ('{"op":"send","msg_id":"UUID","conv":"CONV","body":"BIG"}', "too_large"),

@@ -3,12 +3,23 @@
 These never reach a client; the client's frames are in ``frames.py``.
 """
 
-from typing import Literal
+from typing import Annotated, Literal, TypeVar
 
 import msgspec
 
 from messaging.domain.frames import ServerFrame
-from messaging.domain.ids import ConversationId, DeviceId, MessageId, UserId
+from messaging.domain.ids import MAX_ID, ConversationId, DeviceId, MessageId, UserId
+
+T = TypeVar("T")
+
+# Checked where a record is read: what no store could hold is poison, and must not be found out any later.
+_id = msgspec.Meta(gt=0, le=MAX_ID)
+_User = Annotated[UserId, _id]
+_Conversation = Annotated[ConversationId, _id]
+_Message = Annotated[MessageId, _id]
+#: 0 for a browser's session, which needs no device to read.
+_Device = Annotated[DeviceId, msgspec.Meta(ge=0, le=MAX_ID)]
+_Uuid = Annotated[bytes, msgspec.Meta(min_length=16, max_length=16)]
 
 ChangeKind = Literal["created", "member_added", "member_removed", "member_left", "role_changed", "renamed"]
 
@@ -20,20 +31,20 @@ class _Event(msgspec.Struct, frozen=True, tag_field="t", omit_defaults=True):
 class MessageSent(_Event, tag="m", frozen=True):
     """Topic ``messages``: one message as its sender wrote it. ``client_msg_id`` is the UUID's 16 bytes."""
 
-    sender: UserId
-    client_msg_id: bytes
+    sender: _User
+    client_msg_id: _Uuid
     body: str
     media: list[str] = []
-    reply_to: MessageId | None = None
+    reply_to: _Message | None = None
 
 
 class ConversationChanged(_Event, tag="c", frozen=True):
     """Topic ``messages``: membership or metadata changed, at this very place in the order of messages."""
 
-    actor: UserId
+    actor: _User
     change: ChangeKind
-    client_msg_id: bytes
-    users: list[UserId] = []
+    client_msg_id: _Uuid
+    users: list[_User] = []
     name: str | None = None
     role: str | None = None
 
@@ -45,11 +56,11 @@ class Receipt(msgspec.Struct, frozen=True, array_like=True):
     """A device has a message, or a user has read up to it. ``at_ms`` in Unix milliseconds."""
 
     kind: Literal["delivered", "read"]
-    conversation: ConversationId
-    message: MessageId
-    user: UserId
-    device: DeviceId
-    at_ms: int
+    conversation: _Conversation
+    message: _Message
+    user: _User
+    device: _Device
+    at_ms: Annotated[int, msgspec.Meta(ge=0, le=MAX_ID)]
 
 
 class ReceiptBatch(msgspec.Struct, frozen=True, array_like=True):
@@ -119,16 +130,28 @@ def encode(value: LogEvent | ReceiptBatch | PodBatch) -> bytes:
     return _encoder.encode(value)
 
 
+class Poison(Exception):
+    """These bytes are no event of ours: reading them again cannot help."""
+
+
+def _read(decoder: msgspec.msgpack.Decoder[T], payload: bytes) -> T:
+    try:
+        return decoder.decode(payload)
+    # A text that is not UTF-8, or a thousand lists in each other, are no DecodeError of msgspec's.
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Poison(type(error).__name__) from None
+
+
 def decode_log_event(payload: bytes) -> LogEvent:
-    """Raises msgspec.DecodeError for a poison record."""
-    return _log_event.decode(payload)
+    """Return an event of the topic ``messages``. Raises Poison."""
+    return _read(_log_event, payload)
 
 
 def decode_receipts(payload: bytes) -> ReceiptBatch:
-    """Raises msgspec.DecodeError for a poison record."""
-    return _receipts.decode(payload)
+    """Return a batch of the topic ``receipts``. Raises Poison."""
+    return _read(_receipts, payload)
 
 
 def decode_batch(payload: bytes) -> PodBatch:
-    """Raises msgspec.DecodeError for a malformed batch."""
-    return _batch.decode(payload)
+    """Return what one pod is to do. Raises Poison."""
+    return _read(_batch, payload)

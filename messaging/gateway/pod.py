@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 from prometheus_client import Counter
 
 from accounts.models import Device
@@ -23,6 +22,7 @@ from messaging.domain.events import (
     InvalidateBlocks,
     InvalidateConversation,
     PodEvent,
+    Poison,
     PresenceChanged,
     RevokeDevices,
     decode_batch,
@@ -267,7 +267,7 @@ class Pod:
             payload = await self.bus.receive(self.name)
             try:
                 batch = decode_batch(payload)
-            except msgspec.DecodeError:
+            except Poison:
                 logger.exception("a batch could not be decoded; its clients will find the gap")
                 continue
             for event in batch.events:

@@ -68,6 +68,21 @@ class Applier:
         self._cache.clear()
 
 
+def _decode(record: Record) -> tuple[MessageId, DedupeKey, events.LogEvent]:
+    """Return the record's id, what makes it the same message, and what it says. Raises events.Poison."""
+    event = events.decode_log_event(record.payload)
+    conversation = int.from_bytes(record.key, "big")
+    if len(record.key) != 8 or not 0 < conversation <= ids.MAX_ID:
+        raise events.Poison("key")
+    try:
+        message_id = ids.message_id_at(ts_ms=record.ts_ms, sub=0, offset=record.offset)
+    except ValueError:
+        # Nobody was acked: the gateway could not compute the id, either.
+        raise events.Poison("time") from None
+    author = event.sender if isinstance(event, events.MessageSent) else event.actor
+    return message_id, DedupeKey(ConversationId(conversation), author, event.client_msg_id), event
+
+
 class _Poll:
     """One poll in the making."""
 
@@ -81,21 +96,16 @@ class _Poll:
         self._placed: dict[DedupeKey, Placed] = {}
 
     def apply(self, records: Sequence[Record]) -> Applied:
-        decoded: list[tuple[Record, DedupeKey, events.LogEvent]] = []
+        decoded: list[tuple[MessageId, DedupeKey, events.LogEvent]] = []
         for record in records:
             try:
-                event = events.decode_log_event(record.payload)
-                conversation = ConversationId(int.from_bytes(record.key[:8], "big"))
-            except (msgspec.DecodeError, ValueError):
+                decoded.append(_decode(record))
+            except events.Poison:
                 POISON.inc()
                 self._out.poison.append(record)
-                continue
-            author = event.sender if isinstance(event, events.MessageSent) else event.actor
-            decoded.append((record, DedupeKey(conversation, author, event.client_msg_id), event))
         self._cache.load({key.conversation_id for _, key, _ in decoded})
         self._placed = self._messages.find_placed([key for _, key, _ in decoded])
-        for record, key, event in decoded:
-            message_id = ids.message_id_at(ts_ms=record.ts_ms, sub=0, offset=record.offset)
+        for message_id, key, event in decoded:
             if isinstance(event, events.MessageSent):
                 self._on_message(message_id, key, event)
             else:

@@ -4,8 +4,6 @@ import logging
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 
-import msgspec
-
 from messaging.domain import events, frames
 from messaging.domain.ids import ConversationId, MessageId, UserId, server_id, user_ref
 from messaging.domain.messages import Conversation, ConversationType, StoredReceipt
@@ -52,7 +50,7 @@ class ReceiptApplier:
         for record in records:
             try:
                 receipts += events.decode_receipts(record.payload).receipts
-            except msgspec.DecodeError:
+            except events.Poison:
                 logger.warning("a batch of receipts at offset %d could not be read", record.offset)
         self._find_authors(receipts)
         conversations = self._conversations.get({receipt.conversation for receipt in receipts})

@@ -116,11 +116,8 @@ class _Poll:
         return self._out
 
     def _on_message(self, message_id: MessageId, key: DedupeKey, event: events.MessageSent) -> None:
-        known = self._cache.get(key.conversation_id)
-        if known is not None and event.sender not in known.members:
-            # A member that was added after the entry was read is one, too.
-            known = self._cache.refresh(key.conversation_id)
-        if known is None or event.sender not in known.members:
+        audience = self._audience(message_id, key)
+        if audience is None:
             STRANGERS.inc()
             self._refuse(key, event)
             return
@@ -138,7 +135,24 @@ class _Poll:
             ),
         )
         if row is not None:
-            self._deliver(row, known.members)
+            self._deliver(row, audience)
+
+    def _audience(self, message_id: MessageId, key: DedupeKey) -> frozenset[UserId] | None:
+        """Return who is to get a message; None where its sender was no member at its place in the log."""
+        known = self._cache.get(key.conversation_id)
+        if known is not None and key.sender_id not in known.members:
+            # A member that was added after the entry was read is one, too.
+            known = self._cache.refresh(key.conversation_id)
+        if known is None:
+            return None
+        if key.sender_id in known.members:
+            return known.members
+        # The store may be ahead of this place in the log: who left at a later one was still a member here, and the
+        # message was acked.
+        place = self._conversations.membership(key.sender_id, key.conversation_id)
+        if place is None or place.left_id is None or not place.joined_id < message_id <= place.left_id:
+            return None
+        return known.members | {key.sender_id}
 
     def _place(self, message_id: MessageId, key: DedupeKey, row: StoredMessage) -> StoredMessage | None:
         """Return the row with its ``prev``, or None for a later copy, whose sender is told the first one's id."""

@@ -32,6 +32,11 @@ class Authors:
         return self._authors.get((conversation, message))
 
 
+def _is_member(user: UserId, conversation: Conversation | None) -> bool:
+    """Return whether the user is a member now; of a large group, whose members are not at hand, everybody counts."""
+    return conversation is not None and (conversation.members is None or user in conversation.members)
+
+
 class ReceiptApplier:
     """Applies records of the ``receipts`` topic. Synchronous: one crossing per poll; may be repeated."""
 
@@ -41,7 +46,9 @@ class ReceiptApplier:
         self._authors = authors
 
     def apply(self, records: Sequence[Record]) -> list[events.Deliver]:
-        """Store the receipts and return the frames that tell of them. Best effort: unknown messages are skipped.
+        """Store the receipts and return the frames that tell of them.
+
+        Best effort: those of unknown messages, and of users who are no members now, are skipped.
 
         Raises:
             Exception: a store failed; the records come again.
@@ -54,7 +61,9 @@ class ReceiptApplier:
                 logger.warning("a batch of receipts at offset %d could not be read", record.offset)
         self._find_authors(receipts)
         conversations = self._conversations.get({receipt.conversation for receipt in receipts})
-        receipts = [receipt for receipt in receipts if receipt.conversation in conversations]
+        receipts = [
+            receipt for receipt in receipts if _is_member(receipt.user, conversations.get(receipt.conversation))
+        ]
         delivered = [
             receipt
             for receipt in receipts
@@ -96,8 +105,11 @@ class ReceiptApplier:
         told: list[events.Deliver] = []
         for receipt in delivered:
             author = self._authors.get(receipt.conversation, receipt.message)
+            conversation = conversations[receipt.conversation]
             # Thousands of ticks per message help nobody: large groups count them in the store only.
-            if author is None or conversations[receipt.conversation].type is ConversationType.GROUP_LARGE:
+            if author is None or conversation.type is ConversationType.GROUP_LARGE:
+                continue
+            if not _is_member(author, conversation):
                 continue
             frame = frames.DeliveredEvent(
                 server_id(receipt.conversation, receipt.message), user_ref(receipt.user), receipt.at_ms

@@ -78,6 +78,16 @@ def outside_the_loop(function: Callable[[], T]) -> T:
     return outcome[0]
 
 
+async def eventually(holds: Callable[[], Any], timeout_s: float = 10.0) -> None:
+    """Return once ``holds()`` (or what it awaits) is true; for what has no event to wait for. Raises TimeoutError."""
+    async with asyncio.timeout(timeout_s):
+        while True:
+            held = holds()
+            if await held if asyncio.iscoroutine(held) else held:
+                return
+            await asyncio.sleep(0.01)
+
+
 @cache
 def _hashed(password: str) -> str:
     from django.contrib.auth.hashers import make_password

@@ -1,14 +1,18 @@
 """Redis from Debian's package (or any ``redis-server`` on the PATH)."""
 
+import contextlib
 import shutil
-import socket
+from pathlib import Path
 
-from tests.servers.base import CannotStart, Server, free_port
+from redis import Redis
+from redis.exceptions import RedisError
+
+from tests.servers.base import CannotStart, Cluster, Server
 from tests.servers.packages import apt_install
 
 
 class RedisServer(Server):
-    """One Redis, with nothing written to disk."""
+    """One Redis, with nothing written to disk: after a restart it is empty."""
 
     name = "redis"
     start_timeout_s = 10.0
@@ -20,28 +24,71 @@ class RedisServer(Server):
         if shutil.which("redis-server") is None:
             raise CannotStart("redis-server is missing: apt-get install redis-server")
 
-    @property
-    def port(self) -> int:
-        """Return the port, chosen at the first call and kept in the directory."""
-        file = self.directory / "port"
-        if not file.exists():
-            self.directory.mkdir(parents=True, exist_ok=True)
-            file.write_text(str(free_port()))
-        return int(file.read_text())
-
     def command(self) -> tuple[list[str], dict[str, str]]:
         """Return the command line."""
-        return ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"], {}
+        return [
+            *["redis-server", "--port", str(self.port()), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+        ], {}
 
-    def healthy(self) -> bool:
+    def client(self) -> Redis:
+        """Return a new client, for the caller to close."""
+        return Redis(port=self.port(), socket_timeout=2, socket_connect_timeout=2, decode_responses=True)
+
+    def answers(self) -> bool:
         """Return whether it answers PING."""
-        try:
-            with socket.create_connection(("127.0.0.1", self.port), timeout=1) as connection:
-                connection.sendall(b"PING\r\n")
-                return connection.recv(16).startswith(b"+PONG")
-        except OSError:
-            return False
+        with contextlib.suppress(RedisError), self.client() as client:
+            return bool(client.ping())
+        return False
 
     def environment(self) -> dict[str, str]:
         """Return how the project reaches it."""
-        return {"CHAT_REDIS_URL": f"redis://127.0.0.1:{self.port}/0"}
+        return {"CHAT_REDIS_URL": f"redis://127.0.0.1:{self.port()}/0"}
+
+
+class RedisClusterNode(RedisServer):
+    """One node of three. Its place in the cluster (``nodes.conf``) survives a restart; its keys do not."""
+
+    def command(self) -> tuple[list[str], dict[str, str]]:
+        """Return the command line."""
+        command, environment = super().command()
+        # A short timeout: tests of faults wait for it.
+        cluster = ["--cluster-enabled", "yes", "--cluster-node-timeout", "2000"]
+        return [*command, *cluster, "--cluster-port", str(self.port("bus"))], environment
+
+
+class RedisCluster(Cluster[RedisClusterNode]):
+    """Three masters without replicas: every key has one home, and with a node its keys are gone."""
+
+    name = "redis-cluster"
+    start_timeout_s = 20.0
+    _SLOTS = 16384
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(directory)
+        self.members = [RedisClusterNode(self.directory / str(number)) for number in (1, 2, 3)]
+
+    def prepare(self) -> None:
+        """Give each node a third of the slots and introduce them to the first."""
+        first = self.members[0]
+        for number, member in enumerate(self.members):
+            with member.client() as client:
+                if not int(client.cluster("info")["cluster_slots_assigned"]):
+                    share = self._SLOTS * number // 3, self._SLOTS * (number + 1) // 3 - 1
+                    client.cluster("addslotsrange", *share)
+                client.cluster("meet", "127.0.0.1", first.port(), first.port("bus"))
+
+    def joined(self) -> bool:
+        """Return whether every node sees all slots served, and all nodes."""
+        for member in self.members:
+            try:
+                with member.client() as client:
+                    state = client.cluster("info")
+            except RedisError:
+                return False
+            if state["cluster_state"] != "ok" or int(state["cluster_known_nodes"]) != len(self.members):
+                return False
+        return True
+
+    def environment(self) -> dict[str, str]:
+        """Return how the project reaches it: by one node, which names the others."""
+        return self.members[0].environment()

@@ -11,10 +11,10 @@ BIN := $(VENV)/bin
 LINT := CHAT_DATA_DIR=var/lint
 
 .DEFAULT_GOAL := help
-.PHONY: help run dev browser test test-fast lint format bench lock proto clean
+.PHONY: help run dev browser services services-stop test test-fast lint format bench lock proto clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo "  Variables of make run: HOST=$(HOST) PORT=$(PORT) DATA_DIR=$(DATA_DIR)"
 
 $(BIN)/python:
@@ -44,6 +44,12 @@ browser:
 			chromium fonts-noto-core fonts-noto-color-emoji; } >/dev/null \
 		|| echo "chromium could not be installed; the tests in a browser will be left out" >&2; \
 	fi
+
+services: dev ## Start Redis, PostgreSQL, Kafka and Cassandra here, without Docker, and say how to reach them
+	@$(BIN)/python -m tests.servers start
+
+services-stop: dev ## Stop them; their data stays in var/services
+	@$(BIN)/python -m tests.servers stop
 
 test: dev browser lint ## Lint, then every test; ends with a list of what was left out
 	$(BIN)/pytest --durations=10
@@ -75,5 +81,6 @@ proto: dev ## Make the Protobuf code from messaging/protocol/chat.proto
 	$(BIN)/python -m grpc_tools.protoc -Imessaging/protocol --python_out=messaging/protocol --pyi_out=messaging/protocol chat.proto
 
 clean: ## Remove what was made, but not the data
+	@if [ -d var/services ] && [ -x $(BIN)/python ]; then $(BIN)/python -m tests.servers stop; fi
 	rm -rf $(VENV) var staticfiles .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

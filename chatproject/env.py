@@ -1,6 +1,7 @@
 """Every environment variable once: name, type, default, unit, help. No other module reads the environment.
 
 ``load()`` reports all bad values together. docs/operations.md lists the same table; a test holds the two together.
+Names that begin with CHAT_TEST_ are none of the product's: they say how its tests run (CONTRIBUTING.md).
 """
 
 import os
@@ -182,7 +183,8 @@ def load(source: Mapping[str, str] | None = None) -> Environment:
         except ValueError as error:
             problems.append(f"{variable.name}={text!r}: {error}")
     known = {variable.name for variable in VARIABLES}
-    unknown = sorted(name for name in given if name.startswith("CHAT_") and name not in known)
+    ours = (name for name in given if name.startswith("CHAT_") and not name.startswith("CHAT_TEST_"))
+    unknown = sorted(name for name in ours if name not in known)
     problems += [f"{name}: unknown variable" for name in unknown]
     if problems:
         raise BadEnvironment("unusable environment:\n  " + "\n  ".join(problems))

@@ -22,7 +22,7 @@ def test_an_unknown_variable_is_refused_beside_bad_values() -> None:
 
 
 def test_others_variables_are_none_of_ours() -> None:
-    load({"HOME": "/root", "PORT": "x"})
+    load({"HOME": "/root", "PORT": "x", "CHAT_TEST_SERVICES": "var/services"})
 
 
 def test_every_default_parses() -> None:

@@ -125,7 +125,14 @@ def send(pid_file: Path, number: signal.Signals) -> None:
                 process.send_signal(number)
         if number == signal.SIGKILL:
             # PostgreSQL refuses to start while a process of its former life is left.
-            psutil.wait_procs(tree, timeout=10)
+            wait_until(lambda: all(_gone(process) for process in tree), timeout_s=10)
+
+
+def _gone(process: psutil.Process) -> bool:
+    # A zombie is gone as well: whoever is to collect it may take their time.
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    return True
 
 
 class Service(ABC):

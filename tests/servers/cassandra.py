@@ -61,6 +61,8 @@ _OPENS = (
     *("java.base/jdk.internal.module", "java.base/jdk.internal.ref", "java.base/jdk.internal.reflect"),
     *("java.base/jdk.internal.util.jar", "java.base/sun.nio.ch", "jdk.management/com.sun.management.internal"),
 )
+#: Of Java: those that Cassandra 5.0 is made for.
+_RELEASES = (17, 11)
 _STARTUP, _READY, _QUERY, _RESULT = 0x01, 0x02, 0x07, 0x08
 _PROTOCOL, _CONSISTENCY_ONE = 4, 1
 
@@ -69,11 +71,11 @@ class CassandraServer(Server):
     """One node that owns the whole ring. Nobody may manage it from outside (no JMX)."""
 
     name = "cassandra"
-    start_timeout_s = 120.0
+    start_timeout_s = 180.0
 
     def install(self) -> None:
         """Download the jars; Java 17 (or 11) has to be there."""
-        java(17, 11)
+        java(*_RELEASES)
         maven_libraries("cassandra")
 
     def command(self) -> tuple[list[str], dict[str, str]]:
@@ -82,7 +84,7 @@ class CassandraServer(Server):
         configuration.write_text(_CONFIGURATION.format(client=self.port(), storage=self.port("storage")))
         logging.write_text(_LOGGING)
         return [
-            java(17, 11),
+            java(*_RELEASES),
             *("-Xms256m", "-Xmx1g", "-Xss256k", "-XX:+UseSerialGC", "-XX:+ExitOnOutOfMemoryError"),
             *("-XX:+PerfDisableSharedMem", "-Djava.net.preferIPv4Stack=true", "-Djdk.attach.allowAttachSelf=true"),
             "-Dio.netty.tryReflectionSetAccessible=true",

@@ -17,7 +17,7 @@ def apt_install(*packages: str) -> None:
     """Install Debian packages; raises CannotStart where that is impossible."""
     wanted = " ".join(packages)
     if os.geteuid() != 0 or shutil.which("apt-get") is None:
-        raise CannotStart(f"missing; as root on Debian: apt-get install {wanted}")
+        raise CannotStart(f"{wanted} is missing; as root on Debian: apt-get install {wanted}")
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     # apt has a lock of its own, but does not wait for it.
     with locked(Path(tempfile.gettempdir()) / "chat-servers-apt.lock"):
@@ -41,15 +41,11 @@ def java(*releases: int) -> str:
     Raises:
         CannotStart: there is none.
     """
-    wanted = f"openjdk-{releases[0]}-jre-headless"
     if _find_java(releases) is None:
-        try:
-            apt_install(wanted)
-        except CannotStart as problem:
-            raise CannotStart(f"Java {' or '.join(map(str, releases))} is {problem}") from None
+        apt_install(f"openjdk-{releases[0]}-jre-headless")
     found = _find_java(releases)
     if found is None:
-        raise CannotStart(f"{wanted} was installed, but there is no java in JAVA_HOME, on the PATH or in /usr/lib/jvm")
+        raise CannotStart(f"no Java {' or '.join(map(str, releases))} in JAVA_HOME, on the PATH or in /usr/lib/jvm")
     return found
 
 
@@ -77,10 +73,7 @@ def maven_libraries(name: str) -> Path:
     with locked(cache() / f"{name}.lock"):
         if not kept.exists():
             if shutil.which("mvn") is None:
-                try:
-                    apt_install("maven")
-                except CannotStart as problem:
-                    raise CannotStart(f"Maven, which downloads {name}, is {problem}") from None
+                apt_install("maven")
             with tempfile.TemporaryDirectory(dir=cache()) as scratch:
                 jars = Path(scratch) / "jars"
                 command = ["mvn", "-B", "-q", "-f", str(pom), "dependency:copy-dependencies", "-DincludeScope=runtime"]

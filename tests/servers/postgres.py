@@ -46,8 +46,6 @@ class PostgresServer(Server):
         """Install ``postgresql`` where it is missing and this is root on Debian."""
         if _programs() is None:
             apt_install("postgresql")
-        if _programs() is None:
-            raise CannotStart("postgres is missing: apt-get install postgresql")
 
     def command(self) -> tuple[list[str], dict[str, str]]:
         """Make the cluster the first time; return the command line."""
@@ -61,6 +59,12 @@ class PostgresServer(Server):
         settings = {**_SETTINGS, "port": str(self.port())}
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         return [str(programs / "postgres"), "-D", str(data), *options], {}
+
+    def kill(self) -> None:
+        """See Service."""
+        super().kill()
+        # It names a process that is gone, but that the next start would believe in until somebody collects the zombie.
+        (self.directory / "data" / "postmaster.pid").unlink(missing_ok=True)
 
     def prepare(self) -> None:
         """Make the database ``chat``."""

@@ -110,8 +110,9 @@ class Verdict:
     to_all_due: list[int] = field(default_factory=list)
     #: From the intended time to the time of writing: how far the generator itself was behind.
     pacing: list[int] = field(default_factory=list)
-    #: From the first intended time to the last ack.
+    #: From the first intended time to the last ack, and to the last delivery.
     window: int = 0
+    delivery_window: int = 0
 
 
 class _Merged:
@@ -194,9 +195,10 @@ def check(records: Sequence[Record], *, members: Mapping[str, Sequence[int]], un
                 verdict.to_all_due.append(max(got[device] for device in others) - sent.due)
     timed = {number: sent for number, sent in merged.sent.items() if number not in untimed}
     verdict.pacing = [sent.at - sent.due for sent in timed.values()]
-    answered = [merged.acked[number] for number in timed if number in merged.acked]
-    if answered:
-        verdict.window = max(answered) - min(sent.due for sent in timed.values())
+    began = min((sent.due for sent in timed.values()), default=0)
+    verdict.window = max((merged.acked[number] for number in timed if number in merged.acked), default=began) - began
+    delivered = (max(reached[number].values()) for number in timed if number in reached)
+    verdict.delivery_window = max(delivered, default=began) - began
     return verdict
 
 

@@ -53,6 +53,8 @@ class Report(msgspec.Struct):
     #: From the first intended time to the last ack, without the warm-up, and the acked messages in it per second.
     seconds: float | None
     msgs_per_s: float | None
+    #: The same up to the last delivery: lower where the router cannot keep up.
+    delivered_msgs_per_s: float | None
     deliver_ms: Spread | None
     deliver_from_write_ms: Spread | None
     to_all_ms: Spread | None
@@ -108,7 +110,13 @@ def table(report: Report) -> str:
         ),
     ]
     if report.msgs_per_s is not None:
-        rows.append(("rate", f"{report.msgs_per_s:,.1f} messages/s over {report.seconds:.1f} s"))
+        rows.append(
+            (
+                "rate",
+                f"{report.msgs_per_s:,.1f} messages/s acked over {report.seconds:.1f} s,"
+                f" {report.delivered_msgs_per_s:,.1f}/s until delivered",
+            )
+        )
     if report.sent:
         refused = sum(report.refused.values())
         rows += [

@@ -24,6 +24,7 @@ _SETTLE_S: Final = 2.0
 #: How long nothing may arrive before what is missing is asked for, and then counted as lost.
 _PATIENCE_S: Final = 10.0
 _LEAD_NS: Final = 200_000_000
+_NS: Final = 1_000_000_000
 #: Far above any command's own timeouts.
 _ANSWER_TIMEOUT_S: Final = 900.0
 
@@ -114,16 +115,17 @@ class Run:
 
     def ask(self, command: Command) -> list[Any]:
         """Have every generator carry a command out; return their answers. Raises GeneratorFailed."""
-        for pipe in self._pipes:
-            pipe.send(command)
+        name = type(command).__name__
         answers = []
-        for pipe in self._pipes:
-            if not pipe.poll(_ANSWER_TIMEOUT_S):
-                raise GeneratorFailed(f"no answer to {type(command).__name__}")
-            try:
+        try:
+            for pipe in self._pipes:
+                pipe.send(command)
+            for pipe in self._pipes:
+                if not pipe.poll(_ANSWER_TIMEOUT_S):
+                    raise GeneratorFailed(f"no answer to {name}")
                 answers.append(pipe.recv())
-            except EOFError:
-                raise GeneratorFailed(f"a generator died at {type(command).__name__}") from None
+        except (EOFError, ConnectionError):
+            raise GeneratorFailed(f"a generator died before it answered {name}") from None
         for answer in answers:
             if isinstance(answer, GeneratorFailed):
                 raise answer
@@ -348,7 +350,8 @@ def execute(name: str, args: Namespace, stack: Stack) -> Report:
     finally:
         run.stop()
     verdict = check(records, members=members, untimed=outcome.untimed)
-    window_s = verdict.window / 1e9 if outcome.has_rate and verdict.window else None
+    timed = len(verdict.ack_due)
+    has_rate = outcome.has_rate and timed > 0
     return Report(
         scenario=name,
         stack=stack.name,
@@ -371,8 +374,9 @@ def execute(name: str, args: Namespace, stack: Stack) -> Report:
         out_of_order=verdict.out_of_order,
         by_backfill=verdict.by_backfill,
         disconnects=disconnects,
-        seconds=None if window_s is None else round(window_s, 3),
-        msgs_per_s=None if window_s is None else round(len(verdict.ack_due) / window_s, 1),
+        seconds=round(verdict.window / _NS, 3) if has_rate else None,
+        msgs_per_s=round(timed * _NS / verdict.window, 1) if has_rate else None,
+        delivered_msgs_per_s=round(timed * _NS / verdict.delivery_window, 1) if has_rate else None,
         deliver_ms=spread(verdict.deliver_due),
         deliver_from_write_ms=spread(verdict.deliver_sent),
         to_all_ms=spread(verdict.to_all_due),

@@ -60,7 +60,8 @@ def test_a_good_record_has_no_fault_and_counts_the_others_devices_only() -> None
     assert verdict.deliver_due == [5 * MS] * 6
     assert verdict.ack_due == [1 * MS] * 3
     assert verdict.to_all_due == [5 * MS] * 3
-    assert verdict.window == 3 * MS
+    # The last ack at 3 ms, the last delivery at 2 + 5 ms.
+    assert (verdict.window, verdict.delivery_window) == (3 * MS, 7 * MS)
 
 
 def test_an_acked_message_that_one_device_lacks_is_lost() -> None:

@@ -37,6 +37,7 @@ def test_a_small_run_reports_everything_and_loses_nothing(tmp_path: Path) -> Non
     assert (report.refused, report.unanswered) == ({}, 0)
     assert report.seconds is not None
     assert report.msgs_per_s is not None
+    assert report.delivered_msgs_per_s is not None
     for times in (report.ready_ms, report.deliver_ms, report.deliver_from_write_ms, report.to_all_ms, report.ack_ms):
         assert times is not None
         assert 0 < times.p50 <= times.p99 <= times.p99_9 <= times.max

@@ -73,9 +73,8 @@ class Outbox:
         if self._closed:
             return
         item = frame.item(self.codec)
-        queue = self._queue
-        if queue is None:
-            queue = self._queue = deque()
+        if self._queue is None:
+            self._queue = deque()
         if self._full(item[1]):
             if item[2]:
                 DROPPED.inc()
@@ -86,7 +85,7 @@ class Outbox:
                 self.close()
                 self._on_too_slow()
                 return
-        queue.append(item)
+        self._queue.append(item)
         self._queued_bytes += item[1]
         if self._writer is None:
             self._writer = asyncio.get_running_loop().create_task(self._write())

@@ -42,12 +42,12 @@ hypothesis.settings.load_profile("ci")
 # Argon2 as it is, but not as slow: a login would cost 50 ms and 100 MB on purpose.
 Argon2PasswordHasher.time_cost, Argon2PasswordHasher.memory_cost, Argon2PasswordHasher.parallelism = 1, 8, 1
 
-pytest_plugins = ["tests.servers.fixtures"]
-
 #: What ``make_user`` signs people up with.
 PASSWORD = "correct-horse-7"
 
 T = TypeVar("T")
+
+pytest_plugins = ["tests.servers.fixtures"]
 
 
 def outside_the_loop(function: Callable[[], T]) -> T:

@@ -34,6 +34,10 @@ M = TypeVar("M", bound="Server")
 
 
 class CannotStart(Exception):
+    """The server did not start; the message holds the end of its log."""
+
+
+class Missing(CannotStart):
     """The server is not to be had here; the message says what is missing and how to get it."""
 
 
@@ -151,7 +155,8 @@ class Service(ABC):
         """Install, start and wait until it is healthy; idempotent, also when several processes call it at once.
 
         Raises:
-            CannotStart: with what is missing, or with the end of the log.
+            Missing: it is not to be had here.
+            CannotStart: it is, and failed.
         """
 
     @abstractmethod
@@ -183,7 +188,7 @@ class Server(Service):
 
     @abstractmethod
     def install(self) -> None:
-        """Make the program available; idempotent. Raises CannotStart."""
+        """Make the program available; idempotent. Raises Missing."""
 
     @abstractmethod
     def command(self) -> tuple[list[str], dict[str, str]]:

@@ -1,10 +1,11 @@
 """Session fixtures for real servers: started at first use, shared by all tests and workers, gone after the session.
 
-Where a server is not to be had, its tests are left out, with the reason. With CHAT_TEST_SERVICES=DIRECTORY, what
-runs there (``make services``: ``var/services``) is used and left running. Tests share a server, so they keep to names
-of their own; one that harms a server takes ``own_service``.
+Where a server is not to be had, its tests are left out, with the reason; one that fails to start fails them. With
+CHAT_TEST_SERVICES=DIRECTORY, what runs there (``make services``: ``var/services``) is used and left running. Tests
+share a server, so they keep to names of their own; one that harms a server takes ``own_service``.
 """
 
+import itertools
 import os
 import shutil
 import sys
@@ -15,7 +16,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from tests.servers.base import CannotStart, Service, kill_all, launch, locked, running
+from tests.servers.base import Missing, Service, kill_all, launch, locked, running
 from tests.servers.cassandra import CassandraServer
 from tests.servers.kafka import KafkaCluster, KafkaServer
 from tests.servers.postgres import PostgresServer
@@ -63,7 +64,7 @@ def _start(config: pytest.Config, service: S) -> S:
             launch(command, directory / "watchdog.pid", log=directory / "watchdog.log", cwd=_ROOT)
     try:
         service.start()
-    except CannotStart as problem:
+    except Missing as problem:
         pytest.skip(f"{service.name}: {problem}")
     return service
 
@@ -114,10 +115,11 @@ def postgres_server(pytestconfig: pytest.Config) -> PostgresServer:
 
 
 @pytest.fixture
-def own_service(pytestconfig: pytest.Config) -> Iterator[Callable[[type[S]], S]]:
+def own_service(pytestconfig: pytest.Config) -> Iterator[Callable[[Callable[[Path], S]], S]]:
     """Return ``start(kind)``: a service of this test's own, to kill and to freeze; it is gone after the test."""
     home = Path(tempfile.mkdtemp(prefix="own-", dir=pytestconfig.stash[_DIRECTORY]))
     home.chmod(0o711)
-    yield lambda kind: _start(pytestconfig, kind(home / kind.name))
+    numbers = itertools.count(1)
+    yield lambda kind: _start(pytestconfig, kind(home / str(next(numbers))))
     kill_all(home)
     shutil.rmtree(home)

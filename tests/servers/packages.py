@@ -8,16 +8,16 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from tests.servers.base import CannotStart, locked
+from tests.servers.base import Missing, locked
 
 _POMS = Path(__file__).parent / "maven"
 
 
 def apt_install(*packages: str) -> None:
-    """Install Debian packages; raises CannotStart where that is impossible."""
+    """Install Debian packages; raises Missing where that is impossible."""
     wanted = " ".join(packages)
     if os.geteuid() != 0 or shutil.which("apt-get") is None:
-        raise CannotStart(f"{wanted} is missing; as root on Debian: apt-get install {wanted}")
+        raise Missing(f"{wanted} is missing; as root on Debian: apt-get install {wanted}")
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     # apt has a lock of its own, but does not wait for it.
     with locked(Path(tempfile.gettempdir()) / "chat-servers-apt.lock"):
@@ -27,7 +27,7 @@ def apt_install(*packages: str) -> None:
         ):
             done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600, check=False)
             if done.returncode:
-                raise CannotStart(f"apt-get install {wanted} failed:\n{done.stderr[-2000:]}")
+                raise Missing(f"apt-get install {wanted} failed:\n{done.stderr[-2000:]}")
 
 
 def cache() -> Path:
@@ -39,13 +39,13 @@ def java(*releases: int) -> str:
     """Return the path of a Java of one of ``releases``, the first of them preferred; installs that where it may.
 
     Raises:
-        CannotStart: there is none.
+        Missing: there is none.
     """
     if _find_java(releases) is None:
         apt_install(f"openjdk-{releases[0]}-jre-headless")
     found = _find_java(releases)
     if found is None:
-        raise CannotStart(f"no Java {' or '.join(map(str, releases))} in JAVA_HOME, on the PATH or in /usr/lib/jvm")
+        raise Missing(f"no Java {' or '.join(map(str, releases))} in JAVA_HOME, on the PATH or in /usr/lib/jvm")
     return found
 
 
@@ -66,7 +66,7 @@ def maven_libraries(name: str) -> Path:
     """Return the directory with the jars that ``maven/NAME.xml`` asks for, downloaded the first time.
 
     Raises:
-        CannotStart: Maven is missing, or it could not get them.
+        Missing: Maven is missing, or it could not get them.
     """
     pom = _POMS / f"{name}.xml"
     kept = cache() / f"{name}-{hashlib.sha256(pom.read_bytes()).hexdigest()[:12]}"
@@ -80,6 +80,6 @@ def maven_libraries(name: str) -> Path:
                 command.append(f"-DoutputDirectory={jars}")
                 done = subprocess.run(command, capture_output=True, text=True, timeout=900, check=False)
                 if done.returncode:
-                    raise CannotStart(f"Maven could not download {name}:\n{(done.stdout + done.stderr)[-2000:]}")
+                    raise Missing(f"Maven could not download {name}:\n{(done.stdout + done.stderr)[-2000:]}")
                 jars.rename(kept)
     return kept

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psycopg
 
-from tests.servers.base import CannotStart, Server, as_account
+from tests.servers.base import CannotStart, Missing, Server, as_account
 from tests.servers.packages import apt_install
 
 _USER = _DATABASE = "chat"
@@ -100,7 +100,7 @@ class PostgresServer(Server):
     def _hand_over(self, account: str) -> None:
         shutil.chown(self.directory, account, pwd.getpwnam(account).pw_gid)
         if subprocess.run(["test", "-x", self.directory], **as_account(account), check=False).returncode:
-            raise CannotStart(f"the account {account} may not enter {self.directory}: choose another --directory")
+            raise Missing(f"the account {account} may not enter {self.directory}: choose another --directory")
 
     def _make_cluster(self, initdb: Path, data: Path) -> None:
         password = self.directory / "password"

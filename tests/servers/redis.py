@@ -91,5 +91,5 @@ class RedisCluster(Cluster[RedisClusterNode]):
         return True
 
     def environment(self) -> dict[str, str]:
-        """Return how the project reaches it: by one node, which names the others."""
-        return self.members[0].environment()
+        """Return how the project reaches it: as the registry's Redis, by one node, which names the others."""
+        return {"CHAT_REGISTRY_URL": f"redis+cluster://{self.members[0].addresses()[0]}"}

@@ -57,13 +57,14 @@ test: dev browser lint ## Lint, then every test; ends with a list of what was le
 test-fast: dev ## The tests that need no browser, no process tree and no patience
 	$(BIN)/pytest -q -n 2 -m "not e2e and not process and not slow"
 
-lint: dev ## Style, types, import directions, migrations in step with the models
+lint: dev ## Style, types, import directions, migrations in step with the models, the Dockerfile
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(LINT) $(BIN)/mypy
 	$(LINT) $(BIN)/lint-imports
 	$(LINT) $(BIN)/python manage.py check --fail-level WARNING
 	$(LINT) $(BIN)/python manage.py makemigrations --check --dry-run
+	$(BIN)/hadolint docker/Dockerfile
 
 format: dev ## Format the code
 	$(BIN)/ruff check --fix .

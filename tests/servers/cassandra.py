@@ -117,8 +117,12 @@ class CassandraServer(Server):
         return False
 
     def environment(self) -> dict[str, str]:
-        """Return how the project reaches it."""
-        return {"CHAT_CASSANDRA_HOSTS": ",".join(self.addresses()), "CHAT_CASSANDRA_KEYSPACE": "chat"}
+        """Return how the project reaches it, and what it can promise."""
+        return {
+            "CHAT_CASSANDRA_HOSTS": ",".join(self.addresses()),
+            "CHAT_CASSANDRA_KEYSPACE": "chat",
+            "CHAT_CASSANDRA_REPLICATION": "datacenter1:1",
+        }
 
 
 def _frame(opcode: int, body: bytes) -> bytes:

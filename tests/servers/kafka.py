@@ -82,8 +82,8 @@ class KafkaServer(Server):
         return set()
 
     def environment(self) -> dict[str, str]:
-        """Return how the project reaches it."""
-        return {"CHAT_KAFKA_BROKERS": ",".join(self.addresses())}
+        """Return how the project reaches it, and what it can promise."""
+        return _environment(self.addresses(), replication=1, min_isr=1)
 
     def _properties(self) -> dict[str, object]:
         """Return the broker's settings. What a topic may set for itself is left as Kafka has it."""
@@ -147,5 +147,13 @@ class KafkaCluster(Cluster[KafkaServer]):
         return all(len(member.brokers()) == len(self.members) for member in self.members)
 
     def environment(self) -> dict[str, str]:
-        """Return how the project reaches it."""
-        return {"CHAT_KAFKA_BROKERS": ",".join(self.addresses())}
+        """Return how the project reaches it, and what it can promise."""
+        return _environment(self.addresses(), replication=3, min_isr=2)
+
+
+def _environment(brokers: Sequence[str], *, replication: int, min_isr: int) -> dict[str, str]:
+    return {
+        "CHAT_KAFKA_BROKERS": ",".join(brokers),
+        "CHAT_KAFKA_REPLICATION": str(replication),
+        "CHAT_KAFKA_MIN_ISR": str(min_isr),
+    }

@@ -13,7 +13,8 @@ _LEAVES: dict[Any, st.SearchStrategy[Any]] = {
     str: st.text(max_size=30),
     bytes: st.binary(max_size=30),
     int: INTEGERS,
-    float: st.floats(allow_nan=False),
+    # JSON has no others.
+    float: st.floats(allow_nan=False, allow_infinity=False),
     bool: st.booleans(),
     type(None): st.none(),
 }

@@ -136,6 +136,8 @@ class CloseCode:
 
     NORMAL = 1000
     GOING_AWAY = 1001
+    #: A text message that is not UTF-8.
+    NOT_UTF8 = 1007
     TOO_BIG = 1009
     INTERNAL = 1011
     SERVICE_RESTART = 1012

@@ -10,6 +10,7 @@ import uvicorn
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.http11 import Request
 
+from messaging.domain.errors import CloseCode
 from messaging.domain.limits import Limits
 from messaging.gateway.consumer import ABORT_EXTENSION
 
@@ -27,6 +28,21 @@ class PodWebSocketProtocol(WebSocketsSansIOProtocol):
         if scope is not None:
             # The application's task was created just now and has not run yet.
             scope["extensions"][ABORT_EXTENSION] = {"abort": self.transport.abort}
+
+    def send_receive_event_to_app(self) -> None:
+        """Hand a whole message to the application; end a connection whose text is not UTF-8.
+
+        Uvicorn does so, too, but with a traceback in the log for each, which is the client's to write.
+        """
+        if self.curr_msg_data_type == "text" and not self.close_sent:
+            try:
+                b"".join(self.frames).decode()
+            except UnicodeDecodeError:
+                self.frames = []
+                self.conn.send_close(CloseCode.NOT_UTF8)
+                self.handle_parser_exception()
+                return
+        super().send_receive_event_to_app()
 
     def handle_parser_exception(self) -> None:
         """Say why the socket is closed, then listen on for a moment.

@@ -371,6 +371,20 @@ async def test_a_frame_of_ten_megabytes_violates_the_protocol(pair: Pair) -> Non
     assert (await pair.bob.say(pair.conv))["op"] == "ack"
 
 
+async def test_a_text_that_is_not_utf_8_violates_the_protocol(pair: Pair) -> None:
+    await pair.ann.connection.send(b'{"op":"ping","x":"\xff"}', text=True)
+    assert await pair.ann.close_code() == 1007
+    assert (await pair.bob.say(pair.conv))["op"] == "ack"
+
+
+async def test_a_text_in_fragments_is_one_frame(pair: Pair) -> None:
+    text = json.dumps({"op": "typing", "conv": pair.conv, "x": "é👋"}, ensure_ascii=False).encode()
+    # Cut inside a character.
+    cut = text.index("é".encode()) + 1
+    await pair.ann.connection.send([text[:cut], text[cut:]], text=True)
+    await pair.bob.expect("typing", conv=pair.conv)
+
+
 async def test_sending_too_fast_is_refused_with_a_time(
     start_server: Start, limits: Callable[..., None], make_user: MakeUser, make_dm: Make
 ) -> None:

@@ -5,6 +5,7 @@ The settings are named here and not in pyproject.toml, so that the data director
 
 import asyncio
 import atexit
+import logging
 import os
 import shutil
 import tempfile
@@ -116,6 +117,15 @@ def _fresh_process_state() -> Iterator[None]:
             factory.cache_clear()
     channel_layers.backends.clear()
     django_cache.clear()
+
+
+@pytest.fixture(autouse=True)
+def _no_error_in_the_log(request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """No test may make the server log an error or a traceback, but those marked ``logs_errors``."""
+    yield
+    if request.node.get_closest_marker("logs_errors") is None:
+        bad = [it for when in ("setup", "call") for it in caplog.get_records(when) if it.levelno >= logging.ERROR]
+        assert [f"{it.name}: {it.getMessage()}" for it in bad] == []
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ def test_alive_needs_no_database(client: Client) -> None:
     assert client.get("/healthz").content == b"ok\n"
 
 
+@pytest.mark.logs_errors  # Django logs every 503
 def test_ready_follows_the_pod(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     assert client.get("/readyz").status_code == 503
     monkeypatch.setattr(runtime, "is_ready", lambda: True)

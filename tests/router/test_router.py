@@ -101,6 +101,7 @@ async def test_a_poll_is_one_batch_for_each_pod_in_the_order_of_the_log(start_ro
     assert cat not in {user for event in here + there for user in event.users}, "nobody is told who is nowhere"
 
 
+@pytest.mark.logs_errors
 async def test_poison_goes_to_the_dead_topic_and_its_partition_goes_on(start_router: Any, group: Talk) -> None:
     ann = group.people[0]
     await connected(group)
@@ -166,6 +167,7 @@ def _failures() -> float:
     return REGISTRY.get_sample_value("chat_router_failures_total", {"topic": TOPIC_MESSAGES}) or 0.0
 
 
+@pytest.mark.logs_errors
 async def test_while_the_store_is_away_the_router_holds_its_place(start_router: Any, group: Talk) -> None:
     ann = group.people[0]
     await connected(group)

@@ -41,8 +41,9 @@ SEND_TO_ACK = Histogram(
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1, 2, 5),
 )
 
-#: Set by the gateway's own protocol class: aborts a socket whose peer does not read.
-ABORT_EXTENSION = "chat.abort"
+#: Set by the gateway's own protocol class: ``abort`` ends a socket whose peer does not read, and ``write`` writes a
+#: WebSocket frame at once, or returns False where it would have to wait.
+SOCKET_EXTENSION = "chat.socket"
 
 
 class Socket:
@@ -51,14 +52,20 @@ class Socket:
     __slots__ = ("_abort", "_closing", "_send", "conn", "connection", "inflight", "outbox", "room", "watching")
 
     def __init__(
-        self, *, send: Callable[[Any], Awaitable[None]], abort: Callable[[], None] | None, codec: codecs.Codec, pod: Pod
+        self,
+        *,
+        send: Callable[[Any], Awaitable[None]],
+        abort: Callable[[], None] | None,
+        codec: codecs.Codec,
+        pod: Pod,
+        write: Callable[[bytes], bool] | None = None,
     ) -> None:
         self._send = send
         self._abort = abort
         self._closing: asyncio.Task[None] | None = None
         self.conn = secrets.token_urlsafe(9)
         self.connection = Connection(limits=pod.limits, now=pod.clock.monotonic())
-        self.outbox = Outbox(send, codec=codec, limits=pod.limits, on_too_slow=self._too_slow)
+        self.outbox = Outbox(send, codec=codec, limits=pod.limits, on_too_slow=self._too_slow, write_now=write)
         #: Sends that wait for the log, and the event that is set while there is room for more.
         self.inflight = 0
         self.room: asyncio.Event | None = None
@@ -123,8 +130,10 @@ class ChatConsumer(AsyncConsumer):  # type: ignore[misc]  # channels has no type
             await send({"type": "websocket.close", "code": CloseCode.FORBIDDEN_ORIGIN})
             return
         extensions: dict[str, Any] = dict(scope.get("extensions") or {})
-        abort = extensions.get(ABORT_EXTENSION, {}).get("abort")
-        self.socket = Socket(send=send, abort=abort, codec=handshake.codec, pod=self.pod)
+        ours = extensions.get(SOCKET_EXTENSION, {})
+        self.socket = Socket(
+            send=send, abort=ours.get("abort"), codec=handshake.codec, pod=self.pod, write=ours.get("write")
+        )
         await send({"type": "websocket.accept", "subprotocol": handshake.accepted})
         self.pod.opened(self.socket)
         try:

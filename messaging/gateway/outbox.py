@@ -1,5 +1,8 @@
 """The bounded queue of one connection, and the encoding shared by a fan-out (design section 6).
 
+Where the server lets it, a frame is written on the spot, and the queue holds only what waits for a slow peer: a
+task for each write was a third of a pod's work (docs/performance.md).
+
 Overflow rule: ephemeral frames (typing, presence, receipts) are dropped first; if messages alone
 pass the limit, the connection is closed with 1013 and comes back with a ``sync``.
 """
@@ -7,7 +10,7 @@ pass the limit, the connection is closed with 1013 and comes back with a ``sync`
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Final
 
 from prometheus_client import Counter
 
@@ -18,8 +21,43 @@ from messaging.protocol.codec import JSON, Codec
 DROPPED = Counter("chat_outbox_dropped_total", "Ephemeral frames dropped because a connection was behind.")
 TOO_SLOW = Counter("chat_connections_too_slow_total", "Connections closed with 1013 because they did not read.")
 
-#: ``{"type": "websocket.send", …}``, its size in bytes, and whether it may be dropped.
-Item = tuple[dict[str, Any], int, bool]
+_MAX_SHORT: Final = 125
+_MAX_MEDIUM: Final = 0xFFFF
+
+
+class Form:
+    """A frame in one subprotocol. Shared by all connections it goes to: nobody may change it."""
+
+    __slots__ = ("_event", "_wire", "data", "is_text")
+
+    def __init__(self, data: bytes, *, is_text: bool) -> None:
+        self.data = data
+        self.is_text = is_text
+        self._event: dict[str, Any] | None = None
+        self._wire: bytes | None = None
+
+    @property
+    def event(self) -> dict[str, Any]:
+        """The ASGI event that sends it."""
+        if self._event is None:
+            content = {"text": self.data.decode()} if self.is_text else {"bytes": self.data}
+            self._event = {"type": "websocket.send", **content}
+        return self._event
+
+    @property
+    def wire(self) -> bytes:
+        """The WebSocket frame (RFC 6455): whole, and unmasked, as a server's are."""
+        if self._wire is None:
+            size = len(self.data)
+            first = 0x81 if self.is_text else 0x82
+            if size <= _MAX_SHORT:
+                head = bytes((first, size))
+            elif size <= _MAX_MEDIUM:
+                head = bytes((first, 126)) + size.to_bytes(2, "big")
+            else:
+                head = bytes((first, 127)) + size.to_bytes(8, "big")
+            self._wire = head + self.data
+        return self._wire
 
 
 class Encoded:
@@ -30,26 +68,26 @@ class Encoded:
     def __init__(self, frame: ServerFrame, *, ephemeral: bool = False) -> None:
         self.frame = frame
         self.ephemeral = ephemeral
-        self._text: Item | None = None
-        self._binary: Item | None = None
+        self._text: Form | None = None
+        self._binary: Form | None = None
 
-    def item(self, codec: Codec) -> Item:
-        """Return the ASGI event to send. Shared: nobody may change it."""
+    def form(self, codec: Codec) -> Form:
+        """Return the frame as ``codec`` writes it."""
         if codec is JSON:
             if self._text is None:
-                data = codec.encode(self.frame)
-                self._text = ({"type": "websocket.send", "text": data.decode()}, len(data), self.ephemeral)
+                self._text = Form(codec.encode(self.frame), is_text=True)
             return self._text
         if self._binary is None:
-            data = codec.encode(self.frame)
-            self._binary = ({"type": "websocket.send", "bytes": data}, len(data), self.ephemeral)
+            self._binary = Form(codec.encode(self.frame), is_text=codec.is_text)
         return self._binary
 
 
 class Outbox:
     """Frames on their way to one socket, in order. A writer task exists only while there is something to write."""
 
-    __slots__ = ("_closed", "_limits", "_on_too_slow", "_queue", "_queued_bytes", "_send", "_writer", "codec")
+    __slots__ = (
+        "_closed", "_limits", "_on_too_slow", "_queue", "_queued_bytes", "_send", "_write_now", "_writer", "codec",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -58,11 +96,14 @@ class Outbox:
         codec: Codec,
         limits: Limits,
         on_too_slow: Callable[[], None],
+        write_now: Callable[[bytes], bool] | None = None,
     ) -> None:
+        """``write_now``: writes a WebSocket frame at once, or returns False where the frame has to wait."""
         self._send = send
+        self._write_now = write_now
         self._limits = limits
         self._on_too_slow = on_too_slow
-        self._queue: deque[Item] | None = None
+        self._queue: deque[tuple[Form, bool]] | None = None
         self._queued_bytes = 0
         self._writer: asyncio.Task[None] | None = None
         self._closed = False
@@ -72,21 +113,24 @@ class Outbox:
         """Queue one frame; never waits. See the module's overflow rule."""
         if self._closed:
             return
-        item = frame.item(self.codec)
+        form = frame.form(self.codec)
+        if self._writer is None and self._write_now is not None and self._write_now(form.wire):
+            return
+        size = len(form.data)
         if self._queue is None:
             self._queue = deque()
-        if self._full(item[1]):
-            if item[2]:
+        if self._full(size):
+            if frame.ephemeral:
                 DROPPED.inc()
                 return
             self._drop_ephemeral()
-            if self._full(item[1]):
+            if self._full(size):
                 TOO_SLOW.inc()
                 self.close()
                 self._on_too_slow()
                 return
-        self._queue.append(item)
-        self._queued_bytes += item[1]
+        self._queue.append((form, frame.ephemeral))
+        self._queued_bytes += size
         if self._writer is None:
             self._writer = asyncio.get_running_loop().create_task(self._write())
 
@@ -97,17 +141,17 @@ class Outbox:
 
     def _drop_ephemeral(self) -> None:
         assert self._queue is not None
-        kept = [item for item in self._queue if not item[2]]
+        kept = [item for item in self._queue if not item[1]]
         DROPPED.inc(len(self._queue) - len(kept))
         self._queue = deque(kept)
-        self._queued_bytes = sum(item[1] for item in kept)
+        self._queued_bytes = sum(len(form.data) for form, _ in kept)
 
     async def _write(self) -> None:
         try:
             while self._queue:
-                event, size, _ = self._queue.popleft()
-                self._queued_bytes -= size
-                await self._send(event)
+                form, _ = self._queue.popleft()
+                self._queued_bytes -= len(form.data)
+                await self._send(form.event)
         except (OSError, RuntimeError):
             # The socket closed under us: the reader learns it from its own disconnect event.
             self._closed = True

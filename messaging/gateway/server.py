@@ -1,4 +1,7 @@
-"""Uvicorn as a pod runs it: its settings, and an abort for sockets that do not read (docs/decisions/0002)."""
+"""Uvicorn as a pod runs it: its settings, and what ASGI lacks: an abort, and a write that does not wait.
+
+See docs/decisions/0002.
+"""
 
 import asyncio
 import contextlib
@@ -12,22 +15,33 @@ from websockets.http11 import Request
 
 from messaging.domain.errors import CloseCode
 from messaging.domain.limits import Limits
-from messaging.gateway.consumer import ABORT_EXTENSION
+from messaging.gateway.consumer import SOCKET_EXTENSION
 
 #: How long a socket that violated the protocol may still push bytes, which are dropped.
 _LINGER_S = 2.0
 
 
 class PodWebSocketProtocol(WebSocketsSansIOProtocol):
-    """Adds to each scope the one thing ASGI lacks: dropping a connection whose send buffer never empties."""
+    """Adds to each scope what ASGI lacks: dropping a connection whose buffer never empties, and writing at once."""
 
     def handle_connect(self, event: Request) -> None:
-        """Start the application with the abort extension in its scope."""
+        """Start the application with the extension in its scope."""
         super().handle_connect(event)
         scope: Any = getattr(self, "scope", None)
         if scope is not None:
             # The application's task was created just now and has not run yet.
-            scope["extensions"][ABORT_EXTENSION] = {"abort": self.transport.abort}
+            scope["extensions"][SOCKET_EXTENSION] = {"abort": self.transport.abort, "write": self.write}
+
+    def write(self, frame: bytes) -> bool:
+        """Write a whole, unmasked WebSocket frame; return False where ``send`` would wait or fail.
+
+        Nothing of the library's state depends on what is written between two control frames, and without
+        compression a frame has the same bytes for everybody.
+        """
+        if not self.handshake_complete or self.close_sent or self.transport.is_closing() or not self.writable.is_set():
+            return False
+        self.transport.write(frame)
+        return True
 
     def send_receive_event_to_app(self) -> None:
         """Hand a whole message to the application; end a connection whose text is not UTF-8.

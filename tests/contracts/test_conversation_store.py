@@ -235,6 +235,17 @@ def test_memberships_tell_where_the_conversation_stands(stores: Pair) -> None:
     assert store.active_since(ANN, MessageId(70), limit=9) == []
 
 
+def test_memberships_are_the_same_one_by_one_and_together(store: ConversationStore) -> None:
+    muted, ended = group(store, ANN, BOB), group(store, ANN, BOB)
+    store.set_muted(BOB, muted.id, datetime(2030, 1, 2, 3, 4, 5, 678_000, tzinfo=UTC))
+    store.mark_read([(BOB, muted.id, MessageId(7))])
+    store.end_membership(BOB, ended.id, at=MessageId(5))
+    found = store.memberships(BOB, [muted.id, ended.id])
+    assert {key: place for key, (place, _) in found.items()} == {
+        number: store.membership(BOB, number) for number in (muted.id, ended.id)
+    }
+
+
 def test_rosters_and_sharing_know_active_members_only(store: ConversationStore) -> None:
     conversation = group(store, ANN, BOB, CAT)
     group(store, DAN)

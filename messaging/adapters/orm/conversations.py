@@ -1,7 +1,11 @@
-"""Conversations and membership in a relational database: SQLite or PostgreSQL (design section 4)."""
+"""Conversations and membership in a relational database: SQLite or PostgreSQL (design section 4).
+
+What every heartbeat of every device reads is plain SQL: building the query and the model instances was nine tenths of
+its cost (docs/performance.md). The rest is Django's ORM.
+"""
 
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final, TypeVar
 
 from django.db import IntegrityError, connections, transaction
@@ -19,6 +23,17 @@ T = TypeVar("T")
 #: Ids in one IN list; SQLite as Django uses it takes 999 parameters.
 _CHUNK: Final = 500
 
+_MEMBERSHIPS: Final = (
+    "SELECT m.conversation_id, m.role, m.joined_id, m.joined_at, m.left_id, m.last_read_id, m.muted_until,"
+    " c.last_message_id FROM membership m JOIN conversations c ON c.id = m.conversation_id"
+    " WHERE m.user_id = %s AND m.conversation_id IN ({})"
+)
+_ACTIVE_SINCE: Final = (
+    "SELECT m.conversation_id FROM membership m JOIN conversations c ON c.id = m.conversation_id"
+    " WHERE m.user_id = %s AND m.left_id IS NULL AND c.last_message_id > %s"
+    " ORDER BY c.last_message_id DESC, m.conversation_id DESC LIMIT %s"
+)
+
 
 def _chunks(items: Sequence[T]) -> Iterator[Sequence[T]]:
     for start in range(0, len(items), _CHUNK):
@@ -28,6 +43,11 @@ def _chunks(items: Sequence[T]) -> Iterator[Sequence[T]]:
 def _dm_key(members: Sequence[UserId]) -> str:
     low, high = sorted(members)
     return f"{low}:{high}"
+
+
+def _moment(value: datetime) -> datetime:
+    """Return a time as it came from the driver: SQLite's does not say that it is in UTC."""
+    return value.replace(tzinfo=UTC) if value.tzinfo is None else value
 
 
 def _membership(row: MembershipRow) -> Membership:
@@ -155,13 +175,23 @@ class OrmConversationStore:
     ) -> dict[ConversationId, tuple[Membership, MessageId | None]]:
         """Return the user's memberships in these, each with the conversation's ``last_message_id``."""
         found: dict[ConversationId, tuple[Membership, MessageId | None]] = {}
-        for chunk in _chunks(list(dict.fromkeys(conversation_ids))):
-            for row in self._places().filter(user_id=user_id, conversation_id__in=chunk).select_related("conversation"):
-                last = row.conversation.last_message_id
-                found[ConversationId(row.conversation_id)] = (
-                    _membership(row),
-                    None if last is None else MessageId(last),
-                )
+        with connections[self._using].cursor() as cursor:
+            for chunk in _chunks(list(dict.fromkeys(conversation_ids))):
+                cursor.execute(_MEMBERSHIPS.format(", ".join(["%s"] * len(chunk))), [user_id, *chunk])
+                for conversation, role, joined, joined_at, left, read, muted, last in cursor.fetchall():
+                    found[ConversationId(conversation)] = (
+                        Membership(
+                            user_id=user_id,
+                            conversation_id=ConversationId(conversation),
+                            role=Role(role),
+                            joined_id=MessageId(joined),
+                            joined_at=_moment(joined_at),
+                            left_id=None if left is None else MessageId(left),
+                            last_read_id=MessageId(read),
+                            muted_until=None if muted is None else _moment(muted),
+                        ),
+                        None if last is None else MessageId(last),
+                    )
         return found
 
     def members(self, conversation_id: ConversationId, *, after: UserId = UserId(0), limit: int) -> list[Membership]:
@@ -195,9 +225,9 @@ class OrmConversationStore:
 
     def active_since(self, user_id: UserId, after: MessageId, *, limit: int) -> list[ConversationId]:
         """Return the user's active conversations whose ``last_message_id`` is above ``after``, newest first."""
-        rows = self._places().filter(user_id=user_id, left_id=None, conversation__last_message_id__gt=after)
-        newest = rows.order_by("-conversation__last_message_id", "-conversation_id")
-        return [ConversationId(number) for number in newest.values_list("conversation_id", flat=True)[:limit]]
+        with connections[self._using].cursor() as cursor:
+            cursor.execute(_ACTIVE_SINCE, [user_id, after, limit])
+            return [ConversationId(row[0]) for row in cursor.fetchall()]
 
     def inbox(self, user_id: UserId, *, before: tuple[int, int] | None = None, limit: int) -> list[InboxRow]:
         """Return the user's active conversations, newest activity first, beginning after the key ``before``."""

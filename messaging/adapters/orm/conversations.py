@@ -1,12 +1,12 @@
 """Conversations and membership in a relational database: SQLite or PostgreSQL (design section 4).
 
-What every heartbeat of every device reads is plain SQL: building the query and the model instances was nine tenths of
-its cost (docs/performance.md). The rest is Django's ORM.
+What is read for every heartbeat, every poll of the router and every send that the pod has not cached is plain SQL:
+building the query and the model instances was nine tenths of its cost (docs/performance.md). The rest is Django's ORM.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from django.db import IntegrityError, connections, transaction
 from django.db.models import F, Q, QuerySet
@@ -23,6 +23,11 @@ T = TypeVar("T")
 #: Ids in one IN list; SQLite as Django uses it takes 999 parameters.
 _CHUNK: Final = 500
 
+_CONVERSATIONS: Final = (
+    "SELECT id, type, created_at, name, members_count, last_message_id, created_by, hot_k"
+    " FROM conversations WHERE id IN ({})"
+)
+_MEMBERS: Final = "SELECT conversation_id, user_id FROM membership WHERE conversation_id IN ({}) AND left_id IS NULL"
 _MEMBERSHIPS: Final = (
     "SELECT m.conversation_id, m.role, m.joined_id, m.joined_at, m.left_id, m.last_read_id, m.muted_until,"
     " c.last_message_id FROM membership m JOIN conversations c ON c.id = m.conversation_id"
@@ -43,6 +48,10 @@ def _chunks(items: Sequence[T]) -> Iterator[Sequence[T]]:
 def _dm_key(members: Sequence[UserId]) -> str:
     low, high = sorted(members)
     return f"{low}:{high}"
+
+
+def _placeholders(items: Sequence[object]) -> str:
+    return ", ".join(["%s"] * len(items))
 
 
 def _moment(value: datetime) -> datetime:
@@ -147,17 +156,40 @@ class OrmConversationStore:
 
     def get(self, ids: Iterable[ConversationId]) -> dict[ConversationId, Conversation]:
         """Return those that exist, with ``members`` inline up to ``max_inline``."""
-        wanted = list(set(ids))
-        rows = [row for chunk in _chunks(wanted) for row in self._rows().filter(id__in=chunk)]
-        return {conversation.id: conversation for conversation in self._with_members(rows)}
+        rows: list[tuple[Any, ...]] = []
+        with connections[self._using].cursor() as cursor:
+            for chunk in _chunks(list(set(ids))):
+                cursor.execute(_CONVERSATIONS.format(_placeholders(chunk)), chunk)
+                rows += cursor.fetchall()
+        members = self._inline_members({row[0]: row[4] for row in rows})
+        found: dict[ConversationId, Conversation] = {}
+        for number, kind, created_at, name, members_count, last, created_by, hot_k in rows:
+            found[ConversationId(number)] = Conversation(
+                id=ConversationId(number),
+                type=ConversationType(kind),
+                created_at=_moment(created_at),
+                name=name,
+                members_count=members_count,
+                members=members.get(number),
+                last_message_id=None if last is None else MessageId(last),
+                created_by=None if created_by is None else UserId(created_by),
+                hot_k=hot_k,
+            )
+        return found
+
+    def _inline_members(self, counts: Mapping[int, int]) -> dict[int, frozenset[UserId]]:
+        """Return the active members where a conversation carries them itself. ``counts``: how many each has."""
+        inline: dict[int, list[UserId]] = {number: [] for number, count in counts.items() if count <= self._max_inline}
+        with connections[self._using].cursor() as cursor:
+            for chunk in _chunks(list(inline)):
+                cursor.execute(_MEMBERS.format(_placeholders(chunk)), chunk)
+                for number, user_id in cursor.fetchall():
+                    inline[number].append(UserId(user_id))
+        return {number: frozenset(users) for number, users in inline.items()}
 
     def _with_members(self, rows: Sequence[ConversationRow]) -> list[Conversation]:
-        inline: dict[int, set[UserId]] = {row.id: set() for row in rows if row.members_count <= self._max_inline}
-        for chunk in _chunks(list(inline)):
-            pairs = self._places().filter(conversation_id__in=chunk, left_id=None)
-            for conversation_id, user_id in pairs.values_list("conversation_id", "user_id"):
-                inline[conversation_id].add(UserId(user_id))
-        return [_conversation(row, frozenset(inline[row.id]) if row.id in inline else None) for row in rows]
+        members = self._inline_members({row.id: row.members_count for row in rows})
+        return [_conversation(row, members.get(row.id)) for row in rows]
 
     def rename(self, conversation_id: ConversationId, name: str) -> None:
         """Change the name."""
@@ -177,7 +209,7 @@ class OrmConversationStore:
         found: dict[ConversationId, tuple[Membership, MessageId | None]] = {}
         with connections[self._using].cursor() as cursor:
             for chunk in _chunks(list(dict.fromkeys(conversation_ids))):
-                cursor.execute(_MEMBERSHIPS.format(", ".join(["%s"] * len(chunk))), [user_id, *chunk])
+                cursor.execute(_MEMBERSHIPS.format(_placeholders(chunk)), [user_id, *chunk])
                 for conversation, role, joined, joined_at, left, read, muted, last in cursor.fetchall():
                     found[ConversationId(conversation)] = (
                         Membership(

@@ -16,6 +16,8 @@ class Limits:
     max_socket_frame_bytes: int = 1024 * 1024
     max_sync_marks: int = 500
     max_backfill: int = 200
+    #: Bytes of text in one backfill, which must fit an outbox whole; its newest message goes in any case.
+    max_backfill_bytes: int = 128 * 1024
     max_presence_users: int = 200
     max_page: int = 200
     max_group_small: int = 100

@@ -1,5 +1,6 @@
 """What was said: pages of one conversation, and what a device missed (design sections 2, 5 and 6)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
@@ -71,7 +72,7 @@ def backfill(user_id: UserId, marks: dict[ConversationId, MessageId], *, limits:
         place, last = standing.get(conversation, (None, None))
         if place is None or last is None or min(last, _end(place)) <= mark:
             continue
-        part = _replay(user_id, place, after=ids.replay_start(mark), limit=limits.max_backfill)
+        part = _replay(user_id, place, after=ids.replay_start(mark), limit=limits.max_backfill, limits=limits)
         if any(ids.parse_server_id(message.server_id)[1] > mark for message in part.messages):
             found.append(part)
     budget = _UNNAMED_BUDGET
@@ -79,7 +80,8 @@ def backfill(user_id: UserId, marks: dict[ConversationId, MessageId], *, limits:
         place, _ = standing.get(conversation, (None, None))
         if place is None:
             continue
-        part = _replay(user_id, place, after=MessageId(0), limit=max(1, min(limits.max_backfill, budget)))
+        most = max(1, min(limits.max_backfill, budget))
+        part = _replay(user_id, place, after=MessageId(0), limit=most, limits=limits)
         budget -= len(part.messages)
         if part.messages:
             found.append(part)
@@ -90,15 +92,26 @@ def _end(place: Membership) -> MessageId:
     return MessageId(ids.MAX_ID) if place.left_id is None else place.left_id
 
 
-def _replay(user_id: UserId, place: Membership, *, after: MessageId, limit: int) -> frames.Backfill:
+def _replay(user_id: UserId, place: Membership, *, after: MessageId, limit: int, limits: Limits) -> frames.Backfill:
     newest = container.message_store().newest(
         place.conversation_id, after=MessageId(max(after, place.joined_id)), upto=place.left_id, limit=limit + 1
     )
+    kept = newest[: min(limit, _fitting(newest, limits.max_backfill_bytes))]
     return frames.Backfill(
         conv=ids.conversation_ref(place.conversation_id),
-        messages=[message_frame(message, viewer=user_id) for message in reversed(newest[:limit])],
-        more=len(newest) > limit,
+        messages=[message_frame(message, viewer=user_id) for message in reversed(kept)],
+        more=len(newest) > len(kept),
     )
+
+
+def _fitting(messages: Sequence[StoredMessage], max_bytes: int) -> int:
+    """Return how many of the first messages are within ``max_bytes`` together; one at least."""
+    size = 0
+    for count, message in enumerate(messages):
+        size += len(message.body.encode()) + sum(map(len, message.media))
+        if size > max_bytes:
+            return max(1, count)
+    return len(messages)
 
 
 def _position(text: str | None, conversation: ConversationId) -> MessageId | None:

@@ -18,6 +18,7 @@ from accounts.models import Block, User
 from accounts.services.devices import revoke_device
 from chatproject import container
 from messaging.domain import ids
+from messaging.domain.messages import StoredMessage
 from messaging.protocol import chat_pb2
 from messaging.services.conversations import add_members, remove_member
 from tests.conftest import outside_the_loop
@@ -475,3 +476,21 @@ async def test_a_conversation_that_is_new_to_the_device_is_in_the_sync(
     await back.send("sync", marks={pair.conv: mark["server_id"]})
     backfill = await back.expect("backfill", conv=fresh)
     assert [message["server_id"] for message in backfill["messages"]] == [ack["server_id"]]
+
+
+async def test_a_backfill_of_long_messages_is_cut_and_not_the_socket(pair: Pair, server: Server) -> None:
+    first = await pair.ann.say(pair.conv, "first")
+    await pair.bob.expect("msg", server_id=first["server_id"])
+    conversation, mark = ids.parse_server_id(first["server_id"])
+    texts = [f"{number:02}" + "\x01" * 60_000 for number in range(30)]
+    rows = [
+        StoredMessage(conversation, ids.MessageId(mark + 1 + n), pair.ann_user.pk, uuid4().bytes, text)
+        for n, text in enumerate(texts)
+    ]
+    await asyncio.to_thread(outside_the_loop, lambda: container.message_store().upsert(rows, recipients={}))
+    await pair.bob.send("sync", marks={pair.conv: first["server_id"]})
+    backfill = await pair.bob.expect("backfill", conv=pair.conv)
+    assert [message["body"] for message in backfill["messages"]] == texts[-2:]
+    assert backfill["more"]
+    assert (await pair.bob.expect("synced"))["convs"] == 1
+    assert await pair.bob.quiet() == []

@@ -11,7 +11,7 @@ import queue
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
@@ -31,6 +31,8 @@ COMMIT_RECORDS = Histogram(
 MAX_RECORD_BYTES: Final = 1024 * 1024
 _MAX_QUEUED: Final = 20_000
 _MAX_COMMIT: Final = 1_000
+#: Parameters of one statement; old SQLite builds take 999.
+_MAX_PARAMETERS: Final = 990
 #: How often a reader looks for records of other processes.
 _FOREIGN_POLL_S: Final = 0.1
 
@@ -160,16 +162,10 @@ class SqliteMessageLog:
         positions: list[Position] = []
         rows: list[tuple[str, int, int, int, bytes, bytes]] = []
         keys: list[tuple[str, bytes, int, int, int]] = []
-        fresh: dict[tuple[str, bytes], Position] = {}
+        placed = self._placed(connection, records)
         for record in records:
             if record.dedup_key is not None:
-                first = fresh.get((record.topic, record.dedup_key))
-                if first is None:
-                    row = connection.execute(
-                        "SELECT part, offset, ts_ms FROM dedup WHERE topic = ? AND key = ?",
-                        (record.topic, record.dedup_key),
-                    ).fetchone()
-                    first = None if row is None else Position(*row)
+                first = placed.get((record.topic, record.dedup_key))
                 if first is not None:
                     positions.append(Position(first.partition, first.offset, first.ts_ms, duplicate=True))
                     continue
@@ -189,16 +185,35 @@ class SqliteMessageLog:
             positions.append(position)
             rows.append((record.topic, part, offset, ts_ms, record.key, record.payload))
             if record.dedup_key is not None:
-                fresh[record.topic, record.dedup_key] = position
+                placed[record.topic, record.dedup_key] = position
                 keys.append((record.topic, record.dedup_key, part, offset, ts_ms))
-        connection.executemany("INSERT INTO records VALUES (?, ?, ?, ?, ?, ?)", rows)
-        connection.executemany("INSERT INTO dedup VALUES (?, ?, ?, ?, ?)", keys)
+        _insert_many(connection, "INSERT INTO records VALUES {}", rows)
+        _insert_many(connection, "INSERT INTO dedup VALUES {}", keys)
         connection.executemany(
             "INSERT INTO ends VALUES (?, ?, ?, ?) ON CONFLICT (topic, part) "
             "DO UPDATE SET next_offset = excluded.next_offset, last_ts_ms = excluded.last_ts_ms",
             [(topic, part, *end) for (topic, part), end in ends.items()],
         )
         return positions
+
+    @staticmethod
+    def _placed(connection: sqlite3.Connection, records: list[NewRecord]) -> dict[tuple[str, bytes], Position]:
+        """Return where those records are whose dedupe keys were seen before."""
+        by_topic: dict[str, list[bytes]] = {}
+        for record in records:
+            if record.dedup_key is not None:
+                by_topic.setdefault(record.topic, []).append(record.dedup_key)
+        found: dict[tuple[str, bytes], Position] = {}
+        for topic, keys in by_topic.items():
+            for start in range(0, len(keys), _MAX_PARAMETERS):
+                chunk = keys[start : start + _MAX_PARAMETERS]
+                places = ", ".join("?" * len(chunk))
+                for key, *position in connection.execute(
+                    f"SELECT key, part, offset, ts_ms FROM dedup WHERE topic = ? AND key IN ({places})",  # noqa: S608
+                    (topic, *chunk),
+                ):
+                    found[topic, key] = Position(*position)
+        return found
 
     @staticmethod
     def _settle(
@@ -272,6 +287,16 @@ class SqliteMessageLog:
         self._writer = None
         await asyncio.to_thread(self._queue.put, None)
         await asyncio.to_thread(writer.join, 10.0)
+
+
+def _insert_many(connection: sqlite3.Connection, sql: str, rows: Sequence[tuple[object, ...]]) -> None:
+    """Insert rows in as few statements as there can be: each step of one gives up the interpreter for a moment."""
+    width = len(rows[0]) if rows else 1
+    size = _MAX_PARAMETERS // width
+    for start in range(0, len(rows), size):
+        chunk = rows[start : start + size]
+        row = "(" + ", ".join("?" * width) + ")"
+        connection.execute(sql.format(", ".join([row] * len(chunk))), [cell for row_ in chunk for cell in row_])
 
 
 def _resolve(settled: list[tuple["asyncio.Future[Position]", Position | Exception]]) -> None:

@@ -1,7 +1,8 @@
 """Messages in a relational database: SQLite or PostgreSQL (design section 4).
 
 Plain SQL, the same on both: the router writes here for every message, and building model instances
-would cost more than the database does.
+would cost more than the database does. Many rows go into one statement: Python's SQLite module gives up the
+interpreter at each step of one, and under load every return to it waits (docs/performance.md).
 """
 
 import json
@@ -16,24 +17,26 @@ from messaging.ports import Placed
 
 T = TypeVar("T")
 
-#: Keys looked up by one statement; three parameters each stay below the 999 of old SQLite builds.
-_CHUNK: Final = 300
+#: Parameters of one statement; old SQLite builds take 999.
+_MAX_PARAMETERS: Final = 990
+#: Keys looked up by one statement; they have three parameters each.
+_CHUNK: Final = _MAX_PARAMETERS // 3
 
 _COLUMNS: Final = "conversation_id, message_id, sender_id, client_msg_id, body, media_refs, prev_id, reply_to, kind"
 
-_INSERT_MESSAGE: Final = (
-    f"INSERT INTO messages ({_COLUMNS}) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING"  # noqa: S608
-)
+_INSERT_MESSAGES: Final = f"INSERT INTO messages ({_COLUMNS}) VALUES {{}} ON CONFLICT DO NOTHING"  # noqa: S608
 _INSERT_BY_USER: Final = (
-    "INSERT INTO messages_by_user (user_id, message_id, conversation_id) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING"
+    "INSERT INTO messages_by_user (user_id, message_id, conversation_id) VALUES {} ON CONFLICT DO NOTHING"
 )
-_INSERT_RECEIPT: Final = (
+_INSERT_RECEIPTS: Final = (
     "INSERT INTO receipts (conversation_id, message_id, user_id, device_id, delivered_at_ms)"
-    " VALUES (%s, %s, %s, %s, %s) ON CONFLICT DO NOTHING"
+    " VALUES {} ON CONFLICT DO NOTHING"
 )
+_LOCK: Final = "SELECT 1 FROM conversations WHERE id IN {} ORDER BY id FOR UPDATE"
 _MOVE_LAST: Final = (
-    "UPDATE conversations SET last_message_id = %s, activity_id = %s"
-    " WHERE id = %s AND (last_message_id IS NULL OR last_message_id < %s)"
+    "WITH k (c, m) AS (VALUES {})"
+    " UPDATE conversations SET last_message_id = k.m, activity_id = k.m FROM k"
+    " WHERE id = k.c AND (last_message_id IS NULL OR last_message_id < k.m)"
 )
 
 
@@ -46,6 +49,16 @@ def _values(rows: int, width: int) -> str:
     """Return the text of a VALUES list with a placeholder for every cell."""
     row = "(" + ", ".join(["%s"] * width) + ")"
     return ", ".join([row] * rows)
+
+
+def _execute_many(cursor: Any, sql: str, rows: Sequence[tuple[Any, ...]]) -> int:
+    """Execute ``sql`` with the rows in place of ``{}``, in few statements; return how many rows were inserted."""
+    inserted = 0
+    width = len(rows[0]) if rows else 1
+    for chunk in _chunks(rows, _MAX_PARAMETERS // width):
+        cursor.execute(sql.format(_values(len(chunk), width)), [cell for row in chunk for cell in row])
+        inserted += cursor.rowcount
+    return inserted
 
 
 def _message(row: Sequence[Any]) -> StoredMessage:
@@ -106,9 +119,8 @@ class OrmMessageStore:
             for m in messages
         ]
         with transaction.atomic(using=self._using), connections[self._using].cursor() as cursor:
-            cursor.executemany(_INSERT_MESSAGE, rows)
             stored = messages
-            if cursor.rowcount != len(rows):
+            if _execute_many(cursor, _INSERT_MESSAGES, rows) != len(rows):
                 # Some were there before, or lost to an earlier copy with the same client id: only
                 # what is in the table may be indexed.
                 present = self._present(cursor, [(m.conversation_id, m.message_id) for m in messages])
@@ -121,11 +133,13 @@ class OrmMessageStore:
                     newest[conversation] = message
                 for user in recipients.get(conversation, ()):
                     index.append((user, message, conversation))
-            if index:
-                cursor.executemany(_INSERT_BY_USER, index)
-            # In id order: two routers that overlap lock the rows in the same order.
-            if newest:
-                cursor.executemany(_MOVE_LAST, [(m, m, c, m) for c, m in sorted(newest.items())])
+            _execute_many(cursor, _INSERT_BY_USER, index)
+            moved = sorted(newest.items())
+            if connections[self._using].features.has_select_for_update:
+                # In id order: two routers that overlap lock the rows in the same order.
+                for chunk in _chunks([conversation for conversation, _ in moved]):
+                    cursor.execute(_LOCK.format(_values(1, len(chunk))), chunk)
+            _execute_many(cursor, _MOVE_LAST, moved)
 
     @staticmethod
     def _present(cursor: Any, refs: Sequence[tuple[int, int]]) -> set[tuple[int, int]]:
@@ -210,8 +224,9 @@ class OrmMessageStore:
         if not receipts:
             return
         with transaction.atomic(using=self._using), connections[self._using].cursor() as cursor:
-            cursor.executemany(
-                _INSERT_RECEIPT,
+            _execute_many(
+                cursor,
+                _INSERT_RECEIPTS,
                 [(r.conversation_id, r.message_id, r.user_id, r.device_id, r.delivered_at_ms) for r in receipts],
             )
 

@@ -282,6 +282,7 @@ async function loadConversations() {
       const page = await api.conversations(cursor);
       listError = null;
       dispatch({ type: "conversations", results: page.results });
+      dropLine();
       cursor = page.next;
       pages += 1;
     } while (cursor && pages < 5);
@@ -292,6 +293,13 @@ async function loadConversations() {
     listError = error.message;
     render();
   }
+}
+
+/** What was kept here may be older than the last reading: where nothing is unread, no line is drawn. */
+function dropLine() {
+  if (lineAfter === null || readSent.has(active) || state.convs[active]?.unread_count !== 0) return;
+  lineAfter = null;
+  messages.toBottom();
 }
 
 async function fetchConversation(id) {

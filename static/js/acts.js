@@ -1,0 +1,82 @@
+/** What the user does: write, read, begin conversations, change groups. */
+import * as api from "./api.js";
+import { compareIds } from "./ids.js";
+import { database, dispatch, me, save, saveSoon, state, view } from "./model.js";
+import * as store from "./store.js";
+import { fetchConversation, gone, wire } from "./sync.js";
+
+let order = 0;
+const readSent = new Map();
+
+export async function send(body) {
+  order += 1;
+  const message = { msg_id: crypto.randomUUID(), conv: view.active, from: me.id, ts: Date.now(), order, body, media: [], kind: "text" };
+  view.lineAfter = null;
+  dispatch({ type: "queue", message });
+  // Into the outbox before onto the wire: a tab that dies in between still sends it.
+  await database?.queue(message).catch(() => {});
+  wire.deliver(message);
+}
+
+export async function retry(msgId) {
+  const found = store.threadOf(state, view.active).messages.find((one) => one.msg_id === msgId);
+  if (!found) return;
+  dispatch({ type: "retry", conv: found.conv, msg_id: msgId });
+  await database?.queue({ ...found, status: "sending" }).catch(() => {});
+  wire.deliver(found);
+}
+
+export function discard(msgId) {
+  database?.unqueue(msgId).catch(() => {});
+  dispatch({ type: "discard", conv: view.active, msg_id: msgId });
+}
+
+/** Note that the newest message of the open conversation was seen, and tell the server once. */
+export function markRead() {
+  const conv = state.convs[view.active];
+  if (!conv) return;
+  const { messages } = store.threadOf(state, conv.id);
+  const newest = messages.findLast((one) => one.server_id)?.server_id;
+  if (!newest || compareIds(newest, conv.last_read) <= 0 || readSent.get(conv.id) === newest) return;
+  const theirs = messages.findLast((one) => one.server_id && one.from !== me.id);
+  if (!theirs || compareIds(theirs.server_id, conv.last_read) <= 0) return;
+  if (wire.tell({ op: "read", server_id: newest })) {
+    readSent.set(conv.id, newest);
+    dispatch({ type: "read", conv: conv.id, user: me.id, server_id: newest });
+    // At once: a page that comes back must not call unread what was read.
+    save();
+  }
+}
+
+/** What was kept here may be older than the last reading: where nothing is unread, no line is drawn. */
+export function dropLine() {
+  if (view.lineAfter === null || readSent.has(view.active) || state.convs[view.active]?.unread_count !== 0) return false;
+  view.lineAfter = null;
+  return true;
+}
+
+/** Begin a conversation, or find the direct one that exists; then open it. */
+export async function startConversation(body) {
+  const conversation = await api.createConversation(body);
+  dispatch({ type: "conversation", conversation });
+  saveSoon();
+  location.hash = conversation.id;
+}
+
+/** What one may do to a group; `changed` is called with it after each. All may throw an ApiError. */
+export function groupActs(id, changed) {
+  const then = async (work) => {
+    await work;
+    await fetchConversation(id);
+    if (state.convs[id]) changed(state.convs[id]);
+  };
+  return {
+    rename: (name) => then(api.rename(id, name)),
+    add: (users) => then(api.addMembers(id, users)),
+    remove: (user) => then(api.removeMember(id, user)),
+    leave: async () => {
+      await api.removeMember(id, me.id);
+      gone(id);
+    },
+  };
+}

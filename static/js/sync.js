@@ -1,0 +1,250 @@
+/** Keeps the state in step with the server: frames of the socket and answers of REST go into the store. */
+import * as api from "./api.js";
+import { changed, database, dispatch, keep, me, saveSoon, state, view } from "./model.js";
+import { startedTyping, stoppedTyping } from "./names.js";
+import * as store from "./store.js";
+import { Wire } from "./wire.js";
+
+const SYNC_RECENT = 20;
+const MAX_LIST_PAGES = 5;
+const REPAIR_MS = 5_000;
+
+/**
+ * What is for the page to show: `ready` (limits), `connection` (state), `signed-out`, `broken`, `listed` (the list was
+ * read), `gone` (conv: one is no longer in it).
+ */
+export const events = new EventTarget();
+const tell = (name, detail) => events.dispatchEvent(new CustomEvent(name, { detail }));
+
+let limits = { max_sync_marks: 500, max_presence_users: 200 };
+const repairing = new Set();
+/** Conversations one is no longer in; the message that says so still arrives. */
+const left = new Set();
+let watched = "";
+
+export const wire = new Wire({
+  url: `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/ws`,
+  onFrame: receive,
+  onState: (change) => {
+    if (change === "heartbeat") sync(SYNC_RECENT);
+    else tell("connection", change);
+  },
+  onFailed: (frame, error) => {
+    database?.unqueue(frame.msg_id).catch(() => {});
+    dispatch({ type: "failed", conv: frame.conv, msg_id: frame.msg_id, detail: error.detail });
+  },
+  onSignedOut: () => tell("signed-out"),
+  onBroken: () => tell("broken"),
+});
+
+// --- what comes over the socket --------------------------------------------------------------------
+
+function receive(frame) {
+  switch (frame.op) {
+    case "ready":
+      limits = frame.limits;
+      watched = "";
+      tell("ready", limits);
+      resume();
+      break;
+    case "ack": {
+      const conv = Object.keys(state.threads).find((id) => state.threads[id].messages.some((one) => one.msg_id === frame.msg_id));
+      database?.unqueue(frame.msg_id).catch(() => {});
+      if (conv) dispatch({ ...frame, type: "ack", conv });
+      break;
+    }
+    case "msg":
+      take(frame);
+      break;
+    case "backfill":
+      takeBackfill(frame);
+      break;
+    case "delivered":
+    case "read":
+      receipt(frame);
+      break;
+    case "typing":
+      startedTyping(frame.conv, frame.user);
+      break;
+    case "presence":
+      dispatch({ type: "presence", user: frame.user, state: frame.state, last_seen: frame.last_seen });
+      break;
+    case "conv":
+      if (frame.change === "removed") gone(frame.conv);
+      else {
+        left.delete(frame.conv);
+        fetchConversation(frame.conv);
+      }
+      break;
+    default:
+      break;
+  }
+}
+
+function take(frame) {
+  if (left.has(frame.conv)) return;
+  const gap = store.hasGap(state, frame);
+  const mark = gap ? store.markBefore(state, frame) : null;
+  dispatch({ type: "msg", message: frame });
+  if (frame.msg_id) database?.unqueue(frame.msg_id).catch(() => {});
+  if (frame.from !== me.id) {
+    stoppedTyping(frame.conv, frame.from);
+    wire.tell({ op: "delivered", server_id: frame.server_id });
+  }
+  if (!state.convs[frame.conv]) fetchConversation(frame.conv);
+  if (gap) repair(frame.conv, mark);
+  else keep([frame]);
+}
+
+function takeBackfill(frame) {
+  repairing.delete(frame.conv);
+  const more = frame.more === true;
+  const write = async () => {
+    if (more) await database?.dropMessages(frame.conv);
+    keep(frame.messages);
+  };
+  write().catch(() => {});
+  dispatch({ type: "backfill", conv: frame.conv, messages: frame.messages, more });
+  // A receipt covers what came before it.
+  const theirs = frame.messages.findLast((one) => one.from !== me.id);
+  if (theirs) wire.tell({ op: "delivered", server_id: theirs.server_id });
+  if (!state.convs[frame.conv]) fetchConversation(frame.conv);
+}
+
+/** A hole: ask for what came after the newest message before it. */
+function repair(conv, mark) {
+  if (repairing.has(conv)) return;
+  repairing.add(conv);
+  if (!mark || !wire.tell({ op: "sync", marks: { [conv]: mark } })) loadNewest(conv);
+  // A repair that never answers does not stand in the way of the next.
+  setTimeout(() => repairing.delete(conv), REPAIR_MS);
+}
+
+function receipt(frame) {
+  const conv = Object.values(state.convs).find((one) => sameConversation(one, frame.server_id));
+  if (conv) {
+    dispatch({ type: frame.op, conv: conv.id, user: frame.user, server_id: frame.server_id });
+    saveSoon();
+  }
+}
+
+/** A message's id carries its conversation's: the first eight bytes. */
+function sameConversation(conv, serverId) {
+  const decode = (text) => atob(text.slice(2).replaceAll("-", "+").replaceAll("_", "/"));
+  return decode(serverId).slice(0, 8) === decode(conv.id);
+}
+
+function resume() {
+  sync(limits.max_sync_marks);
+  // The list tells exact counts, and what other devices have read meanwhile.
+  loadConversations();
+  if (view.active && state.threads[view.active] && !state.threads[view.active].loaded) openThread(view.active);
+}
+
+function sync(most) {
+  const marks = {};
+  for (const conv of store.sortedConversations(state).slice(0, most)) {
+    const mark = store.newestHeld(state, conv.id) ?? conv.last_message?.server_id;
+    if (mark) marks[conv.id] = mark;
+  }
+  wire.tell({ op: "sync", marks });
+}
+
+/** Watch the people of the open conversation and those of the list. */
+function watchPresence() {
+  const users = new Set();
+  for (const one of state.convs[view.active]?.members ?? []) users.add(one.id);
+  for (const conv of store.sortedConversations(state)) if (conv.peer) users.add(conv.peer.id);
+  users.delete(me.id);
+  const wanted = [...users].slice(0, limits.max_presence_users);
+  const signature = wanted.join();
+  if (signature !== watched && wire.tell({ op: "presence", users: wanted })) watched = signature;
+}
+
+// --- what is read over REST ------------------------------------------------------------------------
+
+export async function loadConversations() {
+  try {
+    let cursor = null;
+    let pages = 0;
+    do {
+      const page = await api.conversations(cursor);
+      view.listError = null;
+      dispatch({ type: "conversations", results: page.results });
+      tell("listed");
+      cursor = page.next;
+      pages += 1;
+    } while (cursor && pages < MAX_LIST_PAGES);
+    saveSoon();
+    watchPresence();
+  } catch (error) {
+    if (error.status === 401 || error.status === 403) tell("signed-out");
+    view.listError = error.message;
+    changed();
+  }
+}
+
+export async function fetchConversation(id) {
+  try {
+    dispatch({ type: "conversation", conversation: await api.conversation(id) });
+    saveSoon();
+    watchPresence();
+  } catch (error) {
+    if (error.status === 404) gone(id);
+  }
+}
+
+export function gone(id) {
+  left.add(id);
+  if (!state.convs[id] && !state.threads[id]) return;
+  dispatch({ type: "conversation-gone", conv: id });
+  database?.dropMessages(id).catch(() => {});
+  saveSoon();
+  tell("gone", { conv: id });
+}
+
+/** Have the newest messages of a conversation, and its people's presence. */
+export function openThread(conv) {
+  const thread = store.threadOf(state, conv);
+  if (!thread.loaded || store.newestHeld(state, conv) !== state.convs[conv]?.last_message?.server_id) loadNewest(conv);
+  watchPresence();
+}
+
+export async function loadNewest(conv) {
+  view.loading.add(conv);
+  view.errors.delete(conv);
+  changed();
+  try {
+    const page = await api.history(conv);
+    view.loading.delete(conv);
+    const held = store.threadOf(state, conv);
+    // Where the page does not reach what is held there may be a hole: the page takes its place.
+    const joins = held.loaded && page.results.some((one) => held.messages.some((other) => other.server_id === one.server_id));
+    if (!joins) await database?.dropMessages(conv);
+    dispatch({ type: joins ? "history" : "window", conv, results: page.results, next: page.next });
+    keep(page.results);
+    repairing.delete(conv);
+    const broken = store.threadOf(state, conv).messages.find((one) => one.server_id && store.hasGap(state, { ...one, conv }));
+    if (broken) repair(conv, store.markBefore(state, broken));
+  } catch (error) {
+    view.errors.set(conv, error.message);
+  } finally {
+    view.loading.delete(conv);
+    changed();
+  }
+}
+
+export async function loadOlder(conv) {
+  const thread = store.threadOf(state, conv);
+  const oldest = thread.messages.find((one) => one.server_id);
+  if (!conv || !oldest || thread.complete || view.loading.has(conv)) return;
+  view.loading.add(conv);
+  try {
+    const page = await api.history(conv, oldest.server_id);
+    dispatch({ type: "history", conv, results: page.results, next: page.next });
+  } catch {
+    // Scrolling again asks again.
+  } finally {
+    view.loading.delete(conv);
+  }
+}

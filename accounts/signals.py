@@ -3,13 +3,13 @@
 from typing import Any
 
 from allauth.account.signals import password_changed, password_reset
+from django.conf import settings
 from django.contrib.auth.signals import user_logged_out
 from django.dispatch import receiver
 from django.http import HttpRequest
 
 from accounts.models import User
-from accounts.selectors.credentials import device_for_session
-from accounts.services.devices import end_session, revoke_others
+from accounts.services.devices import adopt_session, end_session, revoke_others
 
 
 @receiver(user_logged_out)
@@ -22,8 +22,10 @@ def end_device(sender: Any, request: HttpRequest | None, **kwargs: Any) -> None:
 @receiver(password_changed)
 def end_other_devices(sender: Any, request: HttpRequest, user: User, **kwargs: Any) -> None:
     """Sign out everywhere but here: the password may have been somebody else's, too."""
-    key = request.session.session_key
-    revoke_others(user=user, keep=device_for_session(key) if key else None)
+    # The session has a new key by now, and the browser still names the old one: it is the same device.
+    old_key, new_key = request.COOKIES.get(settings.SESSION_COOKIE_NAME), request.session.session_key
+    keep = adopt_session(old_key=old_key, new_key=new_key) if old_key and new_key else None
+    revoke_others(user=user, keep=keep)
 
 
 @receiver(password_reset)

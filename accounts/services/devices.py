@@ -61,9 +61,10 @@ def touch(device: Device) -> None:
     Device.objects.filter(pk=device.pk).update(last_used_at=timezone.now())
 
 
-def adopt_session(*, old_key: str, new_key: str) -> None:
-    """Let a device follow its session to a new key (it changes at a change of password)."""
+def adopt_session(*, old_key: str, new_key: str) -> Device | None:
+    """Let a device follow its session to a new key (it changes at a change of password), and return the device."""
     Device.objects.filter(session_key=old_key).update(session_key=new_key)
+    return Device.objects.filter(session_key=new_key, revoked_at=None).first()
 
 
 def _end(user: User, devices: Sequence[Device]) -> None:

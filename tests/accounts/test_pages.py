@@ -103,12 +103,15 @@ def test_a_new_password_keeps_this_browser_and_ends_the_other(make_user: Callabl
     here, there = browser(user), browser(user)
     for client in (here, there):
         client.get("/settings/")
+    before = device_for_session(here.session.session_key)
     new = "nine-blue-cups"
     answer = here.post("/accounts/password/change/", {"oldpassword": PASSWORD, "password1": new, "password2": new})
     assert answer.status_code == 302, answer.content
     assert here.get("/settings/").status_code == 200
     assert there.get("/settings/").status_code == 302
-    assert device_for_session(here.session.session_key) is not None
+    # The same device, so that its sockets stay open.
+    assert before is not None
+    assert device_for_session(here.session.session_key) == before
 
 
 def test_a_forgotten_password_is_reset_by_mail(make_user: Callable[..., User], jobs_run_at_once: None) -> None:

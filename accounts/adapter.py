@@ -14,6 +14,12 @@ USERNAME_VALIDATORS = [username_validator]
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth has no types
     """Accounts as this product has them."""
 
+    error_messages = {
+        **DefaultAccountAdapter.error_messages,
+        "username_password_mismatch": "The user name or password is not right.",
+        "email_password_mismatch": "The e-mail or password is not right.",
+    }
+
     def clean_username(self, username: str, shallow: bool = False) -> str:
         """Return the username in lower case. Raises ValidationError."""
         cleaned: str = super().clean_username(username.lower(), shallow=shallow)

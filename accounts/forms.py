@@ -1,15 +1,75 @@
-"""allauth's forms, in this product's words."""
+"""allauth's forms, in this product's words: a label for each field, and no text inside it that looks like an answer."""
 
-from typing import Any
+from typing import Any, ClassVar
 
-from allauth.account.forms import LoginForm
+from allauth.account import forms
+
+_PASSWORD_HINT = "At least 8 characters; not a common password, nor like your name."  # noqa: S105  # no secret
 
 
-class AccountLoginForm(LoginForm):  # type: ignore[misc]  # allauth has no types
-    """Sign in by user name or e-mail."""
+class _OurWords:
+    """Mixed into a form: takes the placeholders out and puts ``labels`` and ``hints`` in."""
+
+    labels: ClassVar[dict[str, str]] = {}
+    hints: ClassVar[dict[str, str]] = {}
+    fields: dict[str, Any]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["login"].label = "User name or e-mail"
-        self.fields["login"].widget.attrs["placeholder"] = ""
-        self.fields["password"].widget.attrs["placeholder"] = ""
+        for name, field in self.fields.items():
+            field.widget.attrs.pop("placeholder", None)
+            field.label = self.labels.get(name, field.label)
+            field.help_text = self.hints.get(name, field.help_text)
+
+
+class AccountLoginForm(_OurWords, forms.LoginForm):  # type: ignore[misc]  # allauth has no types
+    """Sign in by user name or e-mail."""
+
+    labels = {"login": "User name or e-mail"}
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # What a password manager fills in here is the name.
+        self.fields["login"].widget.attrs["autocomplete"] = "username"
+
+
+class AccountSignupForm(_OurWords, forms.SignupForm):  # type: ignore[misc]
+    """A new account."""
+
+    labels = {"username": "User name", "email": "E-mail (optional)"}
+    hints = {
+        "username": "By it others find you. Letters, digits, and . _ -",
+        "email": "For a new password, should you forget yours.",
+        "password1": _PASSWORD_HINT,
+    }
+
+
+class AccountChangePasswordForm(_OurWords, forms.ChangePasswordForm):  # type: ignore[misc]
+    """Another password, by who knows the current one."""
+
+    labels = {"oldpassword": "Current password", "password1": "New password", "password2": "New password, again"}
+    hints = {"password1": _PASSWORD_HINT}
+
+
+class AccountResetPasswordForm(_OurWords, forms.ResetPasswordForm):  # type: ignore[misc]
+    """Ask for a link to set another password."""
+
+    labels = {"email": "E-mail"}
+
+
+class AccountResetPasswordKeyForm(_OurWords, forms.ResetPasswordKeyForm):  # type: ignore[misc]
+    """Another password, by who has the link."""
+
+    labels = {"password1": "New password", "password2": "New password, again"}
+    hints = {"password1": _PASSWORD_HINT}
+
+
+class AccountSetPasswordForm(_OurWords, forms.SetPasswordForm):  # type: ignore[misc]
+    """A first password, for an account that has none."""
+
+    labels = {"password1": "Password", "password2": "Password, again"}
+    hints = {"password1": _PASSWORD_HINT}
+
+
+class AccountReauthenticateForm(_OurWords, forms.ReauthenticateForm):  # type: ignore[misc]
+    """The password once more, before something grave."""

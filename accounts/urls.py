@@ -9,5 +9,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("settings/", web.settings_page, name="settings"),
     path("settings/profile", web.save_profile, name="settings-profile"),
     path("settings/devices/<str:device>/revoke", web.revoke_device, name="settings-revoke"),
+    path("settings/devices/revoke-others", web.revoke_others, name="settings-revoke-others"),
     path("settings/blocks/<str:user>/unblock", web.unblock, name="settings-unblock"),
 ]

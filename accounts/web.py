@@ -1,13 +1,17 @@
 """The settings page: profile, devices, blocked people."""
 
+from datetime import datetime, timedelta
+
 from django import forms
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.utils.timesince import timesince
 from django.views.decorators.http import require_GET, require_POST
 
-from accounts.models import User
+from accounts.models import Device, User
 from accounts.selectors import credentials, people
 from accounts.services import devices as device_service
 from accounts.services import people as people_service
@@ -22,12 +26,31 @@ class ProfileForm(forms.ModelForm):  # type: ignore[type-arg]
     class Meta:
         model = User
         fields = ["display_name", "email", "share_presence"]
-        labels = {"display_name": "Name", "email": "E-mail", "share_presence": "Show others when I am online"}
+        labels = {"display_name": "Name", "email": "E-mail", "share_presence": "Show when I am online"}
+        help_texts = {
+            "display_name": "What others see. Empty: your user name.",
+            "email": "For a new password, should you forget yours. Nobody else sees it.",
+            "share_presence": "Off: nobody sees whether you are online, nor when you last were.",
+        }
 
 
 def _user(request: HttpRequest) -> User:
     assert isinstance(request.user, User)
     return request.user
+
+
+def _current_device(request: HttpRequest) -> Device | None:
+    key = request.session.session_key or ""
+    device = credentials.device_for_session(key, user_agent=request.headers.get("User-Agent", ""))
+    if device is not None:
+        device_service.touch(device)
+    return device
+
+
+def _ago(moment: datetime) -> str:
+    if timezone.now() - moment < timedelta(minutes=2):
+        return "just now"
+    return f"{timesince(moment, depth=1)} ago"
 
 
 @login_required
@@ -39,10 +62,14 @@ def settings_page(request: HttpRequest) -> HttpResponse:
 
 def _render(request: HttpRequest, form: ProfileForm, status: int = 200) -> HttpResponse:
     user = _user(request)
-    key = request.session.session_key or ""
-    current = credentials.device_for_session(key, user_agent=request.headers.get("User-Agent", ""))
+    current = _current_device(request)
     devices = [
-        {"ref": ids.device_ref(device.pk), "device": device, "current": current is not None and device.pk == current.pk}
+        {
+            "ref": ids.device_ref(device.pk),
+            "device": device,
+            "current": current is not None and device.pk == current.pk,
+            "used": _ago(device.last_used_at),
+        }
         for device in credentials.devices_of(user)
     ]
     blocked = [{"ref": ids.user_ref(card.id), "card": card} for card in people.blocked_by(UserId(user.pk))]
@@ -73,6 +100,15 @@ def revoke_device(request: HttpRequest, device: str) -> HttpResponse:
         messages.error(request, "This device is signed out already.")
     else:
         messages.success(request, "Signed out there.")
+    return redirect("settings")
+
+
+@login_required
+@require_POST
+def revoke_others(request: HttpRequest) -> HttpResponse:
+    """Sign out everywhere but here."""
+    ended = device_service.revoke_others(user=_user(request), keep=_current_device(request))
+    messages.success(request, f"Signed out on {ended} other device{'' if ended == 1 else 's'}.")
     return redirect("settings")
 
 

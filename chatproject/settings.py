@@ -155,7 +155,15 @@ AUTHENTICATION_BACKENDS = [
 ]
 # allauth: the pages of sign-up, login and passwords (docs/decisions/0005).
 ACCOUNT_ADAPTER = "accounts.adapter.AccountAdapter"
-ACCOUNT_FORMS = {"login": "accounts.forms.AccountLoginForm"}
+ACCOUNT_FORMS = {
+    "login": "accounts.forms.AccountLoginForm",
+    "signup": "accounts.forms.AccountSignupForm",
+    "change_password": "accounts.forms.AccountChangePasswordForm",
+    "reset_password": "accounts.forms.AccountResetPasswordForm",
+    "reset_password_from_key": "accounts.forms.AccountResetPasswordKeyForm",
+    "set_password": "accounts.forms.AccountSetPasswordForm",
+    "reauthenticate": "accounts.forms.AccountReauthenticateForm",
+}
 ACCOUNT_LOGIN_METHODS = {"username", "email"}
 ACCOUNT_SIGNUP_FIELDS = ["username*", "email", "password1*"]
 ACCOUNT_EMAIL_VERIFICATION = "none"

@@ -8,6 +8,8 @@ from django.views.decorators.csrf import ensure_csrf_cookie
 from django.views.decorators.http import require_GET
 
 from accounts.models import User
+from accounts.selectors.credentials import device_for_session
+from accounts.services.devices import touch
 from messaging.domain import ids
 
 
@@ -19,6 +21,10 @@ def app(request: HttpRequest) -> HttpResponse:
     """Show the chat to whoever is signed in."""
     assert isinstance(request.user, User)
     user = request.user
+    key = request.session.session_key or ""
+    device = device_for_session(key, user_agent=request.headers.get("User-Agent", ""))
+    if device is not None:
+        touch(device)
     me = {
         "id": ids.user_ref(user.pk),
         "username": user.username,

@@ -5,12 +5,14 @@ import { database, dispatch, me, save, saveSoon, state, view } from "./model.js"
 import * as store from "./store.js";
 import { fetchConversation, gone, wire } from "./sync.js";
 
+const FOREVER = "9999-12-31T00:00:00Z";
+
 let order = 0;
 const readSent = new Map();
 
-export async function send(body) {
+export async function send(body, reply_to = null) {
   order += 1;
-  const message = { msg_id: crypto.randomUUID(), conv: view.active, from: me.id, ts: Date.now(), order, body, media: [], kind: "text" };
+  const message = { msg_id: crypto.randomUUID(), conv: view.active, from: me.id, ts: Date.now(), order, body, media: [], reply_to, kind: "text" };
   view.lineAfter = null;
   dispatch({ type: "queue", message });
   // Into the outbox before onto the wire: a tab that dies in between still sends it.
@@ -63,20 +65,28 @@ export async function startConversation(body) {
   location.hash = conversation.id;
 }
 
-/** What one may do to a group; `changed` is called with it after each. All may throw an ApiError. */
-export function groupActs(id, changed) {
+/** Let nobody of the pair write to the other, or undo it. Throws an ApiError. */
+export async function setBlocked(user, on) {
+  await (on ? api.block(user) : api.unblock(user));
+  dispatch({ type: "blocks", users: on ? [...state.blocked, user] : state.blocked.filter((one) => one !== user) });
+}
+
+/** What one may do to a conversation; on return the state has the outcome. All may throw an ApiError. */
+export function actsOn(id) {
   const then = async (work) => {
     await work;
     await fetchConversation(id);
-    if (state.convs[id]) changed(state.convs[id]);
   };
   return {
+    mute: (on) => then(api.mute(id, on ? FOREVER : null)),
     rename: (name) => then(api.rename(id, name)),
     add: (users) => then(api.addMembers(id, users)),
     remove: (user) => then(api.removeMember(id, user)),
+    setRole: (user, role) => then(api.setRole(id, user, role)),
+    members: (cursor) => api.members(id, cursor),
     leave: async () => {
       await api.removeMember(id, me.id);
-      gone(id);
+      gone(id, me.id);
     },
   };
 }

@@ -1,8 +1,11 @@
 /** The REST side: JSON in and out, refusals as `ApiError`. */
 
+/** Return the server's words as a sentence. */
+export const sentence = (text) => text.charAt(0).toUpperCase() + text.slice(1) + (/[.!?…]$/u.test(text) ? "" : ".");
+
 export class ApiError extends Error {
   constructor(status, problem) {
-    super(problem.detail || problem.title || "Something went wrong.");
+    super(sentence(problem.detail || problem.title || "Something went wrong"));
     this.status = status;
     this.code = problem.code ?? "internal";
   }
@@ -32,8 +35,14 @@ export const conversations = (cursor) => call("GET", `conversations?${query({ cu
 export const conversation = (id) => call("GET", `conversations/${id}`);
 export const createConversation = (body) => call("POST", "conversations", body);
 export const rename = (id, name) => call("PATCH", `conversations/${id}`, { name });
-export const history = (id, before) => call("GET", `conversations/${id}/messages?${query({ before, limit: "50" })}`);
+export const history = (id, { before, limit = 50 } = {}) => call("GET", `conversations/${id}/messages?${query({ before, limit: String(limit) })}`);
 export const addMembers = (id, members) => call("POST", `conversations/${id}/members`, { members });
 export const removeMember = (id, user) => call("DELETE", `conversations/${id}/members/${user}`);
+export const setRole = (id, user, role) => call("PATCH", `conversations/${id}/members/${user}`, { role });
+export const members = (id, cursor) => call("GET", `conversations/${id}/members?${query({ cursor, limit: "100" })}`);
+export const mute = (id, until) => call("PUT", `conversations/${id}/mute`, { until });
+export const blocks = () => call("GET", "blocks");
+export const block = (user) => call("PUT", `blocks/${user}`);
+export const unblock = (user) => call("DELETE", `blocks/${user}`);
 export const users = (q) => call("GET", `users?${query({ q })}`);
 export const user = (id) => call("GET", `users/${id}`);

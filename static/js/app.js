@@ -1,45 +1,113 @@
 /** Starts the client and ties the pieces together: addresses, keys and buttons to what they do. */
-import { discard, groupActs, retry, send, startConversation } from "./acts.js";
+import { actsOn, discard, retry, send, setBlocked, startConversation } from "./acts.js";
 import { paintAvatar } from "./dom.js";
-import { database, dispatch, me, onChange, openDatabase, root, state, view } from "./model.js";
-import { $, banner, composer, info, list, listed, messages, paint, paintConnection, paintList, people, seen, toast } from "./page.js";
-import { events, fetchConversation, loadConversations, loadNewest, loadOlder, openThread, wire } from "./sync.js";
+import { counted } from "./format.js";
+import { changed, database, dispatch, leaveDatabase, me, onChange, openDatabase, root, setDraft, state, view } from "./model.js";
+import { excerpt, nameOf, titleOf } from "./names.js";
+import { $, banner, composer, confirm, info, infoOf, list, listed, messages, paint, paintConnection, paintList, people, seen, toast } from "./page.js";
+import { sortedConversations, threadOf } from "./store.js";
+import { events, fetchConversation, loadBlocks, loadConversations, loadNewest, loadOlder, openThread, wire } from "./sync.js";
 
-const login = () => location.assign(`${root.dataset.loginUrl}?next=/`);
+/** How far back a message that was answered is looked for. */
+const FIND_PAGES = 20;
+/** "Last seen 3 min ago" and "Yesterday" go on with the clock. */
+const REPAINT_MS = 30_000;
+
+const narrow = matchMedia("(width < 700px)");
+const typesBest = matchMedia("(width >= 700px) and (hover: hover)");
+
+/** The session is over, here or for the whole browser: what was read here goes, and the next page says why. */
+async function signedOut() {
+  wire.stop();
+  await leaveDatabase("forget");
+  location.assign(`${root.dataset.loginUrl}?next=/&ended=1`);
+}
 
 // --- which conversation ------------------------------------------------------------------------------
 
 function route() {
   const id = location.hash.slice(1) || null;
-  if (id === view.active) return;
+  const before = view.active;
+  if (id === before) return;
   view.active = id;
   root.dataset.view = id ? "thread" : "list";
+  if (state.convs[before]?.closed) dispatch({ type: "conversation-gone", conv: before });
   if (id) {
     const conv = state.convs[id];
     view.lineAfter = conv?.unread_count ? (conv.last_read ?? "") : null;
-    composer.open(id);
+    composer.open(view.drafts[id] ?? "");
     if (!conv && state.listLoaded) fetchConversation(id).then(() => state.convs[id] || (location.hash = ""));
     openThread(id);
-    if (matchMedia("(width >= 700px) and (hover: hover)").matches) composer.focus();
   }
   paint();
+  if (id && typesBest.matches) composer.focus();
+  // Who closed a conversation goes on from where it was opened.
+  if (!id) list.focusOn(before);
+}
+
+/** Open the conversation above (-1) or below (1) the open one. */
+function step(by) {
+  const order = sortedConversations(state);
+  const at = order.findIndex((conv) => conv.id === view.active);
+  const next = at < 0 ? order[0] : order[at + by];
+  if (next) location.hash = next.id;
+}
+
+async function find(serverId) {
+  const conv = view.active;
+  for (let page = 0; page < FIND_PAGES && view.active === conv; page += 1) {
+    if (messages.reveal(serverId)) return;
+    if (threadOf(state, conv).complete) break;
+    await loadOlder(conv);
+    paint();
+  }
+  if (view.active === conv) toast("This message is too far back, or gone.");
 }
 
 // --- dialogs -----------------------------------------------------------------------------------------
 
-const newChat = () => people.open("chat", { exclude: [me.id], finish: ({ users }) => startConversation({ type: "dm", members: users }) });
+const newChat = (query = "") =>
+  people.open("chat", { query, exclude: [me.id], finish: ({ users }) => startConversation({ type: "dm", members: users }) });
 const newGroup = () =>
   people.open("group", { exclude: [me.id], finish: ({ users, name }) => startConversation({ type: "group", members: users, name }) });
 
 function openInfo() {
   const conv = state.convs[view.active];
-  if (conv?.type !== "group") return;
-  const acts = groupActs(conv.id, (now) => info.show(now, me.id));
-  const add = () => people.open("add", { exclude: (state.convs[conv.id].members ?? []).map((one) => one.id), finish: ({ users }) => acts.add(users) });
-  info.open(conv, me.id, { ...acts, add });
+  if (!conv || conv.closed) return;
+  const acts = actsOn(conv.id);
+  const title = titleOf(conv);
+  info.open(infoOf(conv), {
+    ...acts,
+    block: (on) => block(conv, on),
+    add: () => people.open("add", { exclude: (state.convs[conv.id].members ?? []).map((one) => one.id), finish: ({ users }) => acts.add(users) }),
+    remove: async (member) => {
+      const text = `${member.display_name} can no longer read or write here.`;
+      if (await confirm.ask({ title: `Remove ${member.display_name}?`, text, action: "Remove" })) await acts.remove(member.id);
+    },
+    leave: async () => {
+      const text = "You will see nothing of it any more, also not what was said until now.";
+      if (await confirm.ask({ title: `Leave “${title}”?`, text, action: "Leave" })) await acts.leave();
+    },
+  });
 }
 
-// --- wiring ------------------------------------------------------------------------------------------
+async function block(conv, on) {
+  const title = titleOf(conv);
+  const text = "Neither of you can write to the other until you unblock.";
+  if (!on || (await confirm.ask({ title: `Block ${title}?`, text, action: "Block" }))) await setBlocked(conv.peer.id, on);
+}
+
+/** Sign out, but not over messages that would be lost. */
+async function signOut(form) {
+  const waiting = (await database?.outbox().catch(() => [])) ?? [];
+  const text = `${counted(waiting.length, "message")} could not be sent yet, and will be lost.`;
+  if (waiting.length && !(await confirm.ask({ title: "Sign out?", text, action: "Sign out" }))) return;
+  wire.stop();
+  await leaveDatabase("destroy");
+  form.submit();
+}
+
+// --- events ------------------------------------------------------------------------------------------
 
 onChange(paint);
 events.addEventListener("ready", ({ detail }) => {
@@ -47,37 +115,50 @@ events.addEventListener("ready", ({ detail }) => {
 });
 events.addEventListener("connection", ({ detail }) => paintConnection(detail));
 events.addEventListener("listed", listed);
-events.addEventListener("signed-out", login);
+events.addEventListener("signed-out", signedOut);
 events.addEventListener("broken", () => banner("This page no longer fits the server. Reload it.", true));
 events.addEventListener("gone", ({ detail }) => {
-  if (view.active !== detail.conv) return;
-  info.close();
-  location.hash = "";
-  toast("You are no longer in this conversation.");
+  if (info.openFor === detail.conv) info.close();
+  // One that is open says so itself, and stays until it is left.
+  if (state.convs[detail.conv]?.closed) return;
+  if (detail.by === me.id) toast(`You left “${detail.title}”.`);
+  else toast(detail.by ? `${nameOf(detail.by)} removed you from “${detail.title}”.` : `You are no longer in “${detail.title}”.`);
+  if (view.active === detail.conv) location.hash = "";
 });
 
 window.addEventListener("online", () => wire.wake());
 document.addEventListener("visibilitychange", () => {
   if (document.visibilityState === "visible") {
     wire.wake();
-    seen();
+    loadBlocks();
+    changed();
   }
 });
 window.addEventListener("focus", () => seen());
 window.addEventListener("hashchange", route);
+setInterval(() => document.visibilityState === "visible" && changed(), REPAINT_MS);
 
-composer.addEventListener("compose", (event) => send(event.detail.body));
+composer.addEventListener("compose", ({ detail }) => send(detail.body, detail.reply_to));
+composer.addEventListener("draft", ({ detail }) => setDraft(view.active, detail));
 composer.addEventListener("typing", () => wire.tell({ op: "typing", conv: view.active }));
 messages.addEventListener("older", () => loadOlder(view.active));
 messages.addEventListener("seen", seen);
-messages.addEventListener("reload", () => loadNewest(view.active));
-messages.addEventListener("retry", (event) => retry(event.detail.msg_id));
-messages.addEventListener("discard", (event) => discard(event.detail.msg_id));
-$("new-chat").addEventListener("click", newChat);
-$("welcome-new").addEventListener("click", newChat);
+messages.addEventListener("reload", () => (threadOf(state, view.active).loaded ? loadOlder : loadNewest)(view.active));
+messages.addEventListener("retry", ({ detail }) => retry(detail.msg_id));
+messages.addEventListener("discard", ({ detail }) => discard(detail.msg_id));
+messages.addEventListener("find", ({ detail }) => find(detail.server_id));
+messages.addEventListener("reply", ({ detail }) => {
+  if (composer.hidden) return;
+  composer.answer({ server_id: detail.server_id, ...excerpt(detail) });
+  composer.focus();
+});
+list.addEventListener("find-people", ({ detail }) => newChat(detail));
+$("new-chat").addEventListener("click", () => newChat());
+$("welcome-new").addEventListener("click", () => newChat());
 $("new-group").addEventListener("click", newGroup);
 $("thread-info").addEventListener("click", openInfo);
 $("thread-who").addEventListener("click", openInfo);
+$("notice-act").addEventListener("click", () => block(state.convs[view.active], false).catch((error) => toast(error.message)));
 $("back").addEventListener("click", () => {
   location.hash = "";
 });
@@ -85,44 +166,66 @@ $("search").addEventListener("input", paintList);
 $("search").addEventListener("keydown", (event) => {
   if (event.key === "ArrowDown") {
     event.preventDefault();
-    list.focusFirst();
+    list.focusOn(null);
   } else if (event.key === "Enter") {
     list.querySelector(".conversation")?.click();
   }
 });
+$("sign-out").addEventListener("submit", (event) => {
+  event.preventDefault();
+  $("menu").open = false;
+  signOut(event.target);
+});
+
+// --- keys --------------------------------------------------------------------------------------------
+
 document.addEventListener("click", (event) => {
   if (!$("menu").contains(event.target)) $("menu").open = false;
 });
 document.addEventListener("keydown", (event) => {
+  if (document.querySelector("dialog[open]")) return;
+  const chord = event.ctrlKey || event.metaKey || event.altKey;
   if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "k") {
     event.preventDefault();
-    if (root.dataset.view === "thread" && matchMedia("(width < 700px)").matches) location.hash = "";
+    if (root.dataset.view === "thread" && narrow.matches) location.hash = "";
     $("search").focus();
     $("search").select();
-  } else if (event.key === "Escape" && !document.querySelector("dialog[open]")) {
-    if ($("menu").open) $("menu").open = false;
-    else if ($("search").value) {
-      $("search").value = "";
-      paintList();
-    } else if (view.active) location.hash = "";
+  } else if (event.altKey && (event.key === "ArrowUp" || event.key === "ArrowDown")) {
+    event.preventDefault();
+    step(event.key === "ArrowUp" ? -1 : 1);
+  } else if (event.key === "Escape") {
+    escape();
+  } else if (view.active && !composer.hidden && event.key.length === 1 && event.key !== " " && !chord && !event.target.closest("input, textarea, button, summary, a")) {
+    // Who types with the focus in the messages means to write.
+    composer.focus();
   }
 });
-$("sign-out").addEventListener("submit", async (event) => {
-  event.preventDefault();
-  wire.stop();
-  await database?.destroy().catch(() => {});
-  event.target.submit();
-});
+
+/** Escape closes what is uppermost. */
+function escape() {
+  if ($("menu").open) {
+    $("menu").open = false;
+    $("menu").querySelector("summary").focus();
+  } else if ($("search").value) {
+    $("search").value = "";
+    paintList();
+  } else if (view.active) location.hash = "";
+}
+
+// --- start -------------------------------------------------------------------------------------------
 
 async function start() {
   paintAvatar($("my-avatar"), me.id, me.display_name);
-  if (/Mac|iPhone|iPad/u.test(navigator.platform)) document.querySelectorAll("kbd").forEach((key) => (key.textContent = key.textContent.replace("Ctrl ", "⌘")));
+  if (/Mac|iPhone|iPad/u.test(navigator.platform)) document.querySelectorAll("kbd").forEach((key) => (key.textContent = key.textContent.replace("Ctrl ", "⌘").replace("Alt ", "⌥")));
   try {
     await openDatabase();
-    dispatch({ type: "cached", ...(await database.snapshot()) });
+    const { drafts, ...kept } = await database.snapshot();
+    view.drafts = drafts;
+    dispatch({ type: "cached", ...kept });
     for (const message of await database.outbox()) {
       dispatch({ type: "queue", message });
-      wire.deliver(message);
+      if (message.status === "failed") dispatch({ type: "failed", conv: message.conv, msg_id: message.msg_id, detail: message.error });
+      else wire.deliver(message);
     }
   } catch {
     toast("This browser keeps nothing between visits: unsent messages are lost on reload.");

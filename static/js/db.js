@@ -14,9 +14,17 @@ const committed = (transaction) =>
     transaction.onerror = transaction.onabort = () => reject(transaction.error);
   });
 
+const PREFIX = "chat-";
+
 export class Database {
+  /** Return the users of whom this browser keeps something. */
+  static async users() {
+    const found = (await indexedDB.databases?.()) ?? [];
+    return found.filter(({ name }) => name?.startsWith(PREFIX)).map(({ name }) => name.slice(PREFIX.length));
+  }
+
   static async open(user) {
-    const request = indexedDB.open(`chat-${user}`, 1);
+    const request = indexedDB.open(`${PREFIX}${user}`, 1);
     request.onupgradeneeded = () => {
       const db = request.result;
       db.createObjectStore("outbox", { keyPath: "msg_id" });
@@ -30,15 +38,20 @@ export class Database {
   constructor(db, user) {
     this.db = db;
     this.user = user;
+    // Signing out in another tab deletes the database; a tab that held on to it would keep that one waiting.
+    db.onversionchange = () => db.close();
   }
 
-  #write(store, work) {
+  /** Async, so that a database which was closed meanwhile is a rejection like any other. */
+  async #write(store, work) {
     const transaction = this.db.transaction(store, "readwrite", { durability: "strict" });
     work(transaction.objectStore(store));
-    return committed(transaction);
+    // Not left to the end of the turn: a page that is being left has none.
+    transaction.commit();
+    await committed(transaction);
   }
 
-  /** Return the messages that no ack has answered yet, in the order of writing. */
+  /** Return the messages that no ack has answered yet, those that were refused among them, in the order of writing. */
   async outbox() {
     const rows = await done(this.db.transaction("outbox").objectStore("outbox").getAll());
     return rows.sort((a, b) => a.ts - b.ts || a.order - b.order);
@@ -68,6 +81,10 @@ export class Database {
     return this.#write("marks", (store) => store.put(receipts, "receipts"));
   }
 
+  putDrafts(drafts) {
+    return this.#write("marks", (store) => store.put(drafts, "drafts"));
+  }
+
   /** Forget a conversation's window, so that a hole in it never shows as if there were none. */
   async dropMessages(conv) {
     const transaction = this.db.transaction("messages", "readwrite");
@@ -81,11 +98,12 @@ export class Database {
     await committed(transaction);
   }
 
-  /** Return what is needed for the first paint: conversations, their newest messages, receipts. */
+  /** Return what is needed for the first paint: conversations, their newest messages, receipts, drafts. */
   async snapshot() {
     const transaction = this.db.transaction(["convs", "messages", "marks"]);
     const convs = await done(transaction.objectStore("convs").getAll());
     const receipts = (await done(transaction.objectStore("marks").get("receipts"))) ?? {};
+    const drafts = (await done(transaction.objectStore("marks").get("drafts"))) ?? {};
     const index = transaction.objectStore("messages").index("conv");
     const messages = {};
     await Promise.all(
@@ -107,12 +125,19 @@ export class Database {
           }),
       ),
     );
-    return { convs, messages, receipts };
+    return { convs, messages, receipts, drafts };
+  }
+
+  /** Forget what was read here; what was written and never sent stays for its author's next visit. */
+  async forget() {
+    const transaction = this.db.transaction(["messages", "convs", "marks"], "readwrite");
+    for (const name of transaction.objectStoreNames) transaction.objectStore(name).clear();
+    await committed(transaction);
   }
 
   /** Delete everything of this user from this browser. */
   destroy() {
     this.db.close();
-    return done(indexedDB.deleteDatabase(`chat-${this.user}`));
+    return done(indexedDB.deleteDatabase(`${PREFIX}${this.user}`));
   }
 }

@@ -1,6 +1,7 @@
 /** Times and sentences. Pure but for the reader's locale. */
 
-const CLOCK = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
+const CLOCK = new Intl.DateTimeFormat(undefined, { timeStyle: "short" });
+const MOMENT = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "short" });
 const WEEKDAY = new Intl.DateTimeFormat(undefined, { weekday: "long" });
 const SHORT_DAY = new Intl.DateTimeFormat(undefined, { weekday: "short" });
 const DATE = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "long", year: "numeric" });
@@ -10,6 +11,8 @@ const midnight = (ts) => new Date(ts).setHours(0, 0, 0, 0);
 const daysAgo = (ts, now) => Math.round((midnight(now) - midnight(ts)) / 86_400_000);
 
 export const clock = (ts) => CLOCK.format(ts);
+export const moment = (ts) => MOMENT.format(ts);
+export const counted = (count, thing) => `${count.toLocaleString()} ${thing}${count === 1 ? "" : "s"}`;
 export const sameDay = (a, b) => midnight(a) === midnight(b);
 
 export function dayLabel(ts, now = Date.now()) {

@@ -3,6 +3,8 @@ import { Database } from "./db.js";
 import * as store from "./store.js";
 
 const SAVE_AFTER_MS = 500;
+const LEAVE_MS = 1_000;
+const ignore = () => {};
 
 export const root = document.getElementById("app");
 export const me = { id: root.dataset.user, username: root.dataset.username, display_name: root.dataset.displayName };
@@ -12,9 +14,10 @@ export let database = null;
 
 /**
  * `active` is the open conversation; `lineAfter` the read mark at its opening, where the line "New messages" is
- * drawn; `listError` why the list could not be loaded; `loading` and `errors` concern threads.
+ * drawn; `listError` why the list could not be loaded; `loading` and `errors` concern threads; `drafts` are what was
+ * begun in each conversation.
  */
-export const view = { active: null, lineAfter: null, listError: null, loading: new Set(), errors: new Map() };
+export const view = { active: null, lineAfter: null, listError: null, loading: new Set(), errors: new Map(), drafts: {} };
 
 let painter = () => {};
 let painting = false;
@@ -45,21 +48,42 @@ export async function openDatabase() {
   database = await Database.open(me.id);
 }
 
-let saving = null;
-
-export function saveSoon() {
-  if (database && !saving) saving = setTimeout(save, SAVE_AFTER_MS);
+/** Part with the browser's copy: `forget` leaves what was never sent, `destroy` leaves nothing. Takes a second at most. */
+export async function leaveDatabase(how) {
+  const left = database;
+  database = null;
+  await Promise.race([left?.[how]().catch(ignore), new Promise((resolve) => setTimeout(resolve, LEAVE_MS))]);
 }
 
-export function save() {
-  clearTimeout(saving);
-  saving = null;
-  database?.putConversations(Object.values(state.convs)).catch(() => {});
-  database?.putReceipts(state.receipts).catch(() => {});
+/** Have `work` done once, `SAVE_AFTER_MS` after the first call, or at once where the page is left before. */
+function later(work) {
+  let timer = null;
+  const now = () => {
+    clearTimeout(timer);
+    timer = null;
+    if (database) work();
+  };
+  window.addEventListener("pagehide", () => timer && now());
+  return { now, soon: () => (timer ??= setTimeout(now, SAVE_AFTER_MS)) };
+}
+
+
+export const { now: save, soon: saveSoon } = later(() => {
+  database.putConversations(Object.values(state.convs).filter((conv) => !conv.closed)).catch(ignore);
+  database.putReceipts(state.receipts).catch(ignore);
+});
+
+const { soon: saveDraftsSoon } = later(() => database.putDrafts(view.drafts).catch(ignore));
+
+/** Keep what was begun in a conversation; an empty draft is none. */
+export function setDraft(conv, body) {
+  const { [conv]: _old, ...rest } = view.drafts;
+  view.drafts = body.trim() ? { ...rest, [conv]: body } : rest;
+  saveDraftsSoon();
 }
 
 /** Keep messages that the server has confirmed. */
 export function keep(found) {
-  if (found.length) database?.putMessages(found.map(({ op, ...message }) => ({ ...message, status: "sent" }))).catch(() => {});
+  if (found.length) database?.putMessages(found.map(({ op, ...message }) => ({ ...message, status: "sent" }))).catch(ignore);
   saveSoon();
 }

@@ -2,6 +2,7 @@
 import * as api from "./api.js";
 import { eventText, typingText } from "./format.js";
 import { changed, dispatch, me, state } from "./model.js";
+import { threadOf } from "./store.js";
 
 const TYPING_SHOWN_MS = 5_000;
 
@@ -28,6 +29,18 @@ export function titleOf(conv) {
 export const faceOf = (conv) => conv.peer?.id ?? conv.id;
 
 export const textOf = (message) => (message.kind === "event" ? eventText(message, spoken) : message.body);
+
+/** What stands for a message where another answers it: {author, text}; of one that is not loaded only that there is one. */
+export function quoteOf(message) {
+  if (!message.reply_to) return null;
+  const found = threadOf(state, message.conv).messages.find((one) => one.server_id === message.reply_to);
+  return found ? excerpt(found) : { author: "Earlier message", text: "Show it" };
+}
+
+export const excerpt = (message) => ({ author: spoken(message.from, true), text: preview(textOf(message)) });
+
+/** The beginning of a text on one line. */
+export const preview = (text) => text.slice(0, 400).replace(/\s+/gu, " ").trim().slice(0, 160);
 
 // --- typing ----------------------------------------------------------------------------------------
 

@@ -1,46 +1,52 @@
 /** Paints the state: the list, the thread, the title, banners and toasts. */
+import "./elements/confirm-dialog.js";
+import "./elements/conversation-info.js";
 import "./elements/conversation-list.js";
-import "./elements/group-info.js";
 import "./elements/message-composer.js";
 import "./elements/message-list.js";
 import "./elements/people-dialog.js";
 import { dropLine, markRead } from "./acts.js";
 import { el, paintAvatar } from "./dom.js";
-import { lastSeen } from "./format.js";
+import { counted, lastSeen } from "./format.js";
 import { laterId } from "./ids.js";
 import { me, root, state, view } from "./model.js";
-import { faceOf, nameOf, textOf, titleOf, typistsOf } from "./names.js";
+import { faceOf, nameOf, preview, quoteOf, textOf, titleOf, typistsOf } from "./names.js";
 import * as store from "./store.js";
 import { loadConversations } from "./sync.js";
 
 const BANNER_AFTER_MS = 1_200;
-const TOAST_MS = 5_000;
+const TOAST_MS = 6_000;
 
 export const $ = (id) => document.getElementById(id);
 export const list = document.querySelector("conversation-list");
 export const messages = document.querySelector("message-list");
 export const composer = document.querySelector("message-composer");
 export const people = document.querySelector("people-dialog");
-export const info = document.querySelector("group-info");
+export const info = document.querySelector("conversation-info");
+export const confirm = document.querySelector("confirm-dialog");
+
+const isOnline = (conv) => Boolean(conv.peer) && !store.isBlocked(state, conv) && state.presence[conv.peer.id]?.state === "online";
 
 // --- list ------------------------------------------------------------------------------------------
 
 function item(conv) {
   const last = store.previewOf(state, conv);
   const mine = last && last.from === me.id && last.kind !== "event";
-  let preview = last ? textOf(last).replace(/\s+/gu, " ").slice(0, 160) : "No messages yet";
-  if (last && conv.type === "group" && last.kind !== "event") preview = `${mine ? "You" : nameOf(last.from).split(" ")[0]}: ${preview}`;
+  let text = last ? preview(textOf(last)) : "No messages yet";
+  if (last && conv.type === "group" && last.kind !== "event") text = `${mine ? "You" : nameOf(last.from).split(" ")[0]}: ${text}`;
   return {
     id: conv.id,
     face: faceOf(conv),
     name: titleOf(conv),
-    preview,
+    preview: text,
     status: mine ? store.statusOf(state, last) : null,
     ts: last?.ts ?? Date.parse(conv.created_at),
     unread: conv.unread_count,
-    online: conv.peer ? state.presence[conv.peer.id]?.state === "online" : false,
+    muted: store.isMuted(conv, Date.now()),
+    online: isOnline(conv),
     active: conv.id === view.active,
     typing: typistsOf(conv),
+    draft: conv.id !== view.active && view.drafts[conv.id] ? preview(view.drafts[conv.id]) : null,
   };
 }
 
@@ -57,28 +63,72 @@ export function paintList() {
 }
 
 function emptyList(wanted) {
-  const button = (label, onclick) => el("div", {}, el("button", { className: "button", type: "button", onclick }, label));
-  if (wanted) return el("div", { className: "list-empty" }, el("strong", {}, "Nothing found"), `No conversation matches “${$("search").value.trim()}”.`);
-  if (view.listError) {
-    return el("div", { className: "list-empty", role: "alert" }, el("strong", {}, "Could not load your conversations"), view.listError, button("Try again", loadConversations));
+  const say = (title, text, label, onclick, role) =>
+    el("div", { className: "list-empty", role }, el("strong", {}, title), text, el("div", {}, el("button", { className: "button", type: "button", onclick }, label)));
+  if (wanted) {
+    const typed = $("search").value.trim();
+    const find = () => list.dispatchEvent(new CustomEvent("find-people", { detail: typed }));
+    return say("Nothing found", `No conversation matches “${typed}”.`, "Find people", find);
   }
-  return el("div", { className: "list-empty" }, el("strong", {}, "No conversations yet"), "Find somebody by name and say hello.", button("Start a chat", () => $("new-chat").click()));
+  if (view.listError) return say("Could not load your conversations", view.listError, "Try again", loadConversations, "alert");
+  return say("No conversations yet", "Find somebody by name and say hello.", "Start a chat", () => $("new-chat").click());
 }
 
 // --- thread ----------------------------------------------------------------------------------------
 
+function presenceOf(conv) {
+  const presence = conv.peer && !store.isBlocked(state, conv) ? state.presence[conv.peer.id] : null;
+  if (presence?.state === "online") return "online";
+  return presence?.last_seen ? lastSeen(presence.last_seen) : null;
+}
+
 function subtitle(conv) {
+  if (conv.closed) return { text: "no longer a member", live: false };
   const typing = typistsOf(conv);
   if (typing) return { text: typing, live: true };
-  if (conv.type === "dm") {
-    const presence = conv.peer && state.presence[conv.peer.id];
-    if (presence?.state === "online") return { text: "online", live: true };
-    return { text: presence?.last_seen ? lastSeen(presence.last_seen) : `@${conv.peer?.username ?? ""}`, live: false };
-  }
+  if (conv.type === "dm") return { text: presenceOf(conv) ?? (conv.peer ? `@${conv.peer.username}` : ""), live: isOnline(conv) };
   const others = (conv.members ?? []).filter((one) => one.id !== me.id);
   const online = others.filter((one) => state.presence[one.id]?.state === "online").length;
-  const count = `${conv.members_count} members`;
+  const count = counted(conv.members_count, "member");
   return { text: online ? `${count}, ${online} online` : count, live: false };
+}
+
+/** Why one cannot write here, and whether that is one's own block; null where one can. */
+function obstacle(conv) {
+  if (!conv) return null;
+  if (conv.closed) return { text: conv.closed.by ? `${nameOf(conv.closed.by)} removed you from this group.` : "You are no longer in this group." };
+  if (conv.type === "dm" && !conv.peer) return { text: "This account no longer exists." };
+  if (store.isBlocked(state, conv)) return { text: `You blocked ${titleOf(conv)}.`, own: true };
+  return null;
+}
+
+/** What the info dialog shows of a conversation. */
+export function infoOf(conv) {
+  const parts = conv.type === "dm" ? [conv.peer && `@${conv.peer.username}`, presenceOf(conv)] : [counted(conv.members_count, "member")];
+  return {
+    conv,
+    me: me.id,
+    face: faceOf(conv),
+    title: titleOf(conv),
+    subtitle: parts.filter(Boolean).join(" · "),
+    muted: store.isMuted(conv, Date.now()),
+    blocked: store.isBlocked(state, conv),
+  };
+}
+
+function paintBar(conv) {
+  const title = conv ? titleOf(conv) : "";
+  $("thread-name").textContent = title;
+  const sub = conv ? subtitle(conv) : { text: "", live: false };
+  if ($("thread-sub").textContent !== sub.text) $("thread-sub").textContent = sub.text;
+  $("thread-sub").toggleAttribute("data-live", sub.live);
+  if (conv) paintAvatar($("thread-avatar"), faceOf(conv), title, isOnline(conv));
+  const open = Boolean(conv) && !conv.closed;
+  $("thread-info").hidden = !open;
+  $("thread-who").disabled = !open;
+  const label = conv?.type === "group" ? "Group info" : "Contact info";
+  $("thread-info").title = label;
+  $("thread-info").setAttribute("aria-label", label);
 }
 
 function paintThread() {
@@ -87,16 +137,15 @@ function paintThread() {
   $("welcome").hidden = Boolean(active);
   $("thread").hidden = !active;
   if (!active) return;
-  const title = conv ? titleOf(conv) : "";
-  $("thread-name").textContent = title;
-  const sub = conv ? subtitle(conv) : { text: "", live: false };
-  if ($("thread-sub").textContent !== sub.text) $("thread-sub").textContent = sub.text;
-  $("thread-sub").toggleAttribute("data-live", sub.live);
-  if (conv) paintAvatar($("thread-avatar"), faceOf(conv), title, conv.peer && state.presence[conv.peer.id]?.state === "online");
-  const group = conv?.type === "group";
-  $("thread-info").hidden = !group;
-  $("thread-who").disabled = !group;
-  if (group && info.isOpen && info.conv === conv.id && !info.contains(document.activeElement?.closest("input"))) info.show(conv, me.id);
+  paintBar(conv);
+  if (conv && info.openFor === conv.id) info.show(infoOf(conv));
+  const why = obstacle(conv);
+  composer.hidden = Boolean(why);
+  $("notice").hidden = !why;
+  if (why) {
+    $("notice-text").textContent = why.text;
+    $("notice-act").hidden = !why.own;
+  }
   const thread = store.threadOf(state, active);
   // Who answers has read: the line never stands above one's own message.
   const answered = thread.messages.findLast((one) => one.from === me.id)?.server_id;
@@ -104,14 +153,15 @@ function paintThread() {
     conv: active,
     messages: thread.messages,
     me: me.id,
-    group,
+    group: conv?.type === "group",
     statusOf: (message) => store.statusOf(state, message),
     nameOf,
     textOf,
+    quoteOf,
     isUnread: (message) =>
       view.lineAfter !== null && Boolean(message.server_id) && store.isUnread(state, message, laterId(view.lineAfter, answered)),
     loading: !thread.loaded,
-    complete: thread.complete,
+    complete: thread.complete || Boolean(conv?.closed),
     error: view.errors.get(active),
   });
 }
@@ -129,7 +179,7 @@ export function listed() {
 export function paint() {
   paintList();
   paintThread();
-  const unread = store.totalUnread(state);
+  const unread = store.totalUnread(state, Date.now());
   const name = state.convs[view.active] ? titleOf(state.convs[view.active]) : "Chat";
   document.title = unread ? `(${unread}) ${name}` : name;
   seen();
@@ -156,7 +206,7 @@ export function paintConnection(change) {
     bannerTimer = null;
     banner(null);
   } else if (!bannerTimer) {
-    bannerTimer = setTimeout(() => banner("Connecting… your messages will be sent."), BANNER_AFTER_MS);
+    bannerTimer = setTimeout(() => banner(`${navigator.onLine ? "Connecting…" : "You are offline:"} your messages will be sent.`), BANNER_AFTER_MS);
   }
 }
 

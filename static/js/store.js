@@ -9,7 +9,7 @@ import { compareIds, laterId } from "./ids.js";
 const emptyThread = () => ({ messages: [], loaded: false, complete: false });
 
 export function initialState(me) {
-  return { me, users: { [me.id]: me }, convs: {}, threads: {}, receipts: {}, presence: {}, listLoaded: false };
+  return { me, users: { [me.id]: me }, convs: {}, threads: {}, receipts: {}, presence: {}, blocked: [], listLoaded: false };
 }
 
 export const threadOf = (state, conv) => state.threads[conv] ?? emptyThread();
@@ -24,9 +24,10 @@ export function newestHeld(state, conv) {
 export const isUnread = (state, message, mark) =>
   message.kind !== "event" && message.from !== state.me.id && compareIds(message.server_id, mark) > 0;
 
-/** Conversations, newest activity first. */
+/** Conversations, newest activity first, without those that one is no longer in. */
 export function sortedConversations(state) {
-  return Object.values(state.convs).sort((a, b) => activityOf(state, b) - activityOf(state, a) || (a.id < b.id ? -1 : 1));
+  const open = Object.values(state.convs).filter((conv) => !conv.closed);
+  return open.sort((a, b) => activityOf(state, b) - activityOf(state, a) || (a.id < b.id ? -1 : 1));
 }
 
 /** What the list shows of a conversation: a message on its way counts. */
@@ -41,7 +42,15 @@ function activityOf(state, conv) {
   return previewOf(state, conv)?.ts ?? (Date.parse(conv.created_at) || 0);
 }
 
-export const totalUnread = (state) => Object.values(state.convs).reduce((sum, conv) => sum + conv.unread_count, 0);
+/** `now` in Unix milliseconds. */
+export const isMuted = (conv, now) => Boolean(conv.muted_until) && Date.parse(conv.muted_until) > now;
+
+/** Unread messages of all conversations that are not muted. */
+export const totalUnread = (state, now) =>
+  sortedConversations(state).reduce((sum, conv) => sum + (isMuted(conv, now) ? 0 : conv.unread_count), 0);
+
+/** Has the reader blocked the other person of this conversation? */
+export const isBlocked = (state, conv) => Boolean(conv.peer) && state.blocked.includes(conv.peer.id);
 
 /** Is there a hole between this message and the window that is held? */
 export function hasGap(state, message) {
@@ -163,6 +172,11 @@ export function reduce(state, action) {
       const { [action.conv]: _thread, ...threads } = state.threads;
       return { ...state, convs, threads };
     }
+    case "closed":
+      // Still on the screen, to read: who removed one is worth more than a page that is suddenly gone.
+      return withConv(state, action.conv, { closed: { by: action.by }, unread_count: 0 });
+    case "blocks":
+      return { ...state, blocked: action.users };
     case "users":
       return { ...state, users: { ...state.users, ...Object.fromEntries(action.users.map((one) => [one.id, one])) } };
     case "cached": {

@@ -1,17 +1,19 @@
 /** Keeps the state in step with the server: frames of the socket and answers of REST go into the store. */
 import * as api from "./api.js";
 import { changed, database, dispatch, keep, me, saveSoon, state, view } from "./model.js";
-import { startedTyping, stoppedTyping } from "./names.js";
+import { startedTyping, stoppedTyping, titleOf } from "./names.js";
 import * as store from "./store.js";
 import { Wire } from "./wire.js";
 
 const SYNC_RECENT = 20;
 const MAX_LIST_PAGES = 5;
+const PAGE = 50;
+const MAX_PAGE = 200;
 const REPAIR_MS = 5_000;
 
 /**
  * What is for the page to show: `ready` (limits), `connection` (state), `signed-out`, `broken`, `listed` (the list was
- * read), `gone` (conv: one is no longer in it).
+ * read), `gone` (conv, title, by: one is no longer in it; by whose act, where that is known).
  */
 export const events = new EventTarget();
 const tell = (name, detail) => events.dispatchEvent(new CustomEvent(name, { detail }));
@@ -24,14 +26,18 @@ let watched = "";
 
 export const wire = new Wire({
   url: `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/ws`,
+  user: me.id,
   onFrame: receive,
   onState: (change) => {
     if (change === "heartbeat") sync(SYNC_RECENT);
     else tell("connection", change);
   },
   onFailed: (frame, error) => {
-    database?.unqueue(frame.msg_id).catch(() => {});
-    dispatch({ type: "failed", conv: frame.conv, msg_id: frame.msg_id, detail: error.detail });
+    const found = store.threadOf(state, frame.conv).messages.find((one) => one.msg_id === frame.msg_id);
+    // It stays in the outbox: a reload must not lose what its author can still send or take back.
+    const detail = api.sentence(error.detail);
+    if (found) database?.queue({ ...found, status: "failed", error: detail }).catch(() => {});
+    dispatch({ type: "failed", conv: frame.conv, msg_id: frame.msg_id, detail });
   },
   onSignedOut: () => tell("signed-out"),
   onBroken: () => tell("broken"),
@@ -70,7 +76,7 @@ function receive(frame) {
       dispatch({ type: "presence", user: frame.user, state: frame.state, last_seen: frame.last_seen });
       break;
     case "conv":
-      if (frame.change === "removed") gone(frame.conv);
+      if (frame.change === "removed") gone(frame.conv, frame.by);
       else {
         left.delete(frame.conv);
         fetchConversation(frame.conv);
@@ -82,7 +88,7 @@ function receive(frame) {
 }
 
 function take(frame) {
-  if (left.has(frame.conv)) return;
+  if (left.has(frame.conv) && !state.convs[frame.conv]?.closed) return;
   const gap = store.hasGap(state, frame);
   const mark = gap ? store.markBefore(state, frame) : null;
   dispatch({ type: "msg", message: frame });
@@ -138,7 +144,8 @@ function resume() {
   sync(limits.max_sync_marks);
   // The list tells exact counts, and what other devices have read meanwhile.
   loadConversations();
-  if (view.active && state.threads[view.active] && !state.threads[view.active].loaded) openThread(view.active);
+  loadBlocks();
+  if (view.active && !store.threadOf(state, view.active).loaded) openThread(view.active);
 }
 
 function sync(most) {
@@ -165,16 +172,21 @@ function watchPresence() {
 
 export async function loadConversations() {
   try {
+    const before = Object.keys(state.convs);
+    const listed = new Set();
     let cursor = null;
     let pages = 0;
     do {
       const page = await api.conversations(cursor);
       view.listError = null;
+      for (const conv of page.results) listed.add(conv.id);
       dispatch({ type: "conversations", results: page.results });
       tell("listed");
       cursor = page.next;
       pages += 1;
     } while (cursor && pages < MAX_LIST_PAGES);
+    // What is kept here and not on the list was perhaps lost while nobody listened: ask for each.
+    if (!cursor) for (const id of before) if (!listed.has(id) && !state.convs[id]?.closed) fetchConversation(id);
     saveSoon();
     watchPresence();
   } catch (error) {
@@ -194,13 +206,25 @@ export async function fetchConversation(id) {
   }
 }
 
-export function gone(id) {
+/** A conversation is no longer one's own, by whose act where it is known. One that is open can be read until it is left. */
+export function gone(id, by) {
   left.add(id);
-  if (!state.convs[id] && !state.threads[id]) return;
-  dispatch({ type: "conversation-gone", conv: id });
+  const conv = state.convs[id];
+  if (!conv && !state.threads[id]) return;
+  if (conv && id === view.active && by !== me.id) dispatch({ type: "closed", conv: id, by });
+  else dispatch({ type: "conversation-gone", conv: id });
   database?.dropMessages(id).catch(() => {});
   saveSoon();
-  tell("gone", { conv: id });
+  if (conv) tell("gone", { conv: id, title: titleOf(conv), by });
+}
+
+export async function loadBlocks() {
+  try {
+    const { results } = await api.blocks();
+    dispatch({ type: "blocks", users: results.map((one) => one.id) });
+  } catch {
+    // The server refuses what is blocked all the same; the next connection asks again.
+  }
 }
 
 /** Have the newest messages of a conversation, and its people's presence. */
@@ -215,11 +239,13 @@ export async function loadNewest(conv) {
   view.errors.delete(conv);
   changed();
   try {
-    const page = await api.history(conv);
+    // As many as are unread, so that reading can begin at the first of them; the server counts to a hundred.
+    const unread = state.convs[conv]?.unread_count ?? 0;
+    const page = await api.history(conv, { limit: unread < 100 ? PAGE + unread : MAX_PAGE });
     view.loading.delete(conv);
     const held = store.threadOf(state, conv);
     // Where the page does not reach what is held there may be a hole: the page takes its place.
-    const joins = held.loaded && page.results.some((one) => held.messages.some((other) => other.server_id === one.server_id));
+    const joins = page.results.some((one) => held.messages.some((other) => other.server_id === one.server_id));
     if (!joins) await database?.dropMessages(conv);
     dispatch({ type: joins ? "history" : "window", conv, results: page.results, next: page.next });
     keep(page.results);
@@ -227,7 +253,8 @@ export async function loadNewest(conv) {
     const broken = store.threadOf(state, conv).messages.find((one) => one.server_id && store.hasGap(state, { ...one, conv }));
     if (broken) repair(conv, store.markBefore(state, broken));
   } catch (error) {
-    view.errors.set(conv, error.message);
+    if (error.status === 404) gone(conv);
+    else view.errors.set(conv, error.message);
   } finally {
     view.loading.delete(conv);
     changed();
@@ -240,10 +267,12 @@ export async function loadOlder(conv) {
   if (!conv || !oldest || thread.complete || view.loading.has(conv)) return;
   view.loading.add(conv);
   try {
-    const page = await api.history(conv, oldest.server_id);
+    const page = await api.history(conv, { before: oldest.server_id });
+    view.errors.delete(conv);
     dispatch({ type: "history", conv, results: page.results, next: page.next });
-  } catch {
-    // Scrolling again asks again.
+  } catch (error) {
+    view.errors.set(conv, error.message);
+    changed();
   } finally {
     view.loading.delete(conv);
   }

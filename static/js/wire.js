@@ -30,11 +30,12 @@ export class Wire {
   #unacked = new Map();
 
   /**
-   * @param {{url: string, onFrame: Function, onState: Function, onFailed: Function, onSignedOut: Function,
-   *   onBroken: Function, env?: object}} options `env` brings WebSocket, timers, clock and chance.
+   * @param {{url: string, user: string, onFrame: Function, onState: Function, onFailed: Function,
+   *   onSignedOut: Function, onBroken: Function, env?: object}} options `user` is whose messages these are;
+   *   `env` brings WebSocket, timers, clock and chance.
    */
-  constructor({ url, onFrame, onState, onFailed, onSignedOut, onBroken, env = {} }) {
-    Object.assign(this, { url, onFrame, onState, onFailed, onSignedOut, onBroken });
+  constructor({ url, user, onFrame, onState, onFailed, onSignedOut, onBroken, env = {} }) {
+    Object.assign(this, { url, user, onFrame, onState, onFailed, onSignedOut, onBroken });
     this.env = {
       WebSocket: globalThis.WebSocket,
       setTimeout: (...args) => setTimeout(...args),
@@ -91,8 +92,9 @@ export class Wire {
   }
 
   /** Send a message until it is acked or refused. */
-  deliver({ msg_id, conv, body }) {
-    this.#unacked.set(msg_id, { frame: { op: "send", msg_id, conv, body }, due: this.env.now(), tries: 0 });
+  deliver({ msg_id, conv, body, reply_to }) {
+    const frame = { op: "send", msg_id, conv, body, ...(reply_to ? { reply_to } : {}) };
+    this.#unacked.set(msg_id, { frame, due: this.env.now(), tries: 0 });
     this.#flush();
   }
 
@@ -104,6 +106,12 @@ export class Wire {
     this.lastHeard = this.env.now();
     this.env.clearTimeout(this.#watchdog);
     if (frame.op === "ready") {
+      if (frame.user !== this.user) {
+        // Somebody else has signed in in this browser since: what waits here is not theirs to send.
+        this.stop();
+        this.onSignedOut();
+        return;
+      }
       this.#ready = true;
       this.#attempt = 0;
       this.heartbeatMs = frame.heartbeat_s * 1000;

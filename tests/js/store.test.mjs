@@ -75,11 +75,11 @@ test("unread counts others' texts once and is cleared by a reading on any device
     { type: "msg", message: msg(3, { kind: "event" }) },
     { type: "msg", message: msg(4) },
   );
-  assert.equal(store.totalUnread(state), 2);
+  assert.equal(store.totalUnread(state, 0), 2);
   state = run(state, { type: "read", conv: "c_1", user: ME.id, server_id: mid(1) });
-  assert.equal(store.totalUnread(state), 1);
+  assert.equal(store.totalUnread(state, 0), 1);
   state = run(state, { type: "read", conv: "c_1", user: ME.id, server_id: mid(4) });
-  assert.equal(store.totalUnread(state), 0);
+  assert.equal(store.totalUnread(state, 0), 0);
 });
 
 test("a gap is seen through prev and healed by a backfill", () => {
@@ -126,4 +126,30 @@ test("a failed message is kept, tried again, or thrown away", () => {
   assert.equal(store.statusOf(state, only()), "sending");
   state = run(state, { type: "discard", conv: "c_1", msg_id: "x" });
   assert.equal(only(), undefined);
+});
+
+test("a conversation one was removed from is off the list and the count, and can still be read", () => {
+  let state = begin({ type: "msg", message: msg(1) });
+  assert.equal(store.totalUnread(state, 0), 1);
+  state = run(state, { type: "closed", conv: "c_1", by: "u_bob" });
+  assert.deepEqual(store.sortedConversations(state), []);
+  assert.equal(store.totalUnread(state, 0), 0);
+  assert.deepEqual(held(state), ["text 1"]);
+  assert.equal(state.convs.c_1.closed.by, "u_bob");
+  // Added again, it is like any other.
+  state = run(state, { type: "conversation", conversation: conv() });
+  assert.equal(store.sortedConversations(state).length, 1);
+});
+
+test("what is muted does not count, until the moment is past", () => {
+  const state = begin({ type: "conversation", conversation: conv({ unread_count: 3, muted_until: "2026-01-01T00:00:00Z" }) });
+  const end = Date.parse("2026-01-01T00:00:00Z");
+  assert.equal(store.totalUnread(state, end - 1), 0);
+  assert.equal(store.totalUnread(state, end), 3);
+});
+
+test("a block concerns the conversation with that person", () => {
+  const state = begin({ type: "blocks", users: ["u_bob"] });
+  assert.equal(store.isBlocked(state, state.convs.c_1), true);
+  assert.equal(store.isBlocked(run(state, { type: "blocks", users: [] }), state.convs.c_1), false);
 });

@@ -27,6 +27,7 @@ function world() {
   const log = [];
   const wire = new Wire({
     url: "ws://host/ws",
+    user: "u_me",
     onFrame: (frame) => log.push(frame.op),
     onState: (state) => log.push(state),
     onFailed: (frame) => log.push(`failed ${frame.msg_id}`),
@@ -53,7 +54,7 @@ function world() {
   };
   const open = () => {
     wire.connect();
-    sockets.at(-1).hear({ op: "ready", heartbeat_s: 30, limits: {} });
+    sockets.at(-1).hear({ op: "ready", user: "u_me", heartbeat_s: 30, limits: {} });
     return sockets.at(-1);
   };
   return { wire, sockets, pass, open, log };
@@ -87,7 +88,7 @@ test("what is written offline goes out in order on the next connection", () => {
   wire.deliver({ msg_id: "b", conv: "c", body: "2" });
   pass(500);
   assert.equal(sockets.length, 2);
-  sockets[1].hear({ op: "ready", heartbeat_s: 30, limits: {} });
+  sockets[1].hear({ op: "ready", user: "u_me", heartbeat_s: 30, limits: {} });
   assert.deepEqual(sends(sockets[1]), ["a", "b"]);
 });
 
@@ -121,5 +122,17 @@ test("4401 leads to the login and is never retried", () => {
   open().onclose({ code: 4401 });
   pass(120_000);
   assert.equal(sockets.length, 1);
+  assert.ok(log.includes("signed out"));
+});
+
+test("what one wrote is not sent by whoever signed in here since", () => {
+  const { wire, sockets, pass, open, log } = world();
+  open().onclose({ code: 1012 });
+  wire.deliver({ msg_id: "a", conv: "c", body: "mine" });
+  pass(500);
+  sockets[1].hear({ op: "ready", user: "u_other", heartbeat_s: 30, limits: {} });
+  pass(120_000);
+  assert.deepEqual(sends(sockets[1]), []);
+  assert.equal(sockets.length, 2);
   assert.ok(log.includes("signed out"));
 });

@@ -1,68 +1,121 @@
-/** Who is in a group, and what one may do there. */
+/** What a conversation is and who is in it, and what one may do there. */
 import { avatar, el, icon } from "../dom.js";
+import { counted } from "../format.js";
 
-export class GroupInfo extends HTMLElement {
+const RANK = { owner: 0, admin: 1, member: 2 };
+const ROLE = { owner: "Owner", admin: "Admin" };
+
+const button = (key, label, onclick, more = {}) => el("button", { className: "button quiet", type: "button", "data-key": key, onclick, ...more }, label);
+
+export class ConversationInfo extends HTMLElement {
+  #acts = null;
+  #shown = "";
+  /** Pages of the members of a large group; a small one brings its members along. */
+  #paged = [];
+  #cursor = null;
+
   connectedCallback() {
+    this.heading = el("h2", { id: "info-title" });
     this.body = el("div", { className: "dialog-body" });
     this.problem = el("p", { className: "problem", role: "alert", hidden: true });
-    const close = el("button", { className: "icon-button", type: "button", "aria-label": "Close", onclick: () => this.dialog.close() }, icon("close"));
-    this.dialog = el("dialog", { "aria-labelledby": "info-title" }, el("div", { className: "dialog-bar" }, el("h2", { id: "info-title" }, "Group info"), close), this.body);
+    this.closer = el("button", { className: "icon-button", type: "button", "aria-label": "Close", onclick: () => this.close() }, icon("close"));
+    this.dialog = el("dialog", { "aria-labelledby": "info-title" }, el("div", { className: "dialog-bar" }, this.heading, this.closer), this.body);
     this.append(this.dialog);
-    this.dialog.addEventListener("click", (event) => event.target === this.dialog && this.dialog.close());
+    this.dialog.addEventListener("click", (event) => event.target === this.dialog && this.close());
   }
 
-  get isOpen() {
-    return this.dialog.open;
-  }
-
-  /** Open for a group. `acts`: rename(name), add(), remove(user), leave(); each may throw an ApiError. */
-  open(conv, me, acts) {
-    this.acts = acts;
+  /**
+   * Open for a conversation. `acts`: mute(on), block(on), rename(name), add(), remove(member), setRole(user, role),
+   * leave(), members(cursor); each may throw an ApiError.
+   */
+  open(shown, acts) {
+    this.#acts = acts;
+    this.#shown = "";
+    this.#paged = [];
+    this.#cursor = null;
     this.problem.hidden = true;
-    this.show(conv, me);
+    this.heading.textContent = shown.conv.type === "group" ? "Group info" : "Contact info";
+    this.show(shown);
     this.dialog.showModal();
+    if (shown.conv.type === "group" && !shown.conv.members) this.#do(() => this.#more());
   }
 
-  show(conv, me) {
-    this.conv = conv.id;
-    const manages = conv.role === "owner" || conv.role === "admin";
-    const name = el("input", { type: "text", value: conv.name ?? "", maxLength: 120, required: true, autocomplete: "off" });
-    const rename = el(
-      "form",
-      { className: "inline-form" },
-      el("label", { className: "field" }, el("span", {}, "Group name"), name),
-      el("button", { className: "button quiet", type: "submit" }, "Rename"),
-    );
-    rename.addEventListener("submit", (event) => {
-      event.preventDefault();
-      this.#do(() => this.acts.rename(name.value.trim()));
-    });
-    const rank = { owner: 0, admin: 1, member: 2 };
-    const members = [...(conv.members ?? [])].sort((a, b) => rank[a.role] - rank[b.role] || a.display_name.localeCompare(b.display_name));
-    const rows = members.map((one) => {
-      const removable = manages && one.id !== me && rank[one.role] > rank[conv.role];
-      return el(
-        "li",
-        { className: "person" },
-        avatar(one.id, one.display_name),
-        el("span", { className: "person-text" }, el("span", {}, one.id === me ? `${one.display_name} (you)` : one.display_name), el("small", {}, `@${one.username}`)),
-        one.role === "member" ? null : el("span", { className: "role" }, one.role === "owner" ? "Owner" : "Admin"),
-        removable
-          ? el("button", { className: "icon-button", type: "button", title: "Remove", "aria-label": `Remove ${one.display_name}`, onclick: () => this.#do(() => this.acts.remove(one.id)) }, icon("close"))
-          : null,
-      );
-    });
-    this.body.replaceChildren(
-      el("div", { className: "group-head" }, avatar(conv.id, conv.name || "Group"), el("strong", {}, conv.name || "Group"), el("span", { className: "hint" }, `${conv.members_count} members`)),
-      this.problem,
-      ...(manages ? [rename, el("button", { className: "button quiet", type: "button", onclick: () => this.#do(() => this.acts.add()) }, "Add people")] : []),
-      el("ul", { className: "people", "aria-label": "Members" }, ...rows),
-      el("button", { className: "button danger", type: "button", onclick: () => this.#do(() => this.acts.leave()) }, "Leave group"),
-    );
+  get openFor() {
+    return this.dialog.open ? this.conv : null;
+  }
+
+  /** `shown`: {conv, me, face, title, subtitle, muted, blocked}. */
+  show(shown) {
+    const signature = JSON.stringify(shown);
+    if (signature === this.#shown) return;
+    this.#shown = signature;
+    this.last = shown;
+    this.conv = shown.conv.id;
+    this.#paint();
   }
 
   close() {
     this.dialog.close();
+  }
+
+  #paint() {
+    const { conv, face, title, subtitle, muted, blocked } = this.last;
+    const head = el("div", { className: "info-head" }, avatar(face, title), el("strong", { dir: "auto" }, title), el("span", { className: "hint" }, subtitle));
+    const mute = button("mute", muted ? "Unmute" : "Mute", () => this.#do(() => this.#acts.mute(!muted)), { "aria-pressed": String(muted) });
+    const rows = conv.type === "group" ? this.#group(conv) : [];
+    if (conv.peer) rows.push(button("block", blocked ? `Unblock ${title}` : `Block ${title}`, () => this.#do(() => this.#acts.block(!blocked)), { className: blocked ? "button quiet" : "button danger" }));
+    const focused = this.body.contains(document.activeElement) ? document.activeElement.dataset.key : null;
+    const typed = this.body.querySelector("input")?.value;
+    this.body.replaceChildren(head, this.problem, mute, ...rows);
+    // Painting anew must neither take the focus away nor what is being typed.
+    if (focused) (this.body.querySelector(`[data-key="${CSS.escape(focused)}"]`) ?? this.closer).focus();
+    if (focused === "name") this.body.querySelector("input").value = typed;
+  }
+
+  #group(conv) {
+    const manages = RANK[conv.role] < RANK.member;
+    const rows = [];
+    if (manages) {
+      const name = el("input", { type: "text", value: conv.name ?? "", maxLength: 120, required: true, autocomplete: "off", "data-key": "name" });
+      const rename = el("form", { className: "inline-form" }, el("label", { className: "field" }, el("span", {}, "Group name"), name), button("rename", "Rename", null, { type: "submit" }));
+      rename.addEventListener("submit", (event) => {
+        event.preventDefault();
+        this.#do(() => this.#acts.rename(name.value.trim()));
+      });
+      rows.push(rename, button("add", "Add people", () => this.#do(() => this.#acts.add())));
+    }
+    const members = [...(conv.members ?? this.#paged)].sort((a, b) => RANK[a.role] - RANK[b.role] || a.display_name.localeCompare(b.display_name));
+    rows.push(el("ul", { className: "people", "aria-label": "Members" }, ...members.map((one) => this.#member(one, conv))));
+    if (this.#cursor) rows.push(button("more", `Show more of ${counted(conv.members_count, "member")}`, () => this.#do(() => this.#more())));
+    rows.push(button("leave", "Leave group", () => this.#do(() => this.#acts.leave()), { className: "button danger" }));
+    return rows;
+  }
+
+  #member(one, conv) {
+    const self = one.id === this.last.me;
+    const below = !self && RANK[one.role] > RANK[conv.role];
+    const acts = [];
+    if (conv.role === "owner" && !self) {
+      const [role, label] = one.role === "admin" ? ["member", "Undo admin"] : ["admin", "Make admin"];
+      acts.push(button(`role-${one.id}`, label, () => this.#do(() => this.#acts.setRole(one.id, role)), { className: "button quiet small", "aria-label": `${label}: ${one.display_name}` }));
+    }
+    if (below) acts.push(el("button", { className: "icon-button", type: "button", title: "Remove", "data-key": `remove-${one.id}`, "aria-label": `Remove ${one.display_name}`, onclick: () => this.#do(() => this.#acts.remove(one)) }, icon("close")));
+    return el(
+      "li",
+      { className: "person" },
+      avatar(one.id, one.display_name),
+      el("span", { className: "person-text" }, el("span", { dir: "auto" }, self ? `${one.display_name} (you)` : one.display_name), el("small", {}, [`@${one.username}`, ROLE[one.role]].filter(Boolean).join(" · "))),
+      ...acts,
+    );
+  }
+
+  async #more() {
+    const { conv } = this;
+    const page = await this.#acts.members(this.#cursor);
+    if (conv !== this.conv) return;
+    this.#paged = [...this.#paged, ...page.results];
+    this.#cursor = page.next;
+    this.#paint();
   }
 
   async #do(act) {
@@ -72,8 +125,9 @@ export class GroupInfo extends HTMLElement {
     } catch (error) {
       this.problem.textContent = error.message;
       this.problem.hidden = false;
+      this.problem.scrollIntoView({ block: "nearest" });
     }
   }
 }
 
-customElements.define("group-info", GroupInfo);
+customElements.define("conversation-info", ConversationInfo);

@@ -1,5 +1,5 @@
 /** The list of conversations: one link each, arrow keys between them. */
-import { avatar, el, hidden, ticks } from "../dom.js";
+import { avatar, el, hidden, icon, ticks } from "../dom.js";
 import { listTime } from "../format.js";
 
 export class ConversationList extends HTMLElement {
@@ -8,10 +8,10 @@ export class ConversationList extends HTMLElement {
 
   connectedCallback() {
     this.addEventListener("keydown", (event) => {
-      if (event.key !== "ArrowDown" && event.key !== "ArrowUp") return;
       const links = [...this.querySelectorAll(".conversation")];
       const at = links.indexOf(document.activeElement);
-      const next = links[at + (event.key === "ArrowDown" ? 1 : -1)];
+      const to = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: links.length - 1 }[event.key];
+      const next = to === undefined || event.altKey ? null : links[to];
       if (next) {
         event.preventDefault();
         next.focus();
@@ -19,11 +19,12 @@ export class ConversationList extends HTMLElement {
     });
   }
 
-  focusFirst() {
-    this.querySelector(".conversation")?.focus();
+  /** Focus a conversation; the first where this one is not on the list. */
+  focusOn(id) {
+    (this.#rows.get(id)?.node.firstChild ?? this.querySelector(".conversation"))?.focus();
   }
 
-  /** Show `items`: {id, name, preview, status, time, unread, online, active, typing}; `empty` is shown for none. */
+  /** Show `items`: {id, face, name, preview, status, ts, unread, muted, online, active, typing, draft}; `empty` is shown for none. */
   show(items, empty) {
     this.removeAttribute("aria-busy");
     if (!items.length) {
@@ -57,14 +58,16 @@ export class ConversationList extends HTMLElement {
 
   #paint(link, item) {
     link.classList.toggle("unread", item.unread > 0);
+    link.classList.toggle("muted", item.muted);
     if (item.active) link.setAttribute("aria-current", "true");
     else link.removeAttribute("aria-current");
-    const text = item.typing ? el("span", { className: "text typing" }, item.typing) : el("span", { className: "text" }, item.preview);
+    const text = el("span", { className: item.typing ? "text typing" : "text" }, item.typing ?? item.draft ?? item.preview);
+    const draft = item.draft && !item.typing;
     link.replaceChildren(
       avatar(item.face, item.name, item.online),
-      el("span", { className: "name" }, item.name, item.online ? hidden(" (online)") : null),
+      el("span", { className: "name" }, el("bdi", {}, item.name), item.online ? hidden(" (online)") : null, item.muted ? el("span", { className: "muted-mark", title: "Muted" }, icon("muted"), hidden(" (muted)")) : null),
       el("span", { className: "time" }, item.ts ? listTime(item.ts) : ""),
-      el("span", { className: "preview" }, item.status && !item.typing ? ticks(item.status) : null, text),
+      el("span", { className: "preview" }, item.status && !item.typing && !draft ? ticks(item.status) : null, draft ? el("span", { className: "draft" }, "Draft: ") : null, text),
       item.unread > 0
         ? el("span", { className: "badge" }, item.unread > 99 ? "99+" : String(item.unread), hidden(" unread"))
         : "",

@@ -1,28 +1,35 @@
 /** The messages of one conversation: grouped bubbles, days, events; keeps its place while the list grows. */
-import { avatar, el, hueOf, icon, linkify, ticks } from "../dom.js";
-import { clock, dayLabel, sameDay } from "../format.js";
+import { bubble } from "../bubble.js";
+import { el, icon } from "../dom.js";
+import { keyOf, rowsOf } from "../rows.js";
 
-const GROUP_MS = 5 * 60_000;
 const NEAR = 80;
-const EMOJI = /^(?:\p{Extended_Pictographic}[\u{1F3FB}-\u{1F3FF}]?\uFE0F?(?:\u200D\p{Extended_Pictographic}\uFE0F?)*\s*){1,3}$/u;
+const OLDER_AT = 300;
+const FLASH_MS = 1_600;
+const STILL_MS = 900;
 
 export class MessageList extends HTMLElement {
   #rows = new Map();
-  #conv = null;
+  #view = { conv: null, messages: [] };
   #newBelow = 0;
   #seen = new Set();
+  #whole = new Set();
+  /** The message that the line "New messages" is above. */
+  #lineAt = null;
   #stick = true;
   #height = 0;
+  #still = null;
 
   connectedCallback() {
-    this.older = el("p", { className: "older", hidden: true }, "Loading earlier messages…");
+    this.older = el("div", { className: "older", hidden: true });
     this.rows = el("div", { className: "rows", role: "log", "aria-label": "Messages", "aria-live": "polite", "aria-relevant": "additions" });
-    this.scroller = el("div", { className: "scroller", tabIndex: 0 }, this.older, this.rows);
+    this.scroller = el("div", { className: "scroller", tabIndex: 0, "aria-label": "Messages, with arrow keys one by one", role: "group" }, this.older, this.rows);
     this.count = el("span", { className: "badge", hidden: true });
     this.jump = el("button", { className: "jump", type: "button", hidden: true, "aria-label": "Jump to newest", title: "Jump to newest" }, icon("down"), this.count);
     this.replaceChildren(this.scroller, this.jump);
     this.jump.addEventListener("click", () => this.toBottom());
-    this.scroller.addEventListener("scroll", () => this.#scrolled(), { passive: true });
+    this.scroller.addEventListener("scroll", () => this.#moved(), { passive: true });
+    this.scroller.addEventListener("keydown", (event) => this.#key(event));
     new ResizeObserver(() => this.#resized()).observe(this.scroller);
   }
 
@@ -37,16 +44,30 @@ export class MessageList extends HTMLElement {
     this.#scrolled();
   }
 
+  /** Bring a message into view and mark it for a moment; false where it is not here. */
+  reveal(serverId) {
+    const found = this.#view.messages.find((one) => one.server_id === serverId);
+    const row = found && this.#rows.get(keyOf(found))?.node;
+    if (!row) return false;
+    row.scrollIntoView({ block: "center" });
+    row.focus({ preventScroll: true });
+    row.classList.add("flash");
+    setTimeout(() => row.classList.remove("flash"), FLASH_MS);
+    return true;
+  }
+
   /**
-   * Show a thread. `view`: {conv, messages, me, group, statusOf, nameOf, textOf, unreadAfter, loading, complete,
-   * error, isUnread}.
+   * Show a thread. `view`: {conv, messages, me, group, statusOf, nameOf, textOf, quoteOf, isUnread, loading, complete,
+   * error}.
    */
   show(view) {
-    const fresh = view.conv !== this.#conv;
+    const fresh = view.conv !== this.#view.conv;
+    this.#view = view;
     if (fresh) {
-      this.#conv = view.conv;
       this.#rows.clear();
       this.#seen.clear();
+      this.#whole.clear();
+      this.#lineAt = null;
       this.#newBelow = 0;
       this.rows.replaceChildren();
       this.#stick = true;
@@ -55,11 +76,13 @@ export class MessageList extends HTMLElement {
     const anchor = this.#anchor();
     const before = anchor?.getBoundingClientRect().top;
     const had = this.#seen.size;
-    const ids = view.messages.map((one) => one.msg_id ?? one.server_id);
+    const ids = view.messages.map(keyOf);
     const firstNew = had ? view.messages.filter((one, at) => !this.#seen.has(ids[at]) && this.#isLater(view, at)) : [];
     ids.forEach((id) => this.#seen.add(id));
-    this.#paint(this.#describe(view));
-    this.older.hidden = view.complete || !view.messages.length;
+    // Only what is said now is read out, not a whole thread that is opened or its past.
+    this.rows.setAttribute("aria-live", firstNew.length ? "polite" : "off");
+    this.#paint(this.#describe());
+    this.#paintOlder();
     const mine = firstNew.some((one) => one.from === view.me);
     if (fresh || this.#stick || mine) {
       const line = fresh ? this.rows.querySelector(".new-line") : null;
@@ -76,7 +99,7 @@ export class MessageList extends HTMLElement {
   }
 
   #isLater(view, at) {
-    return at > 0 && view.messages.slice(0, at).some((one) => this.#rows.has(one.msg_id ?? one.server_id));
+    return at > 0 && view.messages.slice(0, at).some((one) => this.#rows.has(keyOf(one)));
   }
 
   /** The first row that is in view. */
@@ -85,7 +108,8 @@ export class MessageList extends HTMLElement {
     return [...this.rows.children].find((row) => row.dataset.message && row.getBoundingClientRect().bottom > top);
   }
 
-  #describe(view) {
+  #describe() {
+    const view = this.#view;
     if (view.error && !view.messages.length) return [{ key: "error", signature: view.error, make: () => this.#problem(view.error) }];
     if (view.loading && !view.messages.length) {
       const skeleton = () => el("ul", { className: "bubbles-loading", "aria-label": "Loading messages" }, ...Array.from({ length: 6 }, () => el("li")));
@@ -95,59 +119,43 @@ export class MessageList extends HTMLElement {
       const make = () => el("div", { className: "thread-state" }, el("p", { className: "hello", "aria-hidden": "true" }, "👋"), el("p", {}, "No messages yet. Say hello!"));
       return [{ key: "empty", signature: "", make }];
     }
-    const rows = [];
-    let lineDrawn = false;
-    view.messages.forEach((message, at) => {
-      const previous = view.messages[at - 1];
-      const next = view.messages[at + 1];
-      const newDay = !previous || !sameDay(previous.ts, message.ts);
-      if (newDay) {
-        const label = dayLabel(message.ts);
-        const key = `day ${new Date(message.ts).toDateString()}`;
-        rows.push({ key, signature: label, make: () => el("div", { className: "day" }, el("span", {}, label)) });
-      }
-      const line = !lineDrawn && view.isUnread(message);
-      if (line) {
-        lineDrawn = true;
-        rows.push({ key: "new", signature: "", make: () => el("div", { className: "new-line" }, "New messages") });
-      }
-      const key = message.msg_id ?? message.server_id;
-      const text = view.textOf(message);
-      if (message.kind === "event") {
-        rows.push({ key, signature: text, make: () => el("div", { className: "event", "data-message": key }, el("span", {}, text)) });
-        return;
-      }
-      const joins = (a, b) => a && b && b.kind !== "event" && a.kind !== "event" && a.from === b.from && b.ts - a.ts < GROUP_MS && sameDay(a.ts, b.ts);
-      const first = line || !joins(previous, message);
-      const last = !joins(message, next);
-      const out = message.from === view.me;
-      const status = out ? view.statusOf(message) : null;
-      const author = view.group && !out ? view.nameOf(message.from) : null;
-      rows.push({
-        key,
-        signature: JSON.stringify([text, first, last, status, author, message.ts, message.error]),
-        make: () => this.#bubble({ key, message, text, first, last, out, status, author, group: view.group }),
-      });
+    const rows = rowsOf(view, (key) => this.#whole.has(key), this.#lineAt);
+    this.#lineAt = rows.find((row) => row.kind === "new")?.above ?? null;
+    return rows.map((row) => {
+      const { message, ...look } = row;
+      return { key: row.key, signature: JSON.stringify([look, message?.ts, message?.error, message?.server_id]), make: () => this.#make(row) };
     });
-    return rows;
   }
 
-  #bubble({ key, message, text, first, last, out, status, author, group }) {
-    const body = el("span", { className: EMOJI.test(text) ? "body large" : "body", dir: "auto" }, ...linkify(text));
-    const meta = el("span", { className: "meta" }, el("time", { dateTime: new Date(message.ts).toISOString() }, clock(message.ts)), status ? ticks(status) : null);
-    const bubble = el("div", { className: "bubble" }, author && first ? el("span", { className: "author", "data-hue": hueOf(message.from) }, author) : null, body, meta);
-    if (status === "failed") {
-      const act = (name, label) => el("button", { type: "button", onclick: () => this.#emit(name, { msg_id: message.msg_id }) }, label);
-      bubble.append(el("div", { className: "failure" }, el("span", {}, message.error ?? "Not sent."), act("retry", "Try again"), act("discard", "Delete")));
+  #make(row) {
+    switch (row.kind) {
+      case "day":
+        return el("div", { className: "day" }, el("span", {}, row.text));
+      case "new":
+        return el("div", { className: "new-line" }, "New messages");
+      case "event":
+        return el("div", { className: "event", "data-message": row.key }, el("span", { dir: "auto" }, row.text));
+      default:
+        return bubble(row, (name, detail) => this.#want(name, detail));
     }
-    const face = group && !out ? (last ? avatar(message.from, author) : el("span", { className: "avatar-space" })) : null;
-    const classes = ["message", out ? "out" : "in", first && "first", last && "last", status === "failed" && "failed"];
-    return el("div", { className: classes.filter(Boolean).join(" "), "data-message": key }, face, bubble);
   }
 
   #problem(text) {
-    const again = el("button", { className: "button", type: "button", onclick: () => this.#emit("reload") }, "Try again");
-    return el("div", { className: "thread-state", role: "alert" }, el("p", {}, text), again);
+    return el("div", { className: "thread-state", role: "alert" }, el("p", {}, text), this.#again("button"));
+  }
+
+  #again(className) {
+    return el("button", { className, type: "button", onclick: () => this.#emit("reload") }, "Try again");
+  }
+
+  /** Above the messages: that there are earlier ones, or why they are not there. */
+  #paintOlder() {
+    const { complete, error, messages } = this.#view;
+    this.older.hidden = complete || !messages.length;
+    const text = error ?? "Loading earlier messages…";
+    if (this.older.dataset.text === text) return;
+    this.older.dataset.text = text;
+    this.older.replaceChildren(text, ...(error ? [" ", this.#again("link")] : []));
   }
 
   #paint(rows) {
@@ -160,7 +168,9 @@ export class MessageList extends HTMLElement {
         node = row.make();
         if (old) {
           if (cursor === old.node) cursor = node;
+          const focused = old.node === document.activeElement;
           old.node.replaceWith(node);
+          if (focused) node.focus({ preventScroll: true });
         }
       }
       if (node === cursor) cursor = cursor.nextSibling;
@@ -171,7 +181,16 @@ export class MessageList extends HTMLElement {
     this.#rows = kept;
   }
 
+  #moved() {
+    this.#scrolled();
+    this.scroller.classList.add("moving");
+    clearTimeout(this.#still);
+    this.#still = setTimeout(() => this.scroller.classList.remove("moving"), STILL_MS);
+  }
+
   #scrolled() {
+    const top = this.scroller.getBoundingClientRect().top + parseFloat(getComputedStyle(this.scroller).paddingBlockStart);
+    for (const day of this.rows.querySelectorAll(".day")) day.classList.toggle("stuck", this.scroller.scrollTop > 0 && day.getBoundingClientRect().top <= top);
     const bottom = this.atBottom;
     // A growing window is not a reader who scrolled away.
     if (this.scroller.clientHeight === this.#height) this.#stick = bottom;
@@ -181,12 +200,41 @@ export class MessageList extends HTMLElement {
     this.count.textContent = String(this.#newBelow);
     this.jump.setAttribute("aria-label", this.#newBelow ? `Jump to newest, ${this.#newBelow} new` : "Jump to newest");
     if (bottom) this.#emit("seen");
-    if (!this.older.hidden && this.scroller.scrollTop < 300) this.#emit("older");
+    if (!this.older.hidden && !this.#view.error && this.scroller.scrollTop < OLDER_AT) this.#emit("older");
   }
 
   #resized() {
     if (this.#stick) this.scroller.scrollTop = this.scroller.scrollHeight;
     this.#height = this.scroller.clientHeight;
+  }
+
+  /** Arrow keys go from message to message, from the newest in view; Enter answers. */
+  #key(event) {
+    const here = document.activeElement.closest?.(".message");
+    if (event.key === "Enter" && here === document.activeElement) {
+      event.preventDefault();
+      this.#want("reply", { key: here.dataset.message });
+    }
+    if (event.key !== "ArrowUp" && event.key !== "ArrowDown") return;
+    event.preventDefault();
+    const all = [...this.rows.querySelectorAll(".message")];
+    const bottom = this.scroller.getBoundingClientRect().bottom;
+    const next = here ? all[all.indexOf(here) + (event.key === "ArrowUp" ? -1 : 1)] : all.findLast((row) => row.getBoundingClientRect().top < bottom);
+    next?.focus({ preventScroll: true });
+    next?.scrollIntoView({ block: "nearest" });
+  }
+
+  #want(name, detail) {
+    const message = this.#view.messages.find((one) => keyOf(one) === detail.key);
+    if (name === "whole") {
+      this.#whole.add(detail.key);
+      // It is read from its beginning, also where it is the newest.
+      this.#stick = false;
+      this.show(this.#view);
+      this.#rows.get(detail.key)?.node.focus({ preventScroll: true });
+    } else if (name === "reply") {
+      if (message?.server_id) this.#emit("reply", message);
+    } else this.#emit(name, detail);
   }
 
   #emit(name, detail) {

@@ -19,7 +19,7 @@ export class PeopleDialog extends HTMLElement {
     this.heading = el("h2", { id: "people-title" });
     this.name = el("input", { type: "text", maxLength: 120, autocomplete: "off", name: "group-name" });
     this.nameField = el("label", { className: "field" }, el("span", {}, "Group name"), this.name);
-    this.input = el("input", { type: "search", maxLength: 80, autocomplete: "off", spellcheck: false, placeholder: "Name or username", name: "people" });
+    this.input = el("input", { type: "text", maxLength: 80, autocomplete: "off", spellcheck: false, placeholder: "Name or username", name: "people" });
     this.chips = el("div", { className: "chips", "aria-label": "Chosen people" });
     this.results = el("div", { className: "people", "aria-label": "People found", role: "group" });
     this.hint = el("p", { className: "hint", role: "status" });
@@ -53,11 +53,12 @@ export class PeopleDialog extends HTMLElement {
       }
     });
     this.name.addEventListener("input", () => this.#refresh());
+    form.addEventListener("keydown", (event) => this.#key(event));
     this.dialog.addEventListener("click", (event) => event.target === this.dialog && this.dialog.close());
   }
 
-  /** Open for `mode`; `finish({name, users, cards})` does the work and may throw an ApiError. */
-  open(mode, { finish, exclude = [] }) {
+  /** Open for `mode`, looking for `query`; `finish({name, users})` does the work and may throw an ApiError. */
+  open(mode, { finish, exclude = [], query = "" }) {
     this.mode = mode;
     this.finish = finish;
     this.exclude = new Set(exclude);
@@ -66,14 +67,28 @@ export class PeopleDialog extends HTMLElement {
     this.submit.textContent = WORDS[mode].action ?? "";
     this.actions.hidden = WORDS[mode].action === null;
     this.nameField.hidden = mode !== "group";
-    this.name.value = this.input.value = "";
+    this.name.value = "";
+    this.input.value = query;
     this.problem.hidden = true;
     this.results.replaceChildren();
+    this.found = [];
     this.hint.hidden = false;
     this.hint.textContent = "Type a name to find people.";
     this.#refresh();
     this.dialog.showModal();
     (mode === "group" ? this.name : this.input).focus();
+    if (query) this.#search();
+  }
+
+  /** Arrow keys go from the field into what was found and back. */
+  #key(event) {
+    if (event.key !== "ArrowDown" && event.key !== "ArrowUp") return;
+    const stops = [this.input, ...this.results.querySelectorAll("button")];
+    const at = stops.indexOf(document.activeElement);
+    const next = at < 0 ? null : stops[at + (event.key === "ArrowDown" ? 1 : -1)];
+    if (!next) return;
+    event.preventDefault();
+    next.focus();
   }
 
   async #search() {
@@ -107,7 +122,7 @@ export class PeopleDialog extends HTMLElement {
           "button",
           { className: "person", type: "button", "aria-pressed": this.mode === "chat" ? null : String(this.#chosen.has(one.id)), onclick: () => this.#pick(one) },
           avatar(one.id, one.display_name),
-          el("span", { className: "person-text" }, el("span", {}, one.display_name), el("small", {}, `@${one.username}`)),
+          el("span", { className: "person-text" }, el("span", { dir: "auto" }, one.display_name), el("small", {}, `@${one.username}`)),
         ),
       ),
     );

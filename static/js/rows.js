@@ -1,0 +1,50 @@
+/** What a thread's list consists of: days, the line above what is new, events and messages in groups. */
+import { dayLabel, sameDay } from "./format.js";
+
+const GROUP_MS = 5 * 60_000;
+
+export const keyOf = (message) => message.msg_id ?? message.server_id;
+
+const joins = (a, b) =>
+  a && b && a.kind !== "event" && b.kind !== "event" && a.from === b.from && b.ts - a.ts < GROUP_MS && sameDay(a.ts, b.ts);
+
+/**
+ * Return the rows of a view (see `MessageList.show`): {kind, key, ...}, `kind` being `day` or `event` (text), `new`, or
+ * `message` with all that its bubble shows. `isWhole(key)` says which long texts were opened; `lineAt` is the key of the
+ * message that had the line above it before: the line does not wander when earlier messages are loaded.
+ */
+export function rowsOf(view, isWhole, lineAt) {
+  const rows = [];
+  const drawn = view.messages.find((message) => keyOf(message) === lineAt && view.isUnread(message));
+  const lined = drawn ?? view.messages.find(view.isUnread);
+  view.messages.forEach((message, at) => {
+    const previous = view.messages[at - 1];
+    const key = keyOf(message);
+    const text = view.textOf(message);
+    if (!previous || !sameDay(previous.ts, message.ts)) {
+      rows.push({ kind: "day", key: `day ${new Date(message.ts).toDateString()}`, text: dayLabel(message.ts) });
+    }
+    const line = message === lined;
+    if (line) rows.push({ kind: "new", key: "new", above: key });
+    if (message.kind === "event") {
+      rows.push({ kind: "event", key, text });
+      return;
+    }
+    const out = message.from === view.me;
+    rows.push({
+      kind: "message",
+      key,
+      text,
+      first: line || !joins(previous, message),
+      last: !joins(message, view.messages[at + 1]),
+      out,
+      status: out ? view.statusOf(message) : null,
+      name: out ? "You" : view.nameOf(message.from),
+      group: view.group,
+      quote: view.quoteOf(message),
+      whole: isWhole(key),
+      message,
+    });
+  });
+  return rows;
+}

@@ -1,0 +1,52 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { cut, onlyEmoji } from "../../static/js/bubble.js";
+import { rowsOf } from "../../static/js/rows.js";
+
+const DAY = 86_400_000;
+const NOON = new Date(2026, 0, 5, 12).getTime();
+const msg = (n, more = {}) => ({ server_id: `m_${n}`, conv: "c", from: "u_bob", ts: NOON + n * 1_000, body: `text ${n}`, kind: "text", ...more });
+const rows = (messages, { lineAt, ...more } = {}) =>
+  rowsOf(
+    {
+      messages, me: "u_me", group: false, isUnread: () => false, statusOf: () => "sent", nameOf: (id) => id, textOf: (one) => one.body, quoteOf: () => null,
+      ...more,
+    },
+    () => false,
+    lineAt,
+  );
+const shape = (found) => found.map((row) => (row.kind === "message" ? `${row.first ? "<" : ""}${row.text}${row.last ? ">" : ""}` : row.kind));
+
+test("messages of one person, close in time, make one bubble group; another person, an event, a day, five minutes end it", () => {
+  const found = rows([
+    msg(0), msg(1), msg(2, { from: "u_me" }), msg(3, { kind: "event" }), msg(4), msg(400), msg(401, { ts: NOON + DAY }),
+  ]);
+  assert.deepEqual(shape(found), ["day", "<text 0", "text 1>", "<text 2>", "event", "<text 4>", "<text 400>", "day", "<text 401>"]);
+});
+
+test("the line stands above the first unread message, and stays there when earlier ones are loaded", () => {
+  const isUnread = () => true;
+  const found = rows([msg(5), msg(6)], { isUnread });
+  assert.deepEqual(shape(found), ["day", "new", "<text 5", "text 6>"]);
+  assert.equal(found[1].above, "m_5");
+  assert.deepEqual(shape(rows([msg(4), msg(5), msg(6)], { isUnread, lineAt: "m_5" })), ["day", "<text 4", "new", "<text 5", "text 6>"]);
+});
+
+test("only one's own messages have a state", () => {
+  const [, theirs, mine] = rows([msg(1), msg(2, { from: "u_me" })]);
+  assert.deepEqual([theirs.status, mine.status, mine.name], [null, "sent", "You"]);
+});
+
+test("one to three emoji alone are large; digits and words are none", () => {
+  for (const text of ["👍", "👍🏽 🎉", "👩‍👩‍👧‍👦", "🇩🇪🇫🇷", "❤️"]) assert.ok(onlyEmoji(text), text);
+  for (const text of ["1", "ok 👍", "🎉🎉🎉🎉", "", "#"]) assert.ok(!onlyEmoji(text), text);
+});
+
+test("a long text is cut, by characters or lines, and never within a character", () => {
+  assert.equal(cut("short"), null);
+  assert.equal(cut("x".repeat(1_400)), null);
+  assert.equal(cut("x".repeat(5_000)), 1_200);
+  assert.equal(cut(`x${"🎉".repeat(3_000)}`) % 2, 1);
+  assert.equal(cut("line\n".repeat(20)), null);
+  assert.equal(cut("line\n".repeat(100)), 24 * 5 - 1);
+});

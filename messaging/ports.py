@@ -25,6 +25,11 @@ from messaging.domain.messages import (
 
 TOPIC_MESSAGES = "messages"
 TOPIC_RECEIPTS = "receipts"
+TOPIC_PUSH = "push"
+TOPIC_COMPLIANCE = "compliance"
+TOPIC_SEARCH = "search"
+#: Records that nobody can read, each with the reason (``events.DeadRecord``).
+TOPIC_DEAD = "dead"
 
 
 @dataclass(frozen=True, slots=True)

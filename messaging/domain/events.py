@@ -69,6 +69,17 @@ class ReceiptBatch(msgspec.Struct, frozen=True, array_like=True):
     receipts: list[Receipt]
 
 
+class DeadRecord(msgspec.Struct, frozen=True, array_like=True):
+    """Topic ``dead``: a record that could not be read, where it was, and why. The key is that record's."""
+
+    reason: str
+    topic: str
+    partition: int
+    offset: int
+    #: As it was found, or the beginning of it.
+    payload: bytes
+
+
 class Deliver(_Event, tag="d", frozen=True):
     """Write ``frame`` to every connection of ``users`` on the pod; ``own``, in its place, to the ``author``'s."""
 
@@ -125,7 +136,7 @@ _receipts = msgspec.msgpack.Decoder(ReceiptBatch)
 _batch = msgspec.msgpack.Decoder(PodBatch)
 
 
-def encode(value: LogEvent | ReceiptBatch | PodBatch) -> bytes:
+def encode(value: LogEvent | ReceiptBatch | DeadRecord | PodBatch) -> bytes:
     """Return the MessagePack form."""
     return _encoder.encode(value)
 
@@ -139,7 +150,7 @@ def _read(decoder: msgspec.msgpack.Decoder[T], payload: bytes) -> T:
         return decoder.decode(payload)
     # A text that is not UTF-8, or a thousand lists in each other, are no DecodeError of msgspec's.
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise Poison(type(error).__name__) from None
+        raise Poison(f"{type(error).__name__}: {error}") from None
 
 
 def decode_log_event(payload: bytes) -> LogEvent:

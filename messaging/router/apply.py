@@ -25,7 +25,6 @@ logger = logging.getLogger(__name__)
 
 MESSAGES = Counter("chat_router_messages_total", "Messages stored and fanned out.")
 DUPLICATES = Counter("chat_router_duplicates_total", "Later copies of a message that were dropped.")
-POISON = Counter("chat_router_poison_total", "Records that could not be read and went to the dead-letter topic.")
 STRANGERS = Counter(
     "chat_router_strangers_total", "Messages dropped because their sender was no member at that place of the log."
 )
@@ -36,8 +35,8 @@ class Applied:
     """What one poll leads to, once its rows are durable."""
 
     deliveries: list[events.Deliver] = field(default_factory=list)
-    #: Records nobody can read.
-    poison: list[Record] = field(default_factory=list)
+    #: Records nobody can read, and why.
+    poison: list[tuple[Record, str]] = field(default_factory=list)
     #: Who wrote what, for the receipts that will come back.
     authors: list[tuple[ConversationId, MessageId, UserId]] = field(default_factory=list)
 
@@ -100,9 +99,8 @@ class _Poll:
         for record in records:
             try:
                 decoded.append(_decode(record))
-            except events.Poison:
-                POISON.inc()
-                self._out.poison.append(record)
+            except events.Poison as error:
+                self._out.poison.append((record, str(error)))
         self._cache.load({key.conversation_id for _, key, _ in decoded})
         self._placed = self._messages.find_placed([key for _, key, _ in decoded])
         for message_id, key, event in decoded:

@@ -1,6 +1,5 @@
 """Receipts: stored in batches, passed on to the author and to the reader's other devices (design section 1, step 5)."""
 
-import logging
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 
@@ -8,8 +7,7 @@ from messaging.domain import events, frames
 from messaging.domain.ids import ConversationId, MessageId, UserId, server_id, user_ref
 from messaging.domain.messages import Conversation, ConversationType, StoredReceipt
 from messaging.ports import ConversationStore, MessageStore, Record
-
-logger = logging.getLogger(__name__)
+from messaging.router.apply import Applied
 
 _CAPACITY = 100_000
 
@@ -45,7 +43,7 @@ class ReceiptApplier:
         self._conversations = conversations
         self._authors = authors
 
-    def apply(self, records: Sequence[Record]) -> list[events.Deliver]:
+    def apply(self, records: Sequence[Record]) -> Applied:
         """Store the receipts and return the frames that tell of them.
 
         Best effort: those of unknown messages, and of users who are no members now, are skipped.
@@ -54,11 +52,12 @@ class ReceiptApplier:
             Exception: a store failed; the records come again.
         """
         receipts: list[events.Receipt] = []
+        poison: list[tuple[Record, str]] = []
         for record in records:
             try:
                 receipts += events.decode_receipts(record.payload).receipts
-            except events.Poison:
-                logger.warning("a batch of receipts at offset %d could not be read", record.offset)
+            except events.Poison as error:
+                poison.append((record, str(error)))
         self._find_authors(receipts)
         conversations = self._conversations.get({receipt.conversation for receipt in receipts})
         receipts = [
@@ -75,10 +74,8 @@ class ReceiptApplier:
         )
         reads = self._newest_reads(receipts)
         self._conversations.mark_read([(user, conversation, r.message) for (user, conversation), r in reads.items()])
-        return [
-            *self._tell_delivered(delivered, conversations),
-            *self._tell_read(reads.values(), conversations),
-        ]
+        told = [*self._tell_delivered(delivered, conversations), *self._tell_read(reads.values(), conversations)]
+        return Applied(told, poison)
 
     def _find_authors(self, receipts: Sequence[events.Receipt]) -> None:
         unknown = {

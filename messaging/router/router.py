@@ -6,7 +6,9 @@ from collections.abc import Awaitable, Callable
 
 from prometheus_client import Counter, Gauge, Histogram
 
+from messaging.domain import events
 from messaging.ports import (
+    TOPIC_DEAD,
     TOPIC_MESSAGES,
     TOPIC_RECEIPTS,
     ConnectionRegistry,
@@ -16,9 +18,10 @@ from messaging.ports import (
     MessageStore,
     NewRecord,
     PodBus,
+    PositionUnknown,
     Record,
 )
-from messaging.router.apply import Applier
+from messaging.router.apply import Applied, Applier
 from messaging.router.receipts import Authors, ReceiptApplier
 from messaging.services.fanout import fan_out
 from messaging.threads import DatabaseThreads
@@ -32,13 +35,17 @@ FAILURES = Counter("chat_router_failures_total", "Polls that failed and were tri
 MESSAGE_BATCHES = Histogram(
     "chat_batches_per_poll", "Pod batches sent for one poll of messages.", buckets=(0, 1, 2, 5, 10, 50, 200)
 )
+POISON = Counter(
+    "chat_router_poison_total", "Records that could not be read and went to the dead-letter topic.", ["topic"]
+)
 HELD = Gauge("chat_router_held", "1 while the router cannot store and holds its place in the log.", ["topic"])
 
-TOPIC_DEAD = "dead"
 GROUP = "router"
 _MAX_RECORDS = 500
 _POLL_TIMEOUT_S = 1.0
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.1, 5.0
+#: Of a record that nobody can read, this much is kept: with what is said about it, it stays under the log's own limit.
+_MAX_DEAD_BYTES = 512 * 1024
 
 
 class Router:
@@ -141,12 +148,27 @@ class Router:
     async def _on_messages(self, records: list[Record]) -> None:
         applied = await self._database.run(self._applier.apply, records)
         self._authors.remember(applied.authors)
-        for record in applied.poison:
-            logger.error("poison record at %s/%d offset %d", record.topic, record.partition, record.offset)
-            await self._log.append(NewRecord(TOPIC_DEAD, record.key, record.payload))
+        await self._bury(applied)
         done = await fan_out(applied.deliveries, registry=self._registry, bus=self._bus)
         MESSAGE_BATCHES.observe(done.batches)
 
     async def _on_receipts(self, records: list[Record]) -> None:
-        deliveries = await self._database.run(self._receipts.apply, records)
-        await fan_out(deliveries, registry=self._registry, bus=self._bus)
+        applied = await self._database.run(self._receipts.apply, records)
+        await self._bury(applied)
+        await fan_out(applied.deliveries, registry=self._registry, bus=self._bus)
+
+    async def _bury(self, applied: Applied) -> None:
+        """Put what nobody can read into the dead-letter topic, once however often it comes: it stops nobody there."""
+        for record, reason in applied.poison:
+            where = f"{record.topic}/{record.partition}/{record.offset}"
+            dead = events.DeadRecord(
+                reason, record.topic, record.partition, record.offset, record.payload[:_MAX_DEAD_BYTES]
+            )
+            try:
+                place = await self._log.append(NewRecord(TOPIC_DEAD, record.key, events.encode(dead), where.encode()))
+            except PositionUnknown:
+                continue
+            if place.duplicate:
+                continue
+            POISON.labels(record.topic).inc()
+            logger.error("the record at %s went to the dead-letter topic: %s", where, reason)

@@ -11,6 +11,7 @@ from messaging.domain.events import Receipt, ReceiptBatch
 from messaging.domain.ids import ConversationId, DeviceId, MessageId, UserId
 from messaging.domain.messages import Role
 from messaging.ports import TOPIC_RECEIPTS, Record
+from messaging.router.apply import Applied
 from messaging.router.receipts import Authors, ReceiptApplier
 from tests.router.conftest import START_MS, Apply, Talk, id_of
 
@@ -33,9 +34,9 @@ class Receipts:
         return Record(TOPIC_RECEIPTS, 0, self._offset, START_MS, b"pod", payload)
 
     def apply(self, *receipts: Receipt) -> list[events.Deliver]:
-        return self._applier.apply([self.record(events.encode(ReceiptBatch(list(receipts))))])
+        return self._applier.apply([self.record(events.encode(ReceiptBatch(list(receipts))))]).deliveries
 
-    def apply_records(self, *records: Record) -> list[events.Deliver]:
+    def apply_records(self, *records: Record) -> Applied:
         return self._applier.apply(records)
 
 
@@ -159,10 +160,12 @@ def test_reading_the_same_receipts_again_changes_nothing(apply: Apply, receipts:
 
 
 @pytest.mark.parametrize("payload", [b"", b"\xc1", b"\x91\x91\x96\xa4rea\xff"])
-def test_poison_is_passed_over(apply: Apply, receipts: Receipts, group: Talk, payload: bytes) -> None:
+def test_poison_is_put_aside(apply: Apply, receipts: Receipts, group: Talk, payload: bytes) -> None:
     ann, bob, _ = group.people
     record = group.said(ann)
     apply(record)
     good: Any = events.encode(ReceiptBatch([receipt("read", group, id_of(record), bob)]))
-    told = receipts.apply_records(receipts.record(payload), receipts.record(good))
-    assert len(told) == 1
+    bad = receipts.record(payload)
+    applied = receipts.apply_records(bad, receipts.record(good))
+    assert [record for record, _ in applied.poison] == [bad]
+    assert len(applied.deliveries) == 1

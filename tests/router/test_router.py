@@ -16,7 +16,7 @@ from messaging.domain.events import MessageSent
 from messaging.domain.ids import UserId
 from messaging.ports import TOPIC_MESSAGES, NewRecord, Record
 from messaging.router.apply import Applier
-from messaging.router.router import GROUP, TOPIC_DEAD, Router
+from messaging.router.router import GROUP, Router
 from messaging.threads import DatabaseThreads
 from tests.conftest import eventually
 from tests.router.conftest import Talk
@@ -99,22 +99,6 @@ async def test_a_poll_is_one_batch_for_each_pod_in_the_order_of_the_log(start_ro
         assert [event.frame.body for event in found] == [str(number) for number in range(20)]
         assert all(set(event.users) == users for event in found)
     assert cat not in {user for event in here + there for user in event.users}, "nobody is told who is nowhere"
-
-
-@pytest.mark.logs_errors
-async def test_poison_goes_to_the_dead_topic_and_its_partition_goes_on(start_router: Any, group: Talk) -> None:
-    ann = group.people[0]
-    await connected(group)
-    log = container.message_log()
-    await start_router()
-    await say(group, ann, "before")
-    await log.append(_new(group, b"\xc1 nobody can read this"))
-    await say(group, ann, "after")
-    assert await bodies(2) == ["before", "after"]
-    reader = log.reader(TOPIC_DEAD, group="operator")
-    [dead] = await reader.poll(max_records=10, timeout_s=5)
-    assert (dead.key, dead.payload) == (group.id.to_bytes(8, "big"), b"\xc1 nobody can read this")
-    await reader.close()
 
 
 async def _committed() -> bool:

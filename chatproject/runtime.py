@@ -37,8 +37,8 @@ _starting: asyncio.Lock | None = None
 
 
 def is_ready() -> bool:
-    """Return whether this process takes connections: started, and not draining."""
-    return _pod is not None and not _pod.draining
+    """Return whether this process takes connections: started, with a log that was reached, and not draining."""
+    return _pod is not None and not _pod.draining and container.message_log().is_ready()
 
 
 def pod_name() -> str:

@@ -111,7 +111,17 @@ class MessageLog(Protocol):
     """Durable log with one order per key (design sections 1 and 2)."""
 
     async def start(self) -> None:
-        """Open the log; idempotent. Raises LogUnavailable where it cannot be used as configured."""
+        """Open the log; idempotent. Where it does not answer, return after a few seconds and go on trying.
+
+        Raises:
+            LogUnavailable: it answers, and cannot be used as configured; the sentence says what to do.
+        """
+
+    def is_ready(self) -> bool:
+        """Return whether the log was reached and found fit. Before that, appends wait a little and then fail.
+
+        It stays so while a log that was there is away: that is for the appends to tell.
+        """
 
     def append(self, record: NewRecord) -> Awaitable[Position]:
         """Queue one record and return an awaitable that gives its position once it would survive a crash.

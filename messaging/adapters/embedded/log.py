@@ -94,6 +94,10 @@ class SqliteMessageLog:
             self._writer = threading.Thread(target=self._write, args=(connection,), name="log-writer", daemon=True)
             self._writer.start()
 
+    def is_ready(self) -> bool:
+        """Return whether the file is open."""
+        return self._writer is not None
+
     def append(self, record: NewRecord) -> "asyncio.Future[Position]":
         """Queue one record; see the port."""
         loop = asyncio.get_running_loop()

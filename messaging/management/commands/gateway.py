@@ -8,6 +8,7 @@ from django.core.management import CommandError, call_command
 from django.core.management.base import BaseCommand, CommandParser
 
 from chatproject import runtime
+from messaging.ports import LogUnavailable
 
 
 class Command(BaseCommand):
@@ -30,6 +31,8 @@ class Command(BaseCommand):
             runtime.run(host=host, port=port, roles=roles, on_ready=lambda: self._ready(host, port))
         except OSError as error:
             raise CommandError(f"cannot listen on {host}:{port}: {error.strerror}") from None
+        except LogUnavailable as error:
+            raise CommandError(str(error)) from None
 
     def _ready(self, host: str, port: int) -> None:
         self.stdout.write(f"gateway ready on http://{host}:{port}")

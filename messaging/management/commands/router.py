@@ -7,6 +7,7 @@ from django.core.management import CommandError
 from django.core.management.base import BaseCommand
 
 from chatproject import runtime
+from messaging.ports import LogUnavailable
 
 
 class Command(BaseCommand):
@@ -20,4 +21,7 @@ class Command(BaseCommand):
             raise CommandError(
                 "the embedded registry lives in the gateway's process; `manage.py gateway` routes as well"
             )
-        runtime.run(host="", port=0, roles=frozenset({runtime.ROUTER}))
+        try:
+            runtime.run(host="", port=0, roles=frozenset({runtime.ROUTER}))
+        except LogUnavailable as error:
+            raise CommandError(str(error)) from None

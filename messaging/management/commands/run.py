@@ -27,6 +27,7 @@ from django.db.migrations.executor import MigrationExecutor
 from accounts.models import User
 from chatproject import runtime
 from messaging import demo
+from messaging.ports import LogUnavailable
 
 _STOP_TIMEOUT_S: Final = 5.0
 _FIRST_PAUSE_S: Final = 1.0
@@ -119,6 +120,8 @@ class Command(BaseCommand):
                 demo.create()
             demo_logins = demo.logins()
             uvloop.run(self._serve(host, port, worker=not no_worker, demo_logins=demo_logins))
+        except LogUnavailable as error:
+            raise CommandError(str(error)) from None
         except KeyboardInterrupt:
             # Pressed before the server was there to drain.
             raise SystemExit(0) from None

@@ -1,35 +1,36 @@
 """What every MessageLog promises (messaging/ports.py). A new adapter adds a factory to ``FACTORIES``."""
 
 import asyncio
+import functools
+import json
 import os
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 
-from messaging.adapters.embedded.log import SqliteMessageLog
 from messaging.domain.ids import message_id_at
 from messaging.ports import LogReader, MessageLog, NewRecord, Position, Record, RecordTooLarge
+from tests.contracts import logs
 
 #: Opens the log of one test; calling it again opens the same log anew, as after a restart.
 Open = Callable[[], MessageLog]
 
 
-def _sqlite(partitions: int) -> Callable[[Path], Open]:
-    return lambda folder: lambda: SqliteMessageLog(folder / "log.sqlite3", partitions=partitions)
+@pytest.fixture(params=logs.FACTORIES)
+def where(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[logs.Where]:
+    """Where the log of this test is, for this process and others."""
+    with logs.FACTORIES[request.param](request, tmp_path) as it:
+        yield it
 
 
-FACTORIES: dict[str, Callable[[Path], Open]] = {"sqlite-1": _sqlite(1), "sqlite-4": _sqlite(4)}
-
-
-@pytest.fixture(params=FACTORIES)
-def open_log(request: pytest.FixtureRequest, tmp_path: Path) -> Open:
-    return FACTORIES[request.param](tmp_path)
+@pytest.fixture
+def open_log(where: logs.Where) -> Open:
+    return functools.partial(logs.open_log, where)
 
 
 @pytest.fixture
@@ -209,13 +210,12 @@ async def test_offsets_go_on_after_everything_was_trimmed(open_log: Open) -> Non
 
 
 _APPEND_UNTIL_KILLED = """
-import asyncio, sys
-from pathlib import Path
-from messaging.adapters.embedded.log import SqliteMessageLog
+import asyncio, json, sys
 from messaging.ports import NewRecord
+from tests.contracts import logs
 
 async def main():
-    log = SqliteMessageLog(Path(sys.argv[1]))
+    log = logs.open_log(json.loads(sys.argv[1]))
     async def one(n):
         place = await log.append(NewRecord("t", b"k", str(n).encode(), b"%d" % n))
         print(n, place.partition, place.offset, place.ts_ms, flush=True)
@@ -228,9 +228,9 @@ asyncio.run(main())
 """
 
 
-def _append_until_killed(path: Path) -> list[tuple[int, ...]]:
+def _append_until_killed(where: logs.Where) -> list[tuple[int, ...]]:
     """Return what a process said was appended before it was killed."""
-    command = [sys.executable, "-c", _APPEND_UNTIL_KILLED, str(path)]
+    command = [sys.executable, "-c", _APPEND_UNTIL_KILLED, json.dumps(where)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
         assert child.stdout is not None
         acked = [child.stdout.readline() for _ in range(500)]
@@ -239,14 +239,14 @@ def _append_until_killed(path: Path) -> list[tuple[int, ...]]:
     return [tuple(map(int, line.split())) for line in acked if line.endswith("\n")]
 
 
-async def test_what_was_acked_survives_a_kill(tmp_path: Path) -> None:
-    path = tmp_path / f"{uuid4()}.sqlite3"
-    acked = await asyncio.to_thread(_append_until_killed, path)
-    log = SqliteMessageLog(path)
+async def test_what_was_acked_survives_a_kill(where: logs.Where, log: MessageLog) -> None:
+    acked = await asyncio.to_thread(_append_until_killed, where)
+    assert len(acked) >= 500
     reader = log.reader("t", group="g")
     found: set[tuple[int, ...]] = set()
-    while records := await reader.poll(max_records=500, timeout_s=0):
-        found |= {(int(it.payload), it.partition, it.offset, it.ts_ms) for it in records}
-    assert set(acked) <= found
+    async with asyncio.timeout(20):
+        while not set(acked) <= found:
+            records = await reader.poll(max_records=500, timeout_s=5)
+            assert records, f"{len(set(acked) - found)} of {len(acked)} acknowledged records are not there"
+            found |= {(int(it.payload), it.partition, it.offset, it.ts_ms) for it in records}
     await reader.close()
-    await log.close()

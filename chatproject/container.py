@@ -1,11 +1,17 @@
 """Builds the adapters that the environment chose, once per process. The only module that knows adapters."""
 
+from datetime import timedelta
 from functools import cache
+from typing import TYPE_CHECKING
 
 from django.conf import settings
 
 from messaging.domain.limits import Limits
 from messaging.ports import ConnectionRegistry, ConversationStore, MessageLog, MessageStore, PodBus
+
+if TYPE_CHECKING:
+    from messaging.adapters.kafka.settings import KafkaSettings
+    from messaging.adapters.kafka.topics import Topics
 
 
 def limits() -> Limits:
@@ -16,9 +22,40 @@ def limits() -> Limits:
 @cache
 def message_log() -> MessageLog:
     """Return the log chosen by CHAT_LOG."""
+    if settings.ENV["CHAT_LOG"] == "kafka":
+        from messaging.adapters.kafka.log import KafkaMessageLog
+
+        return KafkaMessageLog(kafka_settings())
     from messaging.adapters.embedded.log import SqliteMessageLog
 
     return SqliteMessageLog(settings.DATA_DIR / "log.sqlite3")
+
+
+def kafka_settings() -> "KafkaSettings":
+    """Return how Kafka is reached and what its topics have to be."""
+    from messaging.adapters.kafka.settings import KafkaSettings
+
+    env = settings.ENV
+    return KafkaSettings(
+        brokers=tuple(env["CHAT_KAFKA_BROKERS"]),
+        prefix=env["CHAT_KAFKA_PREFIX"],
+        partitions=env["CHAT_KAFKA_PARTITIONS"],
+        replication=env["CHAT_KAFKA_REPLICATION"],
+        min_isr=env["CHAT_KAFKA_MIN_ISR"],
+        retention=timedelta(days=settings.LOG_RETENTION_DAYS),
+        security=env["CHAT_KAFKA_SECURITY"],
+        user=env["CHAT_KAFKA_USER"],
+        password=env["CHAT_KAFKA_PASSWORD"],
+        ca_file=env["CHAT_KAFKA_CA_FILE"],
+        redis_url=env["CHAT_REDIS_URL"],
+    )
+
+
+def kafka_topics() -> "Topics":
+    """Return the topics in Kafka, to look at and to mend; a context manager. Raises LogUnavailable."""
+    from messaging.adapters.kafka.topics import Topics
+
+    return Topics(kafka_settings())
 
 
 @cache

@@ -182,6 +182,8 @@ def load(source: Mapping[str, str] | None = None) -> Environment:
             values[variable.name] = variable.parse(text)
         except ValueError as error:
             problems.append(f"{variable.name}={text!r}: {error}")
+    if not problems and values["CHAT_KAFKA_MIN_ISR"] > values["CHAT_KAFKA_REPLICATION"]:
+        problems.append("CHAT_KAFKA_MIN_ISR is over CHAT_KAFKA_REPLICATION: nothing could ever be appended")
     known = {variable.name for variable in VARIABLES}
     ours = (name for name in given if name.startswith("CHAT_") and not name.startswith("CHAT_TEST_"))
     unknown = sorted(name for name in ours if name not in known)

@@ -302,7 +302,13 @@ LOGGING = {
     "disable_existing_loggers": False,
     "formatters": {"plain": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
-    # Two lines per socket at INFO are noise on a pod.
-    "loggers": {"uvicorn.error": {"level": "WARNING"}},
+    "loggers": {
+        # Two lines per socket at INFO are noise on a pod.
+        "uvicorn.error": {"level": "WARNING"},
+        # At DEBUG it writes the records themselves, and no message may be in a log line. The log says itself when
+        # Kafka is away; kafka-python would say it with every try.
+        "kafka": {"level": "ERROR"},
+        "kafka.net": {"level": "CRITICAL"},
+    },
     "root": {"handlers": ["console"], "level": ENV["CHAT_LOG_LEVEL"]},
 }

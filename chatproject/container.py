@@ -77,6 +77,12 @@ def conversation_store() -> ConversationStore:
 @cache
 def registry() -> ConnectionRegistry:
     """Return the connection registry chosen by CHAT_REGISTRY."""
+    if settings.ENV["CHAT_REGISTRY"] == "redis":
+        from messaging.adapters.cached_registry import CachedConnectionRegistry
+        from messaging.adapters.redis.registry import RedisConnectionRegistry
+
+        url = settings.ENV["CHAT_REGISTRY_URL"] or settings.ENV["CHAT_REDIS_URL"]
+        return CachedConnectionRegistry(RedisConnectionRegistry(url))
     from messaging.adapters.embedded.registry import MemoryConnectionRegistry
 
     return MemoryConnectionRegistry()

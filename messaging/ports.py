@@ -306,7 +306,10 @@ class ConnectionRegistry(Protocol):
     """
 
     async def register(self, pod: str, entries: Sequence[tuple[UserId, str]]) -> None:
-        """Add (user, connection) pairs of a pod; repeating it refreshes ``last_seen``."""
+        """Add (user, connection) pairs of a pod; repeating it refreshes ``last_seen``.
+
+        What is not repeated for ``ENTRY_TTL_S`` may be forgotten: so goes what nobody was able to unregister.
+        """
 
     async def unregister(self, pod: str, entries: Sequence[tuple[UserId, str]]) -> None:
         """Remove them; unknown ones are no error."""
@@ -318,7 +321,10 @@ class ConnectionRegistry(Protocol):
         """Keep the pod's entries alive; without one for ``POD_TTL_S`` (30 s) they count no more."""
 
     async def watch(self, pod: str, users: Sequence[UserId]) -> None:
-        """Note that someone on ``pod`` watches the presence of ``users``."""
+        """Note that someone on ``pod`` watches the presence of ``users``.
+
+        What is not repeated for ``WATCH_TTL_S`` may be forgotten.
+        """
 
     async def unwatch(self, pod: str, users: Sequence[UserId]) -> None:
         """Undo ``watch``."""
@@ -328,6 +334,8 @@ class ConnectionRegistry(Protocol):
 
 
 POD_TTL_S = 30
+ENTRY_TTL_S = 60
+WATCH_TTL_S = 180
 
 
 class RegistryUnavailable(Exception):
@@ -338,10 +346,13 @@ class PodBus(Protocol):
     """Batches from any process to one pod; at most once, in order per sender (design section 1, steps 2 and 3)."""
 
     async def send(self, pod: str, payload: bytes) -> bool:
-        """Hand one batch (``events.PodBatch``, encoded) over; False where it was dropped for want of room."""
+        """Hand one batch (``events.PodBatch``, encoded) over; False where it was dropped.
+
+        It is for want of room, or while the bus does not answer. Never raises, and waits for a second at most.
+        """
 
     async def receive(self, pod: str) -> bytes:
-        """Return the next batch for ``pod``; waits without limit, and may be cancelled."""
+        """Return the next batch for ``pod``; waits without limit, also for a bus that is out, and may be cancelled."""
 
 
 class Clock(Protocol):

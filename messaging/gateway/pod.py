@@ -55,6 +55,11 @@ TYPING_DROPPED = Counter("chat_typing_dropped_total", "Typing hints dropped beca
 
 _TICK_S = 1.0
 _HEARTBEAT_S = 10.0
+#: After one that failed: once the registry is back, nobody is found before the next.
+_HEARTBEAT_RETRY_S = 2.0
+#: Who is watched is repeated over so many heartbeats, well within ``WATCH_TTL_S``.
+_WATCH_TURNS = 5
+_REGISTER_BATCH = 1_000
 #: Sockets closed per second while draining: 50,000 leave in about a minute, ten at once.
 _DRAIN_RATE = 800
 _MAX_DRAIN_S = 60.0
@@ -324,20 +329,33 @@ class Pod:
             if fresh:
                 await self.registry.register(self.name, fresh)
         except RegistryUnavailable:
-            # The heartbeat registers everybody again once the registry is back.
-            logger.warning("registry unavailable: %d connections are not registered yet", len(fresh))
+            # The heartbeat registers everybody again once the registry is back; who left lapses. It also says so in
+            # the log: here a line for each of thousands who reconnect would follow.
+            return
 
     async def _heartbeat(self) -> None:
+        turn = 0
         while True:
             try:
                 await self.registry.heartbeat(self.name)
-                entries = [(socket.connection.user, socket.conn) for socket in self.hub.all_sockets()]
-                for start in range(0, len(entries), 1_000):
-                    await self.registry.register(self.name, entries[start : start + 1_000])
-                    await asyncio.sleep(0)
-            except RegistryUnavailable:
-                logger.warning("registry unavailable: heartbeat missed")
-            await asyncio.sleep(_HEARTBEAT_S)
+                await self._register_again(turn)
+                turn = (turn + 1) % _WATCH_TURNS
+                pause_s = _HEARTBEAT_S
+            except RegistryUnavailable as error:
+                logger.warning("registry unavailable, heartbeat missed: %s", error)
+                pause_s = _HEARTBEAT_RETRY_S
+            await asyncio.sleep(pause_s)
+
+    async def _register_again(self, turn: int) -> None:
+        """Repeat what the registry should know of this pod: it may have lost it, and forgets what nobody repeats."""
+        entries = [(socket.connection.user, socket.conn) for socket in self.hub.all_sockets()]
+        for start in range(0, len(entries), _REGISTER_BATCH):
+            await self.registry.register(self.name, entries[start : start + _REGISTER_BATCH])
+            await asyncio.sleep(0)
+        watched = [user for user in self.presence.watched() if user % _WATCH_TURNS == turn]
+        for start in range(0, len(watched), _REGISTER_BATCH):
+            await self.registry.watch(self.name, watched[start : start + _REGISTER_BATCH])
+            await asyncio.sleep(0)
 
     # --- typing ---------------------------------------------------------------------------------------
 

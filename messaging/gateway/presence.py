@@ -59,6 +59,10 @@ class PresenceTracker:
             else:
                 socket.put(PresenceState(user_ref(user), "offline", seen.get(user)))
 
+    def watched(self) -> list[UserId]:
+        """Return whom sockets of this pod watch."""
+        return list(self._watchers)
+
     def _unsubscribe(self, socket: "Socket") -> list[UserId]:
         unwatched = []
         for user in socket.watching:

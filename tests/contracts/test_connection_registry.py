@@ -1,10 +1,13 @@
 """What every ConnectionRegistry promises (messaging/ports.py). A new adapter adds a factory to ``FACTORIES``."""
 
 from collections.abc import Callable
+from uuid import uuid4
 
 import pytest
 
+from messaging.adapters.cached_registry import CachedConnectionRegistry
 from messaging.adapters.embedded.registry import MemoryConnectionRegistry
+from messaging.adapters.redis.registry import RedisConnectionRegistry
 from messaging.domain.ids import UserId
 from messaging.ports import POD_TTL_S, ConnectionRegistry
 
@@ -20,8 +23,25 @@ class Time:
         return self.now
 
 
-FACTORIES: dict[str, Callable[[Time], ConnectionRegistry]] = {
-    "memory": lambda time: MemoryConnectionRegistry(clock=time)
+#: Takes what starts servers, and the time.
+Factory = Callable[[pytest.FixtureRequest, Time], ConnectionRegistry]
+
+
+def _redis(request: pytest.FixtureRequest, time: Time) -> ConnectionRegistry:
+    url = request.getfixturevalue("redis_server").environment()["CHAT_REDIS_URL"]
+    return RedisConnectionRegistry(url, prefix=f"{uuid4()}:", clock=time)
+
+
+def _redis_cluster(request: pytest.FixtureRequest, time: Time) -> ConnectionRegistry:
+    url = request.getfixturevalue("redis_cluster").environment()["CHAT_REGISTRY_URL"]
+    return RedisConnectionRegistry(url, prefix=f"{uuid4()}:", clock=time)
+
+
+FACTORIES: dict[str, Factory] = {
+    "memory": lambda _, time: MemoryConnectionRegistry(clock=time),
+    "cached": lambda _, time: CachedConnectionRegistry(MemoryConnectionRegistry(clock=time)),
+    "redis": _redis,
+    "redis-cluster": _redis_cluster,
 }
 
 
@@ -32,7 +52,7 @@ def time() -> Time:
 
 @pytest.fixture(params=FACTORIES)
 def registry(request: pytest.FixtureRequest, time: Time) -> ConnectionRegistry:
-    return FACTORIES[request.param](time)
+    return FACTORIES[request.param](request, time)
 
 
 async def where(registry: ConnectionRegistry, *users: UserId) -> dict[UserId, set[tuple[str, str]]]:

@@ -11,6 +11,7 @@ from csp.constants import NONCE, NONE, SELF  # noqa: F401
 
 from chatproject import env as _env
 from messaging.adapters.embedded.jobs import broker_options
+from messaging.adapters.redis import options as redis
 from messaging.domain.limits import Limits
 
 ENV = _env.load()
@@ -127,14 +128,19 @@ DATABASES: dict[str, Any] = {
     "default": _postgresql(ENV["CHAT_DATABASE_URL"]) if ENV["CHAT_DATABASE_URL"] else _sqlite()
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
-CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
-CHANNEL_LAYERS = {
-    "default": {
-        "BACKEND": "channels.layers.InMemoryChannelLayer",
-        # Batches, not messages: a pod that is this far behind drops, and its clients find the gap.
-        "CONFIG": {"capacity": 4_000, "expiry": 60},
+# One choice for both: pods that share a layer are one cluster, whose throttles count together.
+if ENV["CHAT_LAYER"] == "redis":
+    CACHES = {"default": redis.cache(ENV["CHAT_REDIS_URL"])}
+    CHANNEL_LAYERS = {"default": redis.channel_layer(ENV["CHAT_REDIS_URL"])}
+else:
+    CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+    CHANNEL_LAYERS = {
+        "default": {
+            "BACKEND": "channels.layers.InMemoryChannelLayer",
+            # Batches, not messages: a pod that is this far behind drops, and its clients find the gap.
+            "CONFIG": {"capacity": 4_000, "expiry": 60},
+        }
     }
-}
 
 # --- people -------------------------------------------------------------------------------------
 

@@ -1,19 +1,33 @@
 """What every PodBus promises (messaging/ports.py): order, at most once, and no waiting for the slow."""
 
 import asyncio
+from typing import Any
+from uuid import uuid4
 
 import pytest
-from channels.layers import InMemoryChannelLayer, channel_layers
 
 from messaging.adapters.channel_layer.bus import ChannelLayerPodBus
+from messaging.adapters.redis import options
 from messaging.ports import PodBus
 
 CAPACITY = 10
 
 
-@pytest.fixture(params=["memory"])
-def bus(request: pytest.FixtureRequest) -> PodBus:
-    channel_layers.set("default", InMemoryChannelLayer(capacity=CAPACITY))
+def _memory(_: pytest.FixtureRequest) -> dict[str, Any]:
+    return {"BACKEND": "channels.layers.InMemoryChannelLayer", "CONFIG": {"capacity": CAPACITY}}
+
+
+def _redis(request: pytest.FixtureRequest) -> dict[str, Any]:
+    url = request.getfixturevalue("redis_server").environment()["CHAT_REDIS_URL"]
+    return options.channel_layer(url, prefix=f"{uuid4()}:", capacity=CAPACITY)
+
+
+LAYERS = {"memory": _memory, "redis": _redis}
+
+
+@pytest.fixture(params=LAYERS)
+def bus(request: pytest.FixtureRequest, settings: Any) -> PodBus:
+    settings.CHANNEL_LAYERS = {"default": LAYERS[request.param](request)}
     return ChannelLayerPodBus()
 
 

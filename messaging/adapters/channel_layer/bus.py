@@ -1,10 +1,21 @@
 """PodBus over Channels' channel layer: one channel per pod, at most once (design section 1, step 3)."""
 
+import asyncio
+import logging
 from hashlib import sha256
-from typing import Any
+from typing import Any, Final
 
 from channels.exceptions import ChannelFull
 from channels.layers import get_channel_layer
+
+from messaging.adapters.outage import Outage
+from messaging.adapters.redis.clients import UNREACHABLE
+
+logger = logging.getLogger(__name__)
+
+#: The router waits this long for one batch, once a second at most; then the batch is dropped (s).
+SEND_TIMEOUT_S: Final = 1.0
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.2, 2.0
 
 
 def channel_of(pod: str) -> str:
@@ -13,21 +24,39 @@ def channel_of(pod: str) -> str:
 
 
 class ChannelLayerPodBus:
-    """Sends and receives batches through the layer that CHAT_LAYER chose."""
+    """Sends and receives batches through the layer that CHAT_LAYER chose. From any loop."""
 
     def __init__(self) -> None:
         self._layer: Any = get_channel_layer()
+        self._outage = Outage("channel layer")
 
     async def send(self, pod: str, payload: bytes) -> bool:
-        """Hand a batch over; False where the pod's channel is full."""
-        try:
-            await self._layer.send(channel_of(pod), {"type": "pod.batch", "data": payload})
-        except ChannelFull:
+        """Hand a batch over; False where the pod's channel is full, or the layer does not answer."""
+        if self._outage.refuses():
             return False
+        try:
+            async with asyncio.timeout(SEND_TIMEOUT_S):
+                await self._layer.send(channel_of(pod), {"type": "pod.batch", "data": payload})
+        except UNREACHABLE as error:
+            self._outage.failed(error)
+            return False
+        except ChannelFull:
+            self._outage.succeeded()
+            logger.warning("pod %s is behind: a batch was dropped", pod)
+            return False
+        self._outage.succeeded()
         return True
 
     async def receive(self, pod: str) -> bytes:
-        """Return the pod's next batch."""
-        message = await self._layer.receive(channel_of(pod))
-        data: bytes = message["data"]
-        return data
+        """Return the pod's next batch; while the layer does not answer, look for it again every few seconds."""
+        pause_s = _FIRST_PAUSE_S
+        while True:
+            try:
+                message = await self._layer.receive(channel_of(pod))
+            except UNREACHABLE as error:
+                logger.warning("no batches for now: %s: %s; again in %.1f s", type(error).__name__, error, pause_s)
+                await asyncio.sleep(pause_s)
+                pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
+            else:
+                data: bytes = message["data"]
+                return data

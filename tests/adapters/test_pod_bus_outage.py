@@ -1,0 +1,66 @@
+"""The bus between pods while Redis is out: it drops at once, never raises, and finds its way back."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from asgiref.sync import async_to_sync
+from redis import Redis
+
+from messaging.adapters.channel_layer.bus import SEND_TIMEOUT_S, ChannelLayerPodBus
+from messaging.adapters.redis import options
+from tests.adapters.test_redis_registry import until, url_of
+from tests.servers.redis import RedisServer
+
+
+@pytest.fixture
+def server(own_service: Callable[[type[RedisServer]], RedisServer], settings: Any) -> RedisServer:
+    server = own_service(RedisServer)
+    settings.CHANNEL_LAYERS = {"default": options.channel_layer(url_of(server))}
+    return server
+
+
+async def test_a_silent_layer_drops_batches_at_once(server: RedisServer) -> None:
+    bus = ChannelLayerPodBus()
+    assert await bus.send("p", b"before")
+    server.pause()
+    try:
+        started = time.monotonic()
+        assert not await bus.send("p", b"x")
+        assert time.monotonic() - started < SEND_TIMEOUT_S + 0.5
+        started = time.monotonic()
+        assert not any([await bus.send("p", b"x") for _ in range(100)])
+        assert time.monotonic() - started < 0.9
+    finally:
+        server.resume()
+    await until(lambda: bus.send("p", b"after"), timeout_s=5)
+    async with asyncio.timeout(5):
+        got = [await bus.receive("p")]
+        while got[-1] != b"after":
+            got.append(await bus.receive("p"))
+    # A batch of which nothing is known may have arrived all the same, once.
+    assert got in ([b"before", b"after"], [b"before", b"x", b"after"])
+
+
+async def test_a_waiting_reader_outlives_an_outage(server: RedisServer) -> None:
+    bus = ChannelLayerPodBus()
+    waiting = asyncio.ensure_future(bus.receive("p"))
+    await asyncio.wait([waiting], timeout=0.1)
+    await asyncio.to_thread(server.kill)
+    assert not await bus.send("p", b"lost")
+    await asyncio.wait([waiting], timeout=1)
+    await asyncio.to_thread(server.start)
+    await until(lambda: bus.send("p", b"kept"), timeout_s=5)
+    async with asyncio.timeout(10):
+        assert await waiting == b"kept"
+
+
+def test_sends_from_threads_leave_no_connection_open(server: RedisServer) -> None:
+    bus = ChannelLayerPodBus()
+    with ThreadPoolExecutor(4) as pool:
+        assert all(pool.map(lambda number: async_to_sync(bus.send)("p", b"%d" % number), range(20)))
+    with Redis.from_url(url_of(server)) as observer:
+        assert len(observer.client_list()) == 1

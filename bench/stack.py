@@ -13,10 +13,17 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any, Final, Protocol
+
+from tests.servers.base import CannotStart
+from tests.servers.cassandra import CassandraServer
+from tests.servers.kafka import KafkaServer
+from tests.servers.postgres import PostgresServer
+from tests.servers.redis import RedisServer
 
 _ROOT: Final = Path(__file__).resolve().parent.parent
 _START_TIMEOUT_S: Final = 60.0
@@ -96,18 +103,55 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def wait_until_ready(address: Address, process: "subprocess.Popen[bytes]", output: Path) -> None:
-    """Return once ``/readyz`` says 200. Raises StackFailed after a minute, or when the process ends."""
-    deadline = time.monotonic() + _START_TIMEOUT_S
-    while True:
-        with contextlib.suppress(OSError, HTTPException):
-            connection = HTTPConnection(address.host, address.port, timeout=2.0)
-            connection.request("GET", "/readyz")
-            if connection.getresponse().status == 200:
-                return
-        if process.poll() is not None or time.monotonic() > deadline:
-            raise StackFailed(f"the server is not ready; its output ends:\n{output.read_text()[-4000:]}")
-        time.sleep(0.05)
+class _Manage:
+    """One ``manage.py …`` as a child."""
+
+    def __init__(
+        self, *arguments: str, environment: Mapping[str, str], output: Path, profile: Path | None = None
+    ) -> None:
+        self._output = output
+        profiler = [] if profile is None else ["-m", "cProfile", "-o", str(profile.resolve())]
+        with output.open("wb") as file:
+            self._process = subprocess.Popen(
+                [sys.executable, *profiler, "manage.py", *arguments],
+                cwd=_ROOT,
+                env=dict(environment),
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+            )
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def wait_until_ready(self, address: Address) -> None:
+        """Return once ``/readyz`` says 200. Raises StackFailed after a minute, or when the process ends."""
+        deadline = time.monotonic() + _START_TIMEOUT_S
+        while True:
+            with contextlib.suppress(OSError, HTTPException):
+                connection = HTTPConnection(address.host, address.port, timeout=2.0)
+                connection.request("GET", "/readyz")
+                if connection.getresponse().status == 200:
+                    return
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                raise StackFailed(f"the server is not ready; its output ends:\n{self._output.read_text()[-4000:]}")
+            time.sleep(0.05)
+
+    def stop(self) -> None:
+        """Let it drain, or end it."""
+        with contextlib.suppress(ProcessLookupError):
+            self._process.terminate()
+        try:
+            self._process.wait(timeout=_STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
+def _inherited() -> dict[str, str]:
+    """Return this process's variables without the program's own."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("CHAT_")}
 
 
 class EmbeddedStack:
@@ -121,13 +165,12 @@ class EmbeddedStack:
         self._directory = Path(self._scratch.name)
         self._address = Address("127.0.0.1", free_port())
         self._profile = profile
-        self._process: subprocess.Popen[bytes] | None = None
+        self._server: _Manage | None = None
 
     @property
     def environment(self) -> Mapping[str, str]:
         """This process's variables, with the program's own replaced."""
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith("CHAT_")}
-        return inherited | _OPEN_LIMITS | {"CHAT_DATA_DIR": str(self._directory / "data")}
+        return _inherited() | _OPEN_LIMITS | {"CHAT_DATA_DIR": str(self._directory / "data")}
 
     @property
     def addresses(self) -> Sequence[Address]:
@@ -137,7 +180,7 @@ class EmbeddedStack:
     @property
     def processes(self) -> Sequence[ServerProcess]:
         """The one process."""
-        return [] if self._process is None else [ServerProcess("server", self._process.pid, True)]
+        return [] if self._server is None else [ServerProcess("server", self._server.pid, True)]
 
     def prepare(self, plan: Mapping[str, Any]) -> Any:
         """Migrate and fill the data directory."""
@@ -145,31 +188,124 @@ class EmbeddedStack:
 
     def start(self) -> None:
         """Start ``manage.py gateway``."""
-        address, output = self._address, self._directory / "output"
-        profiler = [] if self._profile is None else ["-m", "cProfile", "-o", str(self._profile.resolve())]
-        with output.open("wb") as file:
-            self._process = subprocess.Popen(
-                [sys.executable, *profiler, "manage.py", "gateway", f"--host={address.host}", f"--port={address.port}"],
-                cwd=_ROOT,
-                env=dict(self.environment),
-                stdin=subprocess.DEVNULL,
-                stdout=file,
-                stderr=subprocess.STDOUT,
-            )
-        wait_until_ready(address, self._process, output)
+        self._server = _Manage(
+            "gateway",
+            f"--host={self._address.host}",
+            f"--port={self._address.port}",
+            environment=self.environment,
+            output=self._directory / "output",
+            profile=self._profile,
+        )
+        self._server.wait_until_ready(self._address)
 
     def stop(self) -> None:
         """Drain the server, or end it."""
-        process, self._process = self._process, None
-        if process is not None:
-            with contextlib.suppress(ProcessLookupError):
-                process.terminate()
-            try:
-                process.wait(timeout=_STOP_TIMEOUT_S)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+        if self._server is not None:
+            self._server.stop()
+            self._server = None
         self._scratch.cleanup()
 
 
-STACKS: Final = {"embedded": EmbeddedStack}
+class FullStack:
+    """Two gateways and two routers on Kafka, Cassandra, Redis and PostgreSQL, all on this machine.
+
+    The engines are the tests' (``tests/servers``): one broker and one node each, so what replication costs is not in
+    the figures.
+    """
+
+    name = "full"
+
+    def __init__(self, *, profile: Path | None = None) -> None:
+        """``profile``: run the first router under cProfile and leave the profile there."""
+        self._scratch = tempfile.TemporaryDirectory(prefix="chat-bench-")
+        self._directory = Path(self._scratch.name)
+        # PostgreSQL runs as another user where this is root.
+        self._directory.chmod(0o711)
+        self._services = [service(self._directory / service.name) for service in _SERVICES]
+        self._gateways = [Address("127.0.0.1", free_port()) for _ in range(2)]
+        self._profile = profile
+        self._running: dict[str, _Manage] = {}
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """This process's variables, with the program's own replaced by the engines' addresses."""
+        engines = {name: value for service in self._services for name, value in service.environment().items()}
+        return (
+            _inherited()
+            | _OPEN_LIMITS
+            | engines
+            | {
+                "CHAT_DATA_DIR": str(self._directory / "data"),
+                "CHAT_SECRET_KEY": "a key of this run",
+                "CHAT_LOG": "kafka",
+                "CHAT_STORE": "cassandra",
+                "CHAT_REGISTRY": "redis",
+                "CHAT_LAYER": "redis",
+                "CHAT_JOBS": "redis",
+                "CHAT_KAFKA_PARTITIONS": "12",
+            }
+        )
+
+    @property
+    def addresses(self) -> Sequence[Address]:
+        """The gateways."""
+        return self._gateways
+
+    @property
+    def processes(self) -> Sequence[ServerProcess]:
+        """The program's own, and the engines."""
+        ours = [ServerProcess(name, it.pid, name.startswith("gateway")) for name, it in self._running.items()]
+        pids = [(service.name, service.pid()) for service in self._services]
+        return [*ours, *(ServerProcess(name, pid, False) for name, pid in pids if pid is not None)]
+
+    def prepare(self, plan: Mapping[str, Any]) -> Any:
+        """Start the engines, make their tables and topics, and fill them."""
+        try:
+            with ThreadPoolExecutor(len(self._services)) as threads:
+                for starting in [threads.submit(service.start) for service in self._services]:
+                    starting.result()
+        except CannotStart as error:
+            raise StackFailed(str(error)) from error
+        for command in ("topics", "cassandra_schema"):
+            done = subprocess.run(
+                [sys.executable, "manage.py", command],
+                cwd=_ROOT,
+                env=dict(self.environment),
+                capture_output=True,
+                text=True,
+                timeout=_START_TIMEOUT_S,
+                check=False,
+            )
+            if done.returncode:
+                raise StackFailed(f"manage.py {command} failed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+        return run_prepare(plan, self.environment)
+
+    def start(self) -> None:
+        """Start routers and gateways."""
+        for number in (1, 2):
+            self._run(f"router-{number}", "router", profile=self._profile if number == 1 else None)
+        for number, address in enumerate(self._gateways, 1):
+            self._run(f"gateway-{number}", "gateway", f"--host={address.host}", f"--port={address.port}")
+        for number, address in enumerate(self._gateways, 1):
+            self._running[f"gateway-{number}"].wait_until_ready(address)
+
+    def _run(self, name: str, *arguments: str, profile: Path | None = None) -> None:
+        self._running[name] = _Manage(
+            *arguments,
+            environment={**self.environment, "CHAT_POD": name},
+            output=self._directory / f"{name}.out",
+            profile=profile,
+        )
+
+    def stop(self) -> None:
+        """End all of it, the gateways first, and remove its data."""
+        for name in sorted(self._running):
+            self._running.pop(name).stop()
+        with ThreadPoolExecutor(len(self._services)) as threads:
+            for stopping in [threads.submit(service.stop) for service in self._services]:
+                stopping.result()
+        self._scratch.cleanup()
+
+
+_SERVICES: Final = (KafkaServer, CassandraServer, RedisServer, PostgresServer)
+STACKS: Final[dict[str, type[EmbeddedStack] | type[FullStack]]] = {"embedded": EmbeddedStack, "full": FullStack}

@@ -1,8 +1,9 @@
 """MessageLog in one SQLite file: durable, ordered, with group commit (design sections 2 and 3).
 
 One writer thread per process takes whatever waits, writes it in one transaction and lets the
-senders go after the fsync: the more senders, the cheaper each. Several processes may append to and
-read the same file; SQLite's write lock orders them.
+senders go after the fsync: the more senders, the cheaper each. The readers' commits travel with it,
+since a second writer would wait for SQLite's lock most of the time. Several processes may append to
+and read the same file; SQLite's write lock orders them.
 """
 
 import asyncio
@@ -11,10 +12,11 @@ import queue
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, TypeVar
 from zlib import crc32
 
 from prometheus_client import Histogram
@@ -23,6 +25,8 @@ from messaging.domain.ids import OFFSET_MASK
 from messaging.ports import LogReader, LogUnavailable, NewRecord, Position, Record, RecordTooLarge
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 COMMIT_RECORDS = Histogram(
     "chat_log_commit_records", "Records per commit of the log.", buckets=(1, 2, 5, 10, 50, 200, 1000)
@@ -56,7 +60,18 @@ CREATE TABLE IF NOT EXISTS commits (
 ) WITHOUT ROWID;
 """
 
-_Waiting = tuple[NewRecord, asyncio.AbstractEventLoop, "asyncio.Future[Position]"]
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    """How far a group has come in a topic: partition -> the offset after the last record that is done."""
+
+    topic: str
+    group: str
+    next_offsets: dict[int, int]
+
+
+#: A record gets its position, what is done gets None.
+_Waiting = tuple[NewRecord | _Done, asyncio.AbstractEventLoop, "asyncio.Future[Any]"]
 
 
 def _connect(path: Path) -> sqlite3.Connection:
@@ -105,10 +120,20 @@ class SqliteMessageLog:
         if len(record.payload) + len(record.key) > MAX_RECORD_BYTES:
             future.set_exception(RecordTooLarge(f"over {MAX_RECORD_BYTES} bytes"))
             return future
+        return self._enqueue(record, loop, future)
+
+    def _mark_done(self, done: _Done) -> "asyncio.Future[None]":
+        """Queue a reader's commit; the future is done once it would survive a crash, or has LogUnavailable."""
+        loop = asyncio.get_running_loop()
+        return self._enqueue(done, loop, loop.create_future())
+
+    def _enqueue(
+        self, work: NewRecord | _Done, loop: asyncio.AbstractEventLoop, future: "asyncio.Future[T]"
+    ) -> "asyncio.Future[T]":
         if self._writer is None:
             self._ensure_started()
         try:
-            self._queue.put_nowait((record, loop, future))
+            self._queue.put_nowait((work, loop, future))
         except queue.Full:
             future.set_exception(LogUnavailable("the log's queue is full"))
         return future
@@ -140,25 +165,38 @@ class SqliteMessageLog:
         connection.close()
 
     def _commit(self, connection: sqlite3.Connection, batch: list[_Waiting]) -> None:
+        records = [work for work, _, _ in batch if isinstance(work, NewRecord)]
         try:
             connection.execute("BEGIN IMMEDIATE")
             try:
-                positions = self._insert(connection, [record for record, _, _ in batch])
+                positions = iter(self._insert(connection, records))
+                self._finish(connection, [work for work, _, _ in batch if isinstance(work, _Done)])
                 connection.execute("COMMIT")
             except BaseException:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
                 raise
         except sqlite3.Error as error:
-            logger.exception("the log did not take %d records", len(batch))
+            logger.exception("the log did not take %d records", len(records))
             self._settle([(loop, future, LogUnavailable(str(error))) for _, loop, future in batch])
             return
-        COMMIT_RECORDS.observe(len(batch))
-        topics = {record.topic for record, _, _ in batch}
-        self._settle([(loop, future, position) for (_, loop, future), position in zip(batch, positions, strict=True)])
+        if records:
+            COMMIT_RECORDS.observe(len(records))
+        self._settle(
+            [(loop, future, next(positions) if isinstance(work, NewRecord) else None) for work, loop, future in batch]
+        )
+        topics = {record.topic for record in records}
         for reader in tuple(self._readers):
             if reader.topic in topics:
                 reader.wake()
+
+    @staticmethod
+    def _finish(connection: sqlite3.Connection, finished: list[_Done]) -> None:
+        connection.executemany(
+            "INSERT INTO commits VALUES (?, ?, ?, ?) ON CONFLICT (topic, grp, part) "
+            "DO UPDATE SET next_offset = excluded.next_offset",
+            [(done.topic, done.group, part, at) for done in finished for part, at in done.next_offsets.items()],
+        )
 
     def _insert(self, connection: sqlite3.Connection, records: list[NewRecord]) -> list[Position]:
         now_ms = int(time.time() * 1000)
@@ -221,10 +259,10 @@ class SqliteMessageLog:
 
     @staticmethod
     def _settle(
-        results: Iterable[tuple[asyncio.AbstractEventLoop, "asyncio.Future[Position]", Position | Exception]],
+        results: Iterable[tuple[asyncio.AbstractEventLoop, "asyncio.Future[Any]", Position | Exception | None]],
     ) -> None:
         """Give the waiting loops their results, with one wake-up for each loop."""
-        per_loop: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Position], Position | Exception]]] = {}
+        per_loop: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Any], Position | Exception | None]]] = {}
         for loop, future, result in results:
             per_loop.setdefault(loop, []).append((future, result))
         for loop, settled in per_loop.items():
@@ -239,7 +277,7 @@ class SqliteMessageLog:
     def reader(self, topic: str, *, group: str) -> LogReader:
         """Return a reader; see the port."""
         self._ensure_started()
-        reader = SqliteLogReader(self._path, topic, group, on_close=self._forget)
+        reader = SqliteLogReader(self._path, topic, group, mark_done=self._mark_done, on_close=self._forget)
         self._readers.append(reader)
         return reader
 
@@ -303,7 +341,7 @@ def _insert_many(connection: sqlite3.Connection, sql: str, rows: Sequence[tuple[
         connection.execute(sql.format(", ".join([row] * len(chunk))), [cell for row_ in chunk for cell in row_])
 
 
-def _resolve(settled: list[tuple["asyncio.Future[Position]", Position | Exception]]) -> None:
+def _resolve(settled: list[tuple["asyncio.Future[Any]", Position | Exception | None]]) -> None:
     for future, result in settled:
         if future.done():
             continue
@@ -316,8 +354,17 @@ def _resolve(settled: list[tuple["asyncio.Future[Position]", Position | Exceptio
 class SqliteLogReader:
     """One member of a group; reads all partitions. Used on one event loop."""
 
-    def __init__(self, path: Path, topic: str, group: str, *, on_close: Callable[["SqliteLogReader"], None]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        topic: str,
+        group: str,
+        *,
+        mark_done: Callable[[_Done], Awaitable[None]],
+        on_close: Callable[["SqliteLogReader"], None],
+    ) -> None:
         self.topic = topic
+        self._mark_done = mark_done
         self._path = path
         self._group = group
         self._on_close = on_close
@@ -388,18 +435,10 @@ class SqliteLogReader:
 
     async def commit(self) -> None:
         """Make what was polled count as done; see the port."""
-        changed = [(part, at) for part, at in self._next.items() if self._committed.get(part) != at]
-        if changed and self._connection is not None:
-            await asyncio.get_running_loop().run_in_executor(self._executor, self._save, changed)
+        changed = {part: at for part, at in self._next.items() if self._committed.get(part) != at}
+        if changed:
+            await self._mark_done(_Done(self.topic, self._group, changed))
             self._committed.update(changed)
-
-    def _save(self, changed: list[tuple[int, int]]) -> None:
-        assert self._connection is not None
-        self._connection.executemany(
-            "INSERT INTO commits VALUES (?, ?, ?, ?) ON CONFLICT (topic, grp, part) "
-            "DO UPDATE SET next_offset = excluded.next_offset",
-            [(self.topic, self._group, part, at) for part, at in changed],
-        )
 
     async def close(self) -> None:
         """Leave the group; idempotent."""

@@ -125,6 +125,15 @@ def test_who_left_sees_nothing_that_came_after(ann: Person, bob: Person, route: 
     assert newest[0].kind == "event"
 
 
+def test_what_somebody_said_before_leaving_is_kept(ann: Person, bob: Person, route: Route) -> None:
+    group = ann.group(bob)
+    bob.say(group, "last words")
+    # The departure is stored before the router has come to the message.
+    bob.delete(f"conversations/{group}/members/{bob.ref}")
+    route()
+    assert ann.texts(group) == ["last words"]
+
+
 def test_a_dm_is_nobodys_to_change(ann: Person, bob: Person, cat: Person) -> None:
     dm = ann.dm(bob)
     problem(ann.post(f"conversations/{dm}/members", {"members": [cat.ref]}), 409, "conflict")

@@ -268,6 +268,12 @@ class ConversationStore(Protocol):
         Past 100 members the type becomes ``group_large``. Raises TooManyMembers, changing nothing, past ``limit``.
         """
 
+    def begin_membership(self, conversation_id: ConversationId, users: Sequence[UserId], *, at: MessageId) -> None:
+        """Let what these members see begin with the message ``at``, and never earlier than it does already.
+
+        Idempotent; a stay that ended, or began after ``at``, is left as it is.
+        """
+
     def end_membership(self, user_id: UserId, conversation_id: ConversationId, *, at: MessageId) -> bool:
         """Set ``left_id``; return whether the user was a member.
 

@@ -96,12 +96,16 @@ class _Poll:
 
     def apply(self, records: Sequence[Record]) -> Applied:
         decoded: list[tuple[MessageId, DedupeKey, events.LogEvent]] = []
+        first: dict[ConversationId, MessageId] = {}
         for record in records:
             try:
-                decoded.append(_decode(record))
+                message_id, key, event = _decode(record)
             except events.Poison as error:
                 self._out.poison.append((record, str(error)))
-        self._cache.load({key.conversation_id for _, key, _ in decoded})
+                continue
+            first.setdefault(key.conversation_id, message_id)
+            decoded.append((message_id, key, event))
+        self._cache.load(first)
         self._placed = self._messages.find_placed([key for _, key, _ in decoded])
         for message_id, key, event in decoded:
             if isinstance(event, events.MessageSent):
@@ -140,17 +144,18 @@ class _Poll:
         known = self._cache.get(key.conversation_id)
         if known is not None and key.sender_id not in known.members:
             # A member that was added after the entry was read is one, too.
-            known = self._cache.refresh(key.conversation_id)
+            known = self._cache.refresh(key.conversation_id, at=message_id)
         if known is None:
             return None
+        readers = known.readers(message_id)
         if key.sender_id in known.members:
-            return known.members
+            return readers | {key.sender_id}
         # The store may be ahead of this place in the log: who left at a later one was still a member here, and the
         # message was acked.
         place = self._conversations.membership(key.sender_id, key.conversation_id)
         if place is None or place.left_id is None or not place.joined_id < message_id <= place.left_id:
             return None
-        return known.members | {key.sender_id}
+        return readers | {key.sender_id}
 
     def _place(self, message_id: MessageId, key: DedupeKey, row: StoredMessage) -> StoredMessage | None:
         """Return the row with its ``prev``, or None for a later copy, whose sender is told the first one's id."""
@@ -198,12 +203,14 @@ class _Poll:
         before = self._cache.get(key.conversation_id)
         if before is None:
             return
+        if event.change == "member_added":
+            self._conversations.begin_membership(key.conversation_id, event.users, at=message_id)
         removed: list[UserId] = []
         if event.change in ("member_removed", "member_left"):
             removed = event.users
             for user in removed:
                 self._conversations.end_membership(user, key.conversation_id, at=message_id)
-        known = self._cache.refresh(key.conversation_id)
+        known = self._cache.refresh(key.conversation_id, at=message_id)
         if known is None:
             return
         told = frames.Event(event.change, [user_ref(user) for user in event.users], event.name, event.role)
@@ -226,7 +233,7 @@ class _Poll:
         self._out.deliveries.append(events.Deliver(list(known.members), frames.Conv(ref, _HINTS[event.change], by)))
         if removed:
             self._out.deliveries.append(events.Deliver(removed, frames.Conv(ref, "removed", by)))
-        self._deliver(row, known.members | frozenset(removed))
+        self._deliver(row, known.readers(message_id) | frozenset(removed))
 
 
 _HINTS: dict[events.ChangeKind, Literal["created", "members", "role", "renamed"]] = {

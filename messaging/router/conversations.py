@@ -1,12 +1,16 @@
-"""What the router remembers of conversations: members and the newest message, exact at its place in the log."""
+"""What the router remembers of conversations: members and the newest message.
+
+Members are stored when they are added, which may be ahead of the router's place in the log; so it knows of
+those who joined since where their membership begins.
+"""
 
 import time
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from messaging.domain.ids import ConversationId, MessageId, UserId
-from messaging.domain.messages import Conversation, ConversationType
+from messaging.domain.messages import ConversationType, Membership
 from messaging.ports import ConversationStore
 
 #: Changes come through the log and drop the entry; this is only the backstop for a change whose event was lost.
@@ -21,8 +25,16 @@ class Known:
 
     type: ConversationType
     members: frozenset[UserId]
+    #: ``joined_id`` of the members who joined after the place at which this was read.
+    joined: Mapping[UserId, MessageId]
     last_id: MessageId | None
     until: float
+
+    def readers(self, message_id: MessageId) -> frozenset[UserId]:
+        """Return the members who may see a message: those who had joined at its place in the log."""
+        if not self.joined:
+            return self.members
+        return self.members - {user for user, joined_id in self.joined.items() if joined_id >= message_id}
 
     @property
     def indexed_by_user(self) -> bool:
@@ -37,41 +49,51 @@ class ConversationCache:
         self._store = store
         self._known: OrderedDict[ConversationId, Known] = OrderedDict()
 
-    def load(self, ids: Iterable[ConversationId]) -> None:
-        """Read the missing ones, with one query for all (large groups: one more per page of members)."""
+    def load(self, places: Mapping[ConversationId, MessageId]) -> None:
+        """Read the missing ones, each at a place in the log from which on it is used.
+
+        Three queries for all, and one more per page of members of a large group.
+        """
         now = time.monotonic()
-        missing = [id_ for id_ in set(ids) if (known := self._known.get(id_)) is None or known.until <= now]
+        missing = [id_ for id_ in places if (known := self._known.get(id_)) is None or known.until <= now]
         if not missing:
             return
-        for id_, conversation in self._store.get(missing).items():
+        found = self._store.get(missing)
+        rosters = self._store.rosters([id_ for id_, conversation in found.items() if conversation.members is not None])
+        for id_, conversation in found.items():
             before = self._known.get(id_)
-            last_id = before.last_id if before is not None else conversation.last_message_id
-            self._known[id_] = Known(conversation.type, self._members(conversation), last_id, now + _TTL_S)
+            # Not in the rosters either where it grew large in between.
+            members = rosters[id_] if id_ in rosters else self._pages(id_)
+            self._known[id_] = Known(
+                conversation.type,
+                frozenset(member.user_id for member in members),
+                {member.user_id: member.joined_id for member in members if member.joined_id >= places[id_]},
+                before.last_id if before is not None else conversation.last_message_id,
+                now + _TTL_S,
+            )
             self._known.move_to_end(id_)
         while len(self._known) > max(_CAPACITY, len(missing)):
             self._known.popitem(last=False)
 
-    def _members(self, conversation: Conversation) -> frozenset[UserId]:
-        if conversation.members is not None:
-            return conversation.members
-        members: list[UserId] = []
+    def _pages(self, id_: ConversationId) -> list[Membership]:
+        members: list[Membership] = []
         while True:
-            after = members[-1] if members else UserId(0)
-            page = self._store.members(conversation.id, after=after, limit=_MEMBER_PAGE)
-            members += [membership.user_id for membership in page]
+            after = members[-1].user_id if members else UserId(0)
+            page = self._store.members(id_, after=after, limit=_MEMBER_PAGE)
+            members += page
             if len(page) < _MEMBER_PAGE:
-                return frozenset(members)
+                return members
 
     def get(self, id_: ConversationId) -> Known | None:
         """Return a conversation that was loaded; None where there is no such."""
         return self._known.get(id_)
 
-    def refresh(self, id_: ConversationId) -> Known | None:
+    def refresh(self, id_: ConversationId, *, at: MessageId) -> Known | None:
         """Read the members again: they changed at this place of the log."""
         known = self._known.get(id_)
         if known is not None:
             known.until = 0.0
-        self.load([id_])
+        self.load({id_: at})
         return self._known.get(id_)
 
     def clear(self) -> None:

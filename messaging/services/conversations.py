@@ -1,7 +1,8 @@
 """Create conversations and change who is in them (design sections 4 and 5).
 
 Creation, adding, roles and names are stored first and told to the log after; a removal goes to the
-log first, and the place of its record is where the membership ends: nothing after it is seen.
+log first. The places of their records in the log are where a membership begins and ends: nothing before
+the one and after the other is seen.
 """
 
 from collections.abc import Sequence
@@ -131,9 +132,12 @@ def add_members(*, actor: UserId, conversation_id: ConversationId, users: Sequen
     if len(wanted) > limit:
         raise TooManyMembers(f"the conversation would have more than {limit} members")
     _require_people(actor, wanted)
-    added = container.conversation_store().add_members(conversation_id, wanted, role=Role.MEMBER, limit=limit)
+    store = container.conversation_store()
+    added = store.add_members(conversation_id, wanted, role=Role.MEMBER, limit=limit)
     if added:
-        _tell(conversation_id, actor, "member_added", users=added)
+        place_in_log = _tell(conversation_id, actor, "member_added", users=added)
+        # What was acked before is in the log and may not be stored yet; it is not for them.
+        store.begin_membership(conversation_id, added, at=place_in_log.message_id)
     return added
 
 

@@ -134,6 +134,19 @@ def test_what_somebody_said_before_leaving_is_kept(ann: Person, bob: Person, rou
     assert ann.texts(group) == ["last words"]
 
 
+def test_who_joins_sees_nothing_that_was_said_before(ann: Person, bob: Person, route: Route) -> None:
+    group = ann.group()
+    ann.say(group, "before")
+    # So is the joining.
+    ann.post(f"conversations/{group}/members", {"members": [bob.ref]})
+    ann.say(group, "after")
+    route()
+    assert bob.texts(group) == ["after"]
+    results = bob.get(f"conversations/{group}/messages").json()["results"]
+    assert [message["kind"] for message in results] == ["text", "event"], "and the joining itself"
+    assert bob.get(f"conversations/{group}").json()["unread_count"] == 1
+
+
 def test_a_dm_is_nobodys_to_change(ann: Person, bob: Person, cat: Person) -> None:
     dm = ann.dm(bob)
     problem(ann.post(f"conversations/{dm}/members", {"members": [cat.ref]}), 409, "conflict")

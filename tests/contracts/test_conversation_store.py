@@ -146,6 +146,20 @@ def test_five_thousand_members(store: ConversationStore) -> None:
     assert store.add_members(conversation.id, users, role=Role.MEMBER, limit=5_000) == []
 
 
+def test_a_membership_begins_at_a_place_and_never_earlier_than_it_did(stores: Pair) -> None:
+    store = stores[0]
+    conversation = group(store, ANN)
+    write(stores, conversation, 50)
+    store.add_members(conversation.id, [BOB, CAT, DAN], role=Role.MEMBER, limit=9)
+    store.end_membership(DAN, conversation.id, at=MessageId(60))
+    # The router reads the record of the joining again, and finds an earlier one that it had not read.
+    for at in (70, 70, 65):
+        store.begin_membership(conversation.id, [BOB, DAN, BOB], at=MessageId(at))
+    places = [store.membership(user, conversation.id) for user in (ANN, BOB, CAT, DAN)]
+    assert [place.joined_id for place in places if place is not None] == [0, 69, 50, 50]
+    store.begin_membership(conversation.id, [], at=MessageId(99))
+
+
 def test_ending_a_membership_is_idempotent(store: ConversationStore) -> None:
     conversation = group(store, ANN, BOB)
     assert store.end_membership(BOB, conversation.id, at=MessageId(60))

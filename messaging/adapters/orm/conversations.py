@@ -320,6 +320,14 @@ class OrmConversationStore:
                 row.save(using=self._using, update_fields=["members_count", "type"])
         return added
 
+    def begin_membership(self, conversation_id: ConversationId, users: Sequence[UserId], *, at: MessageId) -> None:
+        """Raise ``joined_id`` of these active members to just before ``at``."""
+        before = at - 1
+        for chunk in _chunks(list(dict.fromkeys(users))):
+            self._places().filter(
+                conversation_id=conversation_id, user_id__in=chunk, left_id=None, joined_id__lt=before
+            ).update(joined_id=before)
+
     def end_membership(self, user_id: UserId, conversation_id: ConversationId, *, at: MessageId) -> bool:
         """Set ``left_id``; return whether the user was a member whose stay began before ``at``."""
         with transaction.atomic(using=self._using):

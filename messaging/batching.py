@@ -1,11 +1,14 @@
 """Many small questions as one query: for when thousands of sockets come back at once."""
 
 import asyncio
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Generic, TypeVar
 
 from messaging.domain.errors import ChatError, Unavailable
 from messaging.threads import DatabaseThreads
+
+logger = logging.getLogger(__name__)
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -55,8 +58,10 @@ class Batcher(Generic[K, V]):
                 keys = list(self._waiting)[: self._max_batch]
                 futures = {key: self._waiting.pop(key) for key in keys}
                 try:
-                    found = await self._database.run(self._load, keys)
+                    answers = await self._database.run(self._load, keys)
+                    found = {key: answers[key] for key in keys}
                 except Exception as error:
+                    logger.exception("a query for %d keys failed", len(keys))
                     failure = Unavailable("try again", retry_after=1.0)
                     failure.__cause__ = error
                     found = dict.fromkeys(keys, failure)

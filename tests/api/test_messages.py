@@ -1,6 +1,7 @@
 """Messages over REST: send, page through, mark as read."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import uuid4
 
@@ -252,6 +253,24 @@ def test_backfill_keeps_the_newest_and_says_that_there_is_more(ann: Person, bob:
     (part,) = history.backfill(ann.id, {mark[0]: mark[1]}, limits=container.limits())
     assert [message.body for message in part.messages] == [str(number) for number in range(5, 205)]
     assert part.more
+
+
+def test_backfill_keeps_to_its_bytes_but_for_the_newest_message(ann: Person, bob: Person, route: Route) -> None:
+    dm = ann.dm(bob)
+    mark = ids.parse_server_id(bob.say(dm, "known").json()["server_id"])
+    for text in ("x" * 10, "é" * 3, "x" * 4, "y" * 20):
+        bob.say(dm, text)
+    route()
+
+    def bodies(most: int) -> tuple[list[str], bool]:
+        limits = replace(container.limits(), max_backfill_bytes=most)
+        (part,) = history.backfill(ann.id, {mark[0]: mark[1]}, limits=limits)
+        return [message.body for message in part.messages], part.more
+
+    assert bodies(29) == (["x" * 4, "y" * 20], True)
+    assert bodies(30) == (["é" * 3, "x" * 4, "y" * 20], True)
+    assert bodies(5) == (["y" * 20], True)
+    assert bodies(1_000)[1] is False
 
 
 def test_backfill_ends_where_the_membership_ended(ann: Person, bob: Person, cat: Person, route: Route) -> None:

@@ -307,12 +307,12 @@ class Pod:
                         socket.close(effect.code, effect.reason)
                 if socket.connection.state is not State.CLOSED:
                     self._wheel.schedule(socket, at=socket.connection.deadline())
-            # Someone who came back and left again since has a later end.
-            left = [user for user in self._left.advance(now) if self._in_grace.get(user, now + 1) <= now]
+            # Someone who came back and left again since has a later end, and is here once for each time.
+            left = {user for user in self._left.advance(now) if self._in_grace.get(user, now + 1) <= now}
             if left:
                 for user in left:
                     del self._in_grace[user]
-                self.spawn(self.presence.went(left, self.now_ms()))
+                self.spawn(self.presence.went(list(left), self.now_ms()))
 
     async def _update_registry(self) -> None:
         while True:

@@ -234,6 +234,23 @@ async def test_presence_comes_and_goes_with_grace(
     assert gone["last_seen"] > 0
 
 
+async def test_who_leaves_several_times_at_once_is_offline_all_the_same(
+    start_server: Start, limits: Callable[..., None], make_user: MakeUser, make_dm: Make
+) -> None:
+    limits(presence_grace_s=1)
+    server = await start_server()
+    ann, bob = make_user("ann"), make_user("bob")
+    make_dm(ann, bob)
+    watcher, ref = await server.sign_in(ann), ids.user_ref(bob.pk)
+    await watcher.send("presence", users=[ref])
+    await watcher.expect("presence", user=ref, state="offline")
+    for _ in range(3):
+        await (await server.sign_in(bob)).connection.close()
+    await watcher.expect("presence", user=ref, state="online")
+    await watcher.expect("presence", user=ref, state="offline")
+    assert await watcher.quiet() == []
+
+
 # --- rights ---------------------------------------------------------------------------------------
 
 

@@ -28,12 +28,14 @@ class _Verdict:
 
 
 class AccessCache:
-    """May this user write here, and who else is there? Bounded; least recently used go first."""
+    """May this user write here, and who else is there? Bounded; the oldest answers go first."""
 
     def __init__(self, database: DatabaseThreads) -> None:
         self._senders: Batcher[tuple[ConversationId, UserId], frozenset[UserId]] = Batcher(database, access.senders)
         self._verdicts: OrderedDict[tuple[ConversationId, UserId], _Verdict] = OrderedDict()
         self._by_conversation: dict[ConversationId, set[UserId]] = {}
+        #: How often anything was invalidated.
+        self._changes = 0
 
     def cached(self, user: UserId, conversation: ConversationId, now: float) -> frozenset[UserId] | None:
         """Return the other members (empty for a large group) if the user may write; None where it is not known.
@@ -57,14 +59,18 @@ class AccessCache:
         known = self.cached(user, conversation, now)
         if known is not None:
             return known
+        changes = self._changes
         try:
             others = await self._senders.get((conversation, user))
         except Unavailable:
             raise
         except ChatError as error:
-            self._store(conversation, user, _Verdict(now + _NEGATIVE_TTL_S, type(error), error.detail, frozenset()))
+            if changes == self._changes:
+                self._store(conversation, user, _Verdict(now + _NEGATIVE_TTL_S, type(error), error.detail, frozenset()))
             raise
-        self._store(conversation, user, _Verdict(now + _TTL_S, None, "", others))
+        # The database was asked before something changed: good for this once, but not to be kept.
+        if changes == self._changes:
+            self._store(conversation, user, _Verdict(now + _TTL_S, None, "", others))
         return others
 
     def _store(self, conversation: ConversationId, user: UserId, verdict: _Verdict) -> None:
@@ -84,11 +90,13 @@ class AccessCache:
 
     def invalidate(self, conversation: ConversationId) -> None:
         """Forget all verdicts about a conversation."""
+        self._changes += 1
         for user in self._by_conversation.pop(conversation, ()):
             self._verdicts.pop((conversation, user), None)
 
     def invalidate_pair(self, user: UserId, other: UserId) -> None:
         """Forget every verdict of two users about conversations they share: one blocked the other."""
+        self._changes += 1
         for conversation, who in [key for key in self._verdicts if key[1] in (user, other)]:
             if conversation in self._by_conversation:
                 self._verdicts.pop((conversation, who), None)

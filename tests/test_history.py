@@ -1,0 +1,183 @@
+"""The judge finds each way of being wrong, and passes what is right."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+
+from tests.client import Acked, Outgoing, Written
+from tests.history import Evidence, Kind, View, Violation, stays, violations
+from tests.timeline import Message
+
+CONV = "c_talk"
+
+
+def event(number: int, kind: str, *users: str) -> Message:
+    return message(number, kind="event", event=kind, users=users)
+
+
+def message(number: int, sender: str = "ann", **fields: object) -> Message:
+    prev = None if number == 0 else f"m_{number - 1}"
+    return replace(Message(f"m_{number}", CONV, sender, f"text {number}", prev, ts=number), **fields)  # type: ignore[arg-type]
+
+
+def sent(number: int, sender: str = "ann", *, at: float | None = None, over: str = "phone/1") -> Outgoing:
+    """Return what wrote ``message(number)``: written at ``at`` (by default one after the other) and acked 0.5 later."""
+    at = float(number) if at is None else at
+    written, acked = [Written(over, at)], [Acked(f"m_{number}", at + 0.5)]
+    return Outgoing(f"uuid {number}", CONV, sender, f"text {number}", written, acked)
+
+
+HISTORY = [event(0, "created", "ann", "bob"), message(1), message(2, "bob"), message(3)]
+SENT = [sent(1), sent(2, "bob", over="tablet/1"), sent(3)]
+
+
+def kinds(
+    history: Sequence[Message] = HISTORY, outgoing: Sequence[Outgoing] = SENT, *, shown: Sequence[Message] | None = None
+) -> set[Kind]:
+    """Return the kinds of what is wrong, where bob's device shows ``shown`` (all, where nothing else is said)."""
+    view = View("bob's", "bob", CONV, history if shown is None else shown)
+    return {it.kind for it in violations(Evidence(outgoing, {CONV: history}, [view]))}
+
+
+def chained(messages: Sequence[Message]) -> list[Message]:
+    """Return the messages with the ``prev`` of their present order."""
+    before = [None, *(it.server_id for it in messages)]
+    return [replace(it, prev=prev) for it, prev in zip(messages, before, strict=False)]
+
+
+def test_what_is_right_passes() -> None:
+    assert kinds() == set()
+
+
+def test_an_acked_message_that_is_nowhere_is_lost() -> None:
+    assert kinds(chained([HISTORY[0], *HISTORY[2:]])) == {Kind.LOST}
+
+
+def test_what_was_not_acked_may_be_there_or_not() -> None:
+    silent = [replace(SENT[0], acks=[]), *SENT[1:]]
+    assert kinds(outgoing=silent) == set()
+    assert kinds(chained([HISTORY[0], *HISTORY[2:]]), silent) == set()
+
+
+def test_a_message_that_a_device_lacks_is_lost_there() -> None:
+    found = violations(Evidence(SENT, {CONV: HISTORY}, [View("bob's", "bob", CONV, [*HISTORY[:2], HISTORY[3]])]))
+    assert found == [Violation(Kind.LOST, f"bob's in {CONV}", "m_2")]
+    assert str(found[0]) == f"bob's in {CONV}: lost: m_2"
+
+
+def test_a_second_copy_is_one_too_many() -> None:
+    copy = replace(HISTORY[1], server_id="m_9")
+    assert kinds(chained([*HISTORY, copy])) == {Kind.DUPLICATED}
+    assert kinds(shown=[*HISTORY, HISTORY[3]]) == {Kind.DUPLICATED}
+
+
+def test_a_place_that_is_taken_twice_is_one_too_many() -> None:
+    assert Kind.DUPLICATED in kinds([*HISTORY, HISTORY[3]])
+
+
+def test_what_was_written_after_an_ack_stands_after_it_whoever_wrote_them() -> None:
+    assert kinds(chained([HISTORY[0], HISTORY[2], HISTORY[1], HISTORY[3]])) == {Kind.OUT_OF_ORDER}
+    together = [sent(1), sent(2, "bob", at=1.2, over="tablet/1"), sent(3)]
+    assert kinds(chained([HISTORY[0], HISTORY[2], HISTORY[1], HISTORY[3]]), together) == set()
+
+
+def test_what_one_connection_wrote_once_stands_as_it_was_written() -> None:
+    pipelined = [sent(1, at=1.0), sent(2, "bob", at=1.05, over="tablet/1"), sent(3, at=1.1)]
+    swapped = chained([HISTORY[0], HISTORY[3], HISTORY[1], HISTORY[2]])
+    assert kinds(outgoing=pipelined) == set()
+    assert kinds(swapped, pipelined) == {Kind.OUT_OF_ORDER}
+    again = [replace(pipelined[0], written=[*pipelined[0].written, Written("phone/2", 1.2)]), *pipelined[1:]]
+    assert kinds(swapped, again) == set(), "what was written twice may stand at either place"
+    elsewhere = [*pipelined[:2], sent(3, at=1.1, over="laptop/1")]
+    assert kinds(swapped, elsewhere) == set()
+    unordered = Evidence(pipelined, {CONV: swapped}, pipelined=False)
+    assert violations(unordered) == []
+
+
+def test_a_device_has_the_order_of_the_history() -> None:
+    assert kinds(shown=[HISTORY[0], HISTORY[2], HISTORY[1], HISTORY[3]]) == {Kind.OUT_OF_ORDER}
+
+
+def test_what_nobody_sent_is_invented() -> None:
+    assert kinds(outgoing=SENT[:2]) == {Kind.INVENTED}
+    assert kinds(shown=[*HISTORY, message(9)]) == {Kind.INVENTED}
+
+
+def test_what_was_changed_on_the_way_is_invented() -> None:
+    assert kinds([*HISTORY[:3], replace(HISTORY[3], body="other")]) == {Kind.INVENTED}
+    assert kinds(shown=[*HISTORY[:3], replace(HISTORY[3], sender="bob")]) == {Kind.INVENTED}
+
+
+def test_a_broken_chain_is_seen() -> None:
+    assert kinds([*HISTORY[:3], replace(HISTORY[3], prev="m_1")]) == {Kind.BROKEN_CHAIN}
+    assert kinds([replace(HISTORY[0], prev="m_x"), *HISTORY[1:]]) == {Kind.BROKEN_CHAIN}
+
+
+#: Bob goes after the third message and comes back before the sixth.
+COMING_AND_GOING = [
+    *HISTORY[:3],
+    event(3, "member_removed", "bob"),
+    message(4),
+    event(5, "member_added", "bob"),
+    message(6),
+]
+SENT_MEANWHILE = [*SENT[:2], sent(4), sent(6)]
+
+
+def test_a_stay_is_from_the_event_that_begins_it_to_the_one_that_ends_it() -> None:
+    ids = {user: [[it.server_id for it in stay] for stay in its] for user, its in stays(COMING_AND_GOING).items()}
+    assert ids == {
+        "ann": [["m_0", "m_1", "m_2", "m_3", "m_4", "m_5", "m_6"]],
+        "bob": [["m_0", "m_1", "m_2", "m_3"], ["m_5", "m_6"]],
+    }
+
+
+@pytest.mark.parametrize(
+    ("shown", "expected"),
+    [
+        ([0, 1, 2, 3, 5, 6], set()),
+        ([5, 6], set()),
+        ([0, 5, 6], set()),
+        ([0, 1, 2, 3], {Kind.LOST}),
+        ([0, 1, 2, 3, 4, 5, 6], {Kind.NOT_FOR_THIS_USER}),
+    ],
+)
+def test_who_was_away_gets_nothing_of_that_time(shown: list[int], expected: set[Kind]) -> None:
+    assert kinds(COMING_AND_GOING, SENT_MEANWHILE, shown=[COMING_AND_GOING[it] for it in shown]) == expected
+
+
+def test_a_stranger_gets_nothing_at_all() -> None:
+    view = View("eve's", "eve", CONV, HISTORY[1:2])
+    assert [it.kind for it in violations(Evidence(SENT, {CONV: HISTORY}, [view]))] == [Kind.NOT_FOR_THIS_USER]
+    nothing = View("eve's", "eve", CONV, [])
+    assert violations(Evidence(SENT, {CONV: HISTORY}, [nothing])) == []
+
+
+def test_a_part_is_enough_where_no_more_is_asked() -> None:
+    view = View("bob's", "bob", CONV, HISTORY[1:2], whole=False)
+    assert violations(Evidence(SENT, {CONV: HISTORY}, [view])) == []
+
+
+@pytest.mark.parametrize("sender", ["eve", "bob"])
+def test_only_members_write(sender: str) -> None:
+    history = [*HISTORY[:3], event(3, "member_left", "bob"), message(4, sender)]
+    outgoing = [*SENT[:2], sent(4, sender, over="other/1")]
+    assert kinds(history, outgoing, shown=history[:4]) == {Kind.NOT_A_MEMBER}
+
+
+def test_between_two_stays_it_is_open_whether_a_message_counts() -> None:
+    history = [*COMING_AND_GOING[:4], message(4, "bob"), *COMING_AND_GOING[5:]]
+    outgoing = [*SENT[:2], sent(4, "bob", over="tablet/1"), sent(6)]
+    without = chained([it for it in history if it.server_id != "m_4"])
+    seen = [it for it in without if it.server_id != "m_4"]
+    assert kinds(history, outgoing, shown=[history[it] for it in (0, 1, 2, 3, 5, 6)]) == set()
+    assert kinds(without, outgoing, shown=seen) == {Kind.LOST}
+    assert violations(Evidence(outgoing, {CONV: without}, excused=frozenset({"m_4"}))) == []
+
+
+def test_the_last_ack_counts() -> None:
+    outgoing = [replace(SENT[0], acks=[Acked("m_8", 1.1), *SENT[0].acks]), *SENT[1:]]
+    assert kinds(outgoing=outgoing) == set()
+    outgoing = [replace(SENT[0], acks=[*SENT[0].acks, Acked("m_8", 1.9)]), *SENT[1:]]
+    assert kinds(outgoing=outgoing) == {Kind.LOST}

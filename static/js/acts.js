@@ -18,6 +18,8 @@ export async function send(body, reply_to = null) {
   // Into the outbox before onto the wire: a tab that dies in between still sends it.
   await database?.queue(message).catch(() => {});
   wire.deliver(message);
+  // Who writes does not want to wait for the next try.
+  if (!wire.ready) wire.wake();
 }
 
 export async function retry(msgId) {

@@ -3,6 +3,7 @@ import { Database } from "./db.js";
 import * as store from "./store.js";
 
 const SAVE_AFTER_MS = 500;
+const PAINT_MS = 100;
 const LEAVE_MS = 1_000;
 const ignore = () => {};
 
@@ -22,7 +23,7 @@ export const view = { active: null, lineAfter: null, listError: null, loading: n
 let painter = () => {};
 let painting = false;
 
-/** Have `paint` called once after each turn in which something changed. */
+/** Have `paint` called soon after something changed. */
 export function onChange(paint) {
   painter = paint;
 }
@@ -30,11 +31,14 @@ export function onChange(paint) {
 export function changed() {
   if (painting) return;
   painting = true;
-  // One painting a turn, however many frames came in; a hidden page gets no animation frames.
-  queueMicrotask(() => {
+  // One painting for the screen's next picture, however many frames came in; a hidden page is given no such moment.
+  const now = () => {
+    if (!painting) return;
     painting = false;
     painter();
-  });
+  };
+  requestAnimationFrame(now);
+  setTimeout(now, PAINT_MS);
 }
 
 export function dispatch(action) {
@@ -68,7 +72,12 @@ function later(work) {
 }
 
 
+/** Confirmed messages that are not in the database yet. */
+let fresh = [];
+
 export const { now: save, soon: saveSoon } = later(() => {
+  if (fresh.length) database.putMessages(fresh).catch(ignore);
+  fresh = [];
   database.putConversations(Object.values(state.convs).filter((conv) => !conv.closed)).catch(ignore);
   database.putReceipts(state.receipts).catch(ignore);
 });
@@ -82,8 +91,15 @@ export function setDraft(conv, body) {
   saveDraftsSoon();
 }
 
-/** Keep messages that the server has confirmed. */
+/** Keep messages that the server has confirmed. Not each at once: what is lost on the way there is asked for again. */
 export function keep(found) {
-  if (found.length) database?.putMessages(found.map(({ op, ...message }) => ({ ...message, status: "sent" }))).catch(ignore);
+  if (!database) return;
+  fresh.push(...found.map(({ op, ...message }) => ({ ...message, status: "sent" })));
   saveSoon();
+}
+
+/** Forget what is kept of a conversation's messages. */
+export async function dropKept(conv) {
+  fresh = fresh.filter((message) => message.conv !== conv);
+  await database?.dropMessages(conv).catch(ignore);
 }

@@ -1,6 +1,6 @@
 /** Keeps the state in step with the server: frames of the socket and answers of REST go into the store. */
 import * as api from "./api.js";
-import { changed, database, dispatch, keep, me, saveSoon, state, view } from "./model.js";
+import { changed, database, dispatch, dropKept, keep, me, saveSoon, state, view } from "./model.js";
 import { startedTyping, stoppedTyping, titleOf } from "./names.js";
 import * as store from "./store.js";
 import { Wire } from "./wire.js";
@@ -106,10 +106,10 @@ function takeBackfill(frame) {
   repairing.delete(frame.conv);
   const more = frame.more === true;
   const write = async () => {
-    if (more) await database?.dropMessages(frame.conv);
+    if (more) await dropKept(frame.conv);
     keep(frame.messages);
   };
-  write().catch(() => {});
+  write();
   dispatch({ type: "backfill", conv: frame.conv, messages: frame.messages, more });
   // A receipt covers what came before it.
   const theirs = frame.messages.findLast((one) => one.from !== me.id);
@@ -213,7 +213,7 @@ export function gone(id, by) {
   if (!conv && !state.threads[id]) return;
   if (conv && id === view.active && by !== me.id) dispatch({ type: "closed", conv: id, by });
   else dispatch({ type: "conversation-gone", conv: id });
-  database?.dropMessages(id).catch(() => {});
+  dropKept(id);
   saveSoon();
   if (conv) tell("gone", { conv: id, title: titleOf(conv), by });
 }
@@ -246,7 +246,7 @@ export async function loadNewest(conv) {
     const held = store.threadOf(state, conv);
     // Where the page does not reach what is held there may be a hole: the page takes its place.
     const joins = page.results.some((one) => held.messages.some((other) => other.server_id === one.server_id));
-    if (!joins) await database?.dropMessages(conv);
+    if (!joins) await dropKept(conv);
     dispatch({ type: joins ? "history" : "window", conv, results: page.results, next: page.next });
     keep(page.results);
     repairing.delete(conv);

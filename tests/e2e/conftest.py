@@ -127,28 +127,28 @@ def browser() -> Iterator[Any]:
 
 
 @pytest.fixture
-def faults() -> Iterator[list[str]]:
-    """What the pages complained about on their consoles: policy, scripts, refusals. A test takes out what it expects.
-
-    That a killed server does not answer is no fault.
-    """
-    found: list[str] = []
-    yield found
-    assert found == []
+def expected() -> list[str]:
+    """What pages may complain about on their consoles; a test adds what it provokes."""
+    # That a killed server does not answer is no fault of theirs.
+    return ["ERR_CONNECTION", "WebSocket"]
 
 
 @pytest.fixture
-def visit(browser: Any, faults: list[str]) -> Iterator[Callable[..., Any]]:
-    """Return ``visit(**context) -> Page``: a browser of its own, in which nobody is signed in."""
+def visit(browser: Any, expected: list[str]) -> Iterator[Callable[..., Any]]:
+    """Return ``visit(**context) -> Page``: a browser of its own, in which nobody is signed in.
+
+    Any other error on a page or its console, above all what the content security policy forbids, fails the test.
+    """
     contexts = []
+    faults = []
 
     def told(message: Any) -> None:
-        if message.type == "error" and "ERR_CONNECTION" not in message.text and "WebSocket" not in message.text:
+        if message.type == "error" and not any(part in message.text for part in expected):
             faults.append(message.text)
 
     def make(**context: Any) -> Any:
         made = browser.new_context(**{"viewport": {"width": 1280, "height": 800}, **context})
-        made.set_default_timeout(15_000)
+        made.set_default_timeout(PATIENCE_MS)
         made.on("weberror", lambda error: faults.append(str(error.error)))
         made.on("console", told)
         contexts.append(made)
@@ -157,6 +157,7 @@ def visit(browser: Any, faults: list[str]) -> Iterator[Callable[..., Any]]:
     yield make
     for context in contexts:
         context.close()
+    assert faults == []
 
 
 @pytest.fixture

@@ -74,6 +74,8 @@ def test_older_messages_load_without_moving_what_is_read(person: Person) -> None
     ann, ben = name("ann"), name("ben")
     a, b = person(ann), person(ben)
     fill(a, start_chat(a, ben), [f"line {number}" for number in range(130)])
+    expect(b.locator(".conversation .badge")).to_contain_text("99+")
+    expect(b.locator(".conversation")).to_contain_text("line 129")
     open_chat(b, ann)
     # One hundred and thirty are unread: reading begins at the line above the first of them.
     expect(b.locator(".new-line")).to_be_in_viewport()

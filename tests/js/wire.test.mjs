@@ -136,3 +136,18 @@ test("what one wrote is not sent by whoever signed in here since", () => {
   assert.equal(sockets.length, 2);
   assert.ok(log.includes("signed out"));
 });
+
+test("who is awaited is not made to wait: waking connects at once, and from the shortest pause on", () => {
+  const { wire, sockets, pass, open } = world();
+  open().onclose({ code: 1006 });
+  for (let attempt = 0; attempt < 5; attempt += 1) {
+    pass(30_000);
+    sockets.at(-1).onclose({ code: 1006 });
+  }
+  const before = sockets.length;
+  wire.wake();
+  assert.equal(sockets.length, before + 1);
+  sockets.at(-1).onclose({ code: 1006 });
+  pass(500);
+  assert.equal(sockets.length, before + 2);
+});

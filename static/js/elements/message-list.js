@@ -72,8 +72,9 @@ export class MessageList extends HTMLElement {
       this.rows.replaceChildren();
       this.#stick = true;
     }
-    const oldTop = this.scroller.scrollTop;
-    const anchor = this.#anchor();
+    // Who reads the newest stays with the newest; only who reads elsewhere has a place to be kept.
+    const oldTop = this.#stick ? 0 : this.scroller.scrollTop;
+    const anchor = this.#stick ? null : this.#anchor();
     const before = anchor?.getBoundingClientRect().top;
     const had = this.#seen.size;
     const ids = view.messages.map(keyOf);

@@ -40,6 +40,13 @@ def _list(text: str) -> list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]
 
 
+def _addresses(text: str) -> list[str]:
+    addresses = _list(text)
+    if not addresses or not all(re.fullmatch(r"[^\s:]+:\d+|\[[^\s\]]+\]:\d+", it) for it in addresses):
+        raise ValueError("expected host:port, separated by commas")
+    return addresses
+
+
 def _positive(text: str) -> int:
     number = int(text)
     if number <= 0:
@@ -121,7 +128,7 @@ VARIABLES = (
         "",
         "Redis of the registry; redis+cluster://host:port for a cluster. Empty: CHAT_REDIS_URL.",
     ),
-    Variable("CHAT_KAFKA_BROKERS", _list, "127.0.0.1:9092", "Kafka brokers to begin with, host:port."),
+    Variable("CHAT_KAFKA_BROKERS", _addresses, "127.0.0.1:9092", "Kafka brokers to begin with, host:port."),
     Variable("CHAT_KAFKA_PREFIX", _kafka_prefix, "", "Begins the name of every topic and group."),
     Variable("CHAT_KAFKA_PARTITIONS", _positive, "48", "Partitions of a topic that `manage.py topics` creates."),
     Variable("CHAT_KAFKA_REPLICATION", _positive, "3", "Replicas of a topic that `manage.py topics` creates."),

@@ -311,10 +311,8 @@ LOGGING = {
     "loggers": {
         # Two lines per socket at INFO are noise on a pod.
         "uvicorn.error": {"level": "WARNING"},
-        # At DEBUG it writes the records themselves, and no message may be in a log line. The log says itself when
-        # Kafka is away; kafka-python would say it with every try.
+        # At DEBUG it writes the records themselves, and no message may be in a log line.
         "kafka": {"level": "ERROR"},
-        "kafka.net": {"level": "CRITICAL"},
     },
     "root": {"handlers": ["console"], "level": ENV["CHAT_LOG_LEVEL"]},
 }

@@ -21,6 +21,18 @@ def test_an_unknown_variable_is_refused_beside_bad_values() -> None:
     assert "CHAT_SEND_BURST='0': expected a positive whole number" in str(caught.value)
 
 
+@pytest.mark.parametrize("text", ["", "kafka", "kafka:", "kafka:9092,other", "::1:9092"])
+def test_kafka_brokers_are_addresses(text: str) -> None:
+    with pytest.raises(BadEnvironment, match=r"CHAT_KAFKA_BROKERS.*expected host:port"):
+        load({"CHAT_KAFKA_BROKERS": text})
+    assert load({"CHAT_KAFKA_BROKERS": "a.b:9092, [::1]:9093"})["CHAT_KAFKA_BROKERS"] == ["a.b:9092", "[::1]:9093"]
+
+
+def test_more_replicas_in_sync_than_there_are_is_refused() -> None:
+    with pytest.raises(BadEnvironment, match="CHAT_KAFKA_MIN_ISR is over CHAT_KAFKA_REPLICATION"):
+        load({"CHAT_KAFKA_REPLICATION": "1"})
+
+
 def test_others_variables_are_none_of_ours() -> None:
     load({"HOME": "/root", "PORT": "x", "CHAT_TEST_SERVICES": "var/services"})
 

@@ -21,7 +21,7 @@ from tests.contracts import logs
 Open = Callable[[], MessageLog]
 
 
-@pytest.fixture(params=logs.FACTORIES)
+@pytest.fixture(params=logs.PARAMETERS)
 def where(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[logs.Where]:
     """Where the log of this test is, for this process and others."""
     with logs.FACTORIES[request.param](request, tmp_path) as it:

@@ -1,26 +1,30 @@
 """Builds and ends kafka-python's clients so that nothing is left behind where no broker answers."""
 
 import logging
-from collections.abc import Callable
-from typing import Any, TypeVar
+import socket
+from collections.abc import Callable, Sequence
+from typing import Any, Final, TypeVar
 
 from kafka import KafkaConsumer, KafkaProducer
-from kafka.errors import KafkaError
+from kafka.errors import KafkaConnectionError, KafkaError
 from kafka.net.compat import KafkaNetClient
 
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
+_CONNECT_S: Final = 1.0
+
 
 def build(kind: Callable[..., T], *, client: type[KafkaNetClient] = KafkaNetClient, **options: Any) -> T:
-    """Return ``kind(**options)``. Blocks until a broker answers, for ``bootstrap_timeout_ms`` at most.
+    """Return ``kind(**options)``. Blocks until a broker answers, for ``bootstrap_timeout_ms`` and a second at most.
 
     The constructors start a thread and open sockets before they look for a broker, and keep both when there is none.
 
     Raises:
         KafkaError: no broker answered.
     """
+    _require_connection(options["bootstrap_servers"])
     opened: list[KafkaNetClient] = []
 
     def open_client(**settings: Any) -> KafkaNetClient:
@@ -33,6 +37,23 @@ def build(kind: Callable[..., T], *, client: type[KafkaNetClient] = KafkaNetClie
         for it in opened:
             it.close()
         raise
+
+
+def _require_connection(brokers: Sequence[str]) -> None:
+    """Raise KafkaConnectionError where no broker takes a connection.
+
+    kafka-python would go on trying for as long as it may, with a page of log and a socket left open each time.
+    """
+    refusals = []
+    for broker in brokers:
+        host, _, port = broker.rpartition(":")
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), timeout=_CONNECT_S).close()
+        except OSError as error:
+            refusals.append(f"{broker}: {error.strerror or error}")
+        else:
+            return
+    raise KafkaConnectionError(", ".join(refusals))
 
 
 class ProducerClient(KafkaNetClient):  # type: ignore[misc]  # kafka-python has no types

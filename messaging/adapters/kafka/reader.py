@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -26,6 +27,7 @@ LAG = Gauge("chat_log_lag", "Records in this process's partitions behind those t
 
 #: One look into Kafka. A reader that is closed waits so long at most.
 _SLICE_S: Final = 0.25
+_PAUSE_S: Final = 1.0
 _COMMIT_S: Final = 5.0
 _CLOSE_S: Final = 2.0
 
@@ -154,6 +156,8 @@ class KafkaLogReader:
             if not error.retriable:
                 # Fenced, thrown out or confused: a new one joins again and begins at what was committed.
                 self._drop()
+            # Whoever polls again at once does not ask again at once.
+            time.sleep(_PAUSE_S)
             raise LogUnavailable(f"{self._topic} cannot be read: {error}") from error
         for place, records in found.items():
             self._behind[place.partition] = max(0, (self._consumer.highwater(place) or 0) - records[-1].offset - 1)

@@ -4,6 +4,7 @@ The log asks the same before it starts: with a topic that stamps records by thei
 what one broker alone has, nothing here would keep its promises.
 """
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,10 +14,13 @@ from typing import Any, Final
 from kafka import KafkaAdminClient, TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType, OffsetSpec
 from kafka.errors import KafkaError, for_code
+from kafka.structs import OffsetAndMetadata
 
 from messaging.adapters.kafka.clients import build
 from messaging.adapters.kafka.settings import MAX_RECORD_BYTES, OVERHEAD_BYTES, KafkaSettings, Topic
 from messaging.ports import LogUnavailable
+
+_COORDINATOR_S: Final = 5.0
 
 
 class Unfit(LogUnavailable):
@@ -91,7 +95,7 @@ class Topics:
         try:
             yield
         except KafkaError as error:
-            raise LogUnavailable(f"Kafka at {', '.join(self._settings.brokers)}: {error}") from error
+            raise LogUnavailable(f"Kafka: {error}") from error
 
     def close(self) -> None:
         """Close the connection."""
@@ -208,10 +212,25 @@ class Topics:
         with self._asking():
             places = self._places(settings.topic(topic))
             begins, ends = self._offsets(places, OffsetSpec.EARLIEST), self._offsets(places, OffsetSpec.LATEST)
-            committed = self._admin.list_group_offsets({name: places})[name]
+            committed = self._committed(name, places)
         return sum(
             ends[place] - max(begins[place], committed[place].offset if place in committed else -1) for place in places
         )
+
+    def _committed(self, group: str, places: Sequence[TopicPartition]) -> dict[TopicPartition, OffsetAndMetadata]:
+        deadline = time.monotonic() + _COORDINATOR_S
+        while True:
+            try:
+                committed: dict[TopicPartition, OffsetAndMetadata] = self._admin.list_group_offsets({group: places})[
+                    group
+                ]
+            except KafkaError as error:
+                # Where a group is new or its broker gone, a coordinator is still to be chosen.
+                if not error.retriable or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.1)
+            else:
+                return committed
 
     def trim(self, before_ms: int) -> int:
         """Delete records older than ``before_ms`` (Unix ms) from the topics that keep them as long as the log."""

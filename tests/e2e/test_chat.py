@@ -96,7 +96,7 @@ def test_older_messages_load_without_moving_what_is_read(person: Person) -> None
                 (row) => row.getBoundingClientRect().bottom > scroller.getBoundingClientRect().top);
             const from = seen.getBoundingClientRect().top;
             await new Promise((resolve, reject) => {
-                setTimeout(() => reject(new Error("nothing older was loaded")), 10000);
+                setTimeout(() => reject(new Error("nothing older was loaded")), 30000);
                 const watcher = new MutationObserver(() => {
                     if (count() > before) { watcher.disconnect(); requestAnimationFrame(resolve); }
                 });

@@ -235,6 +235,9 @@ class Device:
         for outgoing in self.outbox:
             outgoing.due = 0.0
         await self.flush()
+        if not self.connected:
+            # What was read over HTTP did not notice.
+            raise Unreachable("the connection was lost")
 
     async def drop(self) -> None:
         """Be cut off: no close frame, nothing flushed; idempotent."""

@@ -142,6 +142,7 @@ class Pod:
             "heartbeat": self._heartbeat,
             "receipts": self.receipts.run,
             "typing": self._send_typing,
+            "presence": self.presence.run,
         }
         loop = asyncio.get_running_loop()
         self._tasks = [loop.create_task(self._supervise(name, run), name=f"pod-{name}") for name, run in loops.items()]
@@ -285,6 +286,9 @@ class Pod:
             case Deliver():
                 if isinstance(event.frame, frames.Conv):
                     self.access.invalidate(parse_conversation(event.frame.conv))
+                    if event.frame.change == "removed":
+                        for user in event.users:
+                            self.spawn(self.presence.recheck(user))
                 self.hub.deliver(event)
             case PresenceChanged():
                 self.presence.tell_local(event)
@@ -296,6 +300,7 @@ class Pod:
                 self.access.invalidate(event.conversation)
             case InvalidateBlocks():
                 self.access.invalidate_pair(event.user, event.other)
+                self.spawn(self.presence.part(event.user, event.other))
 
     async def _tick(self) -> None:
         while True:

@@ -1,8 +1,11 @@
 """Who is online, told to those who watch (design section 6). Best effort, with a grace period for flapping phones."""
 
+import asyncio
 import logging
 from collections import defaultdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+from prometheus_client import Counter
 
 from messaging.domain.events import PresenceChanged
 from messaging.domain.frames import PresenceState
@@ -20,6 +23,11 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+DROPPED = Counter("chat_presence_dropped_total", "Changes of presence dropped because the pod was behind.")
+
+_MAX_WAITING: Final = 2_000
+_MAX_BATCH: Final = 100
+
 
 class PresenceTracker:
     """The pod's side of presence: local watchers, and the coming and going of local users."""
@@ -33,6 +41,8 @@ class PresenceTracker:
         self._bus = bus
         self._database = database
         self._watchers: dict[UserId, set[Socket]] = defaultdict(set)
+        #: Changes on their way to the sockets here. Overflow rule: the newest are dropped.
+        self._news: asyncio.Queue[PresenceChanged] = asyncio.Queue(maxsize=_MAX_WAITING)
 
     async def watch(self, socket: "Socket", users: frozenset[UserId]) -> None:
         """Replace the socket's subscription by those of ``users`` it may see, and report the state of all.
@@ -41,11 +51,12 @@ class PresenceTracker:
         """
         viewer = socket.connection.user
         visible = await self._database.run(access.visible_presence, viewer, list(users))
-        self._unsubscribe(socket)
-        socket.watching = frozenset(visible)
+        unwatched = self._unsubscribe(socket, socket.watching - visible)
         fresh = [user for user in visible if user not in self._watchers]
         for user in visible:
             self._watchers[user].add(socket)
+        socket.watching = frozenset(visible)
+        await self._unwatch(unwatched)
         try:
             await self._registry.watch(self._pod, fresh)
         except RegistryUnavailable:
@@ -63,36 +74,72 @@ class PresenceTracker:
         """Return whom sockets of this pod watch."""
         return list(self._watchers)
 
-    def _unsubscribe(self, socket: "Socket") -> list[UserId]:
+    def _unsubscribe(self, socket: "Socket", users: frozenset[UserId]) -> list[UserId]:
+        """Let a socket watch these users no more; return those whom nobody here watches now."""
         unwatched = []
-        for user in socket.watching:
+        for user in users:
             watchers = self._watchers.get(user)
             if watchers is not None:
                 watchers.discard(socket)
                 if not watchers:
                     del self._watchers[user]
                     unwatched.append(user)
-        socket.watching = frozenset()
+        socket.watching -= users
         return unwatched
+
+    async def _unwatch(self, users: list[UserId]) -> None:
+        if users:
+            try:
+                await self._registry.unwatch(self._pod, users)
+            except RegistryUnavailable:
+                logger.warning("registry unavailable: %d users stay watched until the pod's entry expires", len(users))
 
     async def forget(self, socket: "Socket") -> None:
         """Drop the subscription of a socket that is gone."""
-        unwatched = self._unsubscribe(socket)
-        if unwatched:
-            try:
-                await self._registry.unwatch(self._pod, unwatched)
-            except RegistryUnavailable:
-                logger.warning(
-                    "registry unavailable: %d users stay watched until the pod's entry expires", len(unwatched)
-                )
+        await self._unwatch(self._unsubscribe(socket, socket.watching))
+
+    async def recheck(self, viewer: UserId) -> None:
+        """Let those look offline to a viewer whom the viewer may no longer see: a group was left."""
+        for socket in self._hub.sockets_of(viewer):
+            watching = socket.watching
+            visible = await self._database.run(access.visible_presence, viewer, watching) if watching else set()
+            await self._lose(socket, (watching - visible) & socket.watching)
+
+    async def part(self, one: UserId, other: UserId) -> None:
+        """Let two people look offline to each other: a block stands between them."""
+        for viewer, target in ((one, other), (other, one)):
+            for socket in self._hub.sockets_of(viewer):
+                await self._lose(socket, socket.watching & {target})
+
+    async def _lose(self, socket: "Socket", users: frozenset[UserId]) -> None:
+        for user in users:
+            socket.put(PresenceState(user_ref(user), "offline"))
+        await self._unwatch(self._unsubscribe(socket, users))
 
     def tell_local(self, event: PresenceChanged) -> None:
-        """Pass a change on to the sockets here that watch the user."""
-        watchers = self._watchers.get(event.user)
-        if watchers:
-            frame = Encoded(PresenceState(user_ref(event.user), event.state, event.last_seen), ephemeral=True)
-            for socket in list(watchers):
-                socket.outbox.put(frame)
+        """Take a change that the sockets here which watch the user are to hear of; never waits."""
+        if event.user in self._watchers:
+            try:
+                self._news.put_nowait(event)
+            except asyncio.QueueFull:
+                DROPPED.inc()
+
+    async def run(self) -> None:
+        """Pass changes on until cancelled, to those who may see them now: people leave groups while they watch."""
+        while True:
+            batch = [await self._news.get()]
+            while len(batch) < _MAX_BATCH and not self._news.empty():
+                batch.append(self._news.get_nowait())
+            asked = [(event.user, {socket.connection.user for socket in self._watching(event.user)}) for event in batch]
+            audiences = await self._database.run(access.presence_audiences, asked)
+            for event, audience in zip(batch, audiences, strict=True):
+                frame = Encoded(PresenceState(user_ref(event.user), event.state, event.last_seen), ephemeral=True)
+                for socket in self._watching(event.user):
+                    if socket.connection.user in audience:
+                        socket.outbox.put(frame)
+
+    def _watching(self, user: UserId) -> list["Socket"]:
+        return list(self._watchers.get(user, ()))
 
     async def came(self, user: UserId) -> None:
         """Tell the watchers that the user is online, if the user shares it."""

@@ -84,7 +84,16 @@ def may_send(user_id: UserId, conversation_id: ConversationId) -> None:
 
 def visible_presence(viewer_id: UserId, targets: Collection[UserId]) -> set[UserId]:
     """Return whose presence the viewer may see: they share a conversation, show it, and nobody blocked anybody."""
-    sharing = container.conversation_store().sharing(viewer_id, [user for user in targets if user != viewer_id])
-    if not sharing:
-        return set()
-    return (sharing & set(people.shares_presence(sharing))) - set(people.blocked_pairs(viewer_id, sharing))
+    near = _acquainted(viewer_id, targets)
+    return near & set(people.shares_presence(near)) if near else near
+
+
+def presence_audiences(asked: Sequence[tuple[UserId, Collection[UserId]]]) -> list[set[UserId]]:
+    """Return, for each (user, viewers), who of the viewers may hear of a change that the user shows at all."""
+    return [_acquainted(user, viewers) for user, viewers in asked]
+
+
+def _acquainted(user_id: UserId, others: Collection[UserId]) -> set[UserId]:
+    """Return those of ``others`` who share a conversation with the user and have no block between them."""
+    sharing = container.conversation_store().sharing(user_id, [other for other in others if other != user_id])
+    return sharing - set(people.blocked_pairs(user_id, sharing)) if sharing else set()

@@ -1,0 +1,192 @@
+"""Presence on the socket: who sees whom, and who sees nobody any more (design section 6)."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from accounts.models import User
+from accounts.services.people import block, unblock, update_profile
+from chatproject import container, runtime
+from messaging.domain import ids
+from messaging.domain.events import PodBatch, PresenceChanged, encode
+from messaging.services.conversations import remove_member
+from tests.conftest import eventually, outside_the_loop
+from tests.gateway.conftest import Client, Frame, Server
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+class Watch:
+    """Ann watches Bob, with whom she has a DM, and Cat, who is in a group with her; Dan is there to mark time."""
+
+    def __init__(self, server: Server, users: dict[str, User], group: Any) -> None:
+        self.server = server
+        self.users = users
+        self.group = group
+        self.refs = {name: ids.user_ref(user.pk) for name, user in users.items()}
+
+    async def sign_in(self, name: str) -> Client:
+        return await self.server.sign_in(self.users[name])
+
+    async def watching(self, name: str, *others: str) -> tuple[Client, dict[str, str]]:
+        """Return a socket that watches others, and what it was told of them at first."""
+        client = await self.sign_in(name)
+        await client.send("presence", users=[self.refs[other] for other in others])
+        told = {other: await client.expect("presence", user=self.refs[other]) for other in others}
+        return client, {other: frame["state"] for other, frame in told.items()}
+
+    async def news(self, name: str, state: Any = "online") -> None:
+        """Let a change reach the pod, as from another pod that does not know who may see it."""
+        event = PresenceChanged(ids.UserId(self.users[name].pk), state, 5 if state == "offline" else None)
+        await container.pod_bus().send(runtime.pod_name(), encode(PodBatch([event])))
+
+    async def told(self, client: Client) -> list[tuple[str, str]]:
+        """Return whose state a socket was told until now; Dan, whom all watch, marks the moment."""
+        await self.news("dan")
+        await client.expect("presence", user=self.refs["dan"], state="online")
+        names = {ref: name for name, ref in self.refs.items()}
+        passed, client.passed = client.passed, []
+        return [(names[frame["user"]], frame["state"]) for frame in passed if frame["op"] == "presence"]
+
+
+async def do(function: Callable[[], Any]) -> None:
+    await asyncio.to_thread(outside_the_loop, function)
+
+
+@pytest.fixture
+async def watch(server: Server, make_user: Any, make_dm: Any, make_group: Any) -> Watch:
+    users = {name: make_user(name) for name in ("ann", "bob", "cat", "dan")}
+    make_dm(users["ann"], users["bob"])
+    group = make_group(users["ann"], users["cat"])
+    for name in ("ann", "bob", "cat"):
+        make_dm(users[name], users["dan"])
+    return Watch(server, users, group)
+
+
+async def test_a_change_is_told_as_it_is(watch: Watch) -> None:
+    ann, first = await watch.watching("ann", "bob", "dan")
+    assert first == {"bob": "offline", "dan": "offline"}
+    await watch.sign_in("bob")
+    assert (await ann.expect("presence", user=watch.refs["bob"]))["state"] == "online"
+    await watch.news("bob", "offline")
+    gone: Frame = await ann.expect("presence", user=watch.refs["bob"])
+    assert (gone["state"], gone["last_seen"]) == ("offline", 5)
+
+
+async def test_a_flap_is_not_seen(watch: Watch) -> None:
+    phone = await watch.sign_in("bob")
+    ann, first = await watch.watching("ann", "bob", "dan")
+    assert first["bob"] == "online"
+    bob = ids.UserId(watch.users["bob"].pk)
+
+    async def gone() -> bool:
+        return await container.registry().lookup([bob]) == {}
+
+    for _ in range(3):
+        await phone.connection.close()
+        await eventually(gone)
+        phone = await watch.sign_in("bob")
+    assert await watch.told(ann) == []
+
+
+async def test_a_second_device_is_no_news(watch: Watch) -> None:
+    phone = await watch.sign_in("bob")
+    ann, _ = await watch.watching("ann", "bob", "dan")
+    tablet = await watch.sign_in("bob")
+    await phone.connection.close()
+    await tablet.quiet()
+    assert await watch.told(ann) == []
+
+
+@pytest.mark.parametrize("blocker", ["ann", "bob"])
+async def test_a_block_lets_both_look_offline_from_that_moment_on(watch: Watch, blocker: str) -> None:
+    bob, _ = await watch.watching("bob", "ann", "dan")
+    ann, first = await watch.watching("ann", "bob", "cat", "dan")
+    await bob.expect("presence", user=watch.refs["ann"], state="online")
+    assert first["bob"] == "online"
+    owner, target = ("ann", "bob") if blocker == "ann" else ("bob", "ann")
+    await do(lambda: block(user=watch.users[owner], other_id=ids.UserId(watch.users[target].pk)))
+    for client, other in ((ann, "bob"), (bob, "ann")):
+        told = await client.expect("presence", user=watch.refs[other])
+        assert (told["state"], told.get("last_seen")) == ("offline", None)
+    await watch.news("bob")
+    await watch.news("ann")
+    await watch.news("cat")
+    assert await watch.told(ann) == [("cat", "online")]
+    assert await watch.told(bob) == []
+    await do(lambda: unblock(user=watch.users[owner], other_id=ids.UserId(watch.users[target].pk)))
+    await ann.send("presence", users=[watch.refs["bob"]])
+    assert (await ann.expect("presence", user=watch.refs["bob"]))["state"] == "online"
+
+
+@pytest.mark.parametrize("leaver", ["ann", "cat"])
+async def test_who_leaves_the_last_group_in_common_sees_nobody_there_and_is_not_seen(watch: Watch, leaver: str) -> None:
+    cat, _ = await watch.watching("cat", "ann", "dan")
+    ann, _ = await watch.watching("ann", "cat", "bob", "dan")
+    await cat.expect("presence", user=watch.refs["ann"], state="online")
+    user = ids.UserId(watch.users[leaver].pk)
+    await do(lambda: remove_member(actor=user, conversation_id=watch.group.id, user=user))
+    gone, other = (ann, "cat") if leaver == "ann" else (cat, "ann")
+    told = await gone.expect("presence", user=watch.refs[other])
+    assert (told["state"], told.get("last_seen")) == ("offline", None)
+    for name, state in (
+        ("cat", "offline"),
+        ("ann", "offline"),
+        ("cat", "online"),
+        ("ann", "online"),
+        ("bob", "online"),
+    ):
+        await watch.news(name, state)
+    assert await watch.told(ann) == [("bob", "online")]
+    assert await watch.told(cat) == []
+
+
+async def test_who_hides_looks_offline_at_once_and_comes_unseen(watch: Watch) -> None:
+    ann, _ = await watch.watching("ann", "bob", "dan")
+    phone = await watch.sign_in("bob")
+    await ann.expect("presence", user=watch.refs["bob"], state="online")
+    await do(lambda: update_profile(user=watch.users["bob"], share_presence=False))
+    told = await ann.expect("presence", user=watch.refs["bob"])
+    assert (told["state"], told.get("last_seen")) == ("offline", None)
+    await ann.send("presence", users=[watch.refs["bob"], watch.refs["dan"]])
+    told = await ann.expect("presence", user=watch.refs["bob"])
+    assert (told["state"], told.get("last_seen")) == ("offline", None)
+    await phone.connection.close()
+
+
+async def test_who_hid_before_comes_unseen_by_those_who_watched_already(watch: Watch) -> None:
+    ann, _ = await watch.watching("ann", "bob", "dan")
+    await do(lambda: User.objects.filter(username="bob").update(share_presence=False))
+    bob = await watch.sign_in("bob")
+    await bob.quiet()
+    await watch.sign_in("dan")
+    await ann.expect("presence", user=watch.refs["dan"], state="online")
+    assert [frame for frame in ann.passed if frame.get("user") == watch.refs["bob"]] == []
+
+
+async def test_a_new_subscription_replaces_the_old_one_everywhere(watch: Watch) -> None:
+    ann, _ = await watch.watching("ann", "bob", "cat")
+    bob, cat, dan = (ids.UserId(watch.users[name].pk) for name in ("bob", "cat", "dan"))
+    assert set(await container.registry().watchers([bob, cat, dan])) == {bob, cat}
+    await ann.send("presence", users=[watch.refs["cat"], watch.refs["dan"]])
+    for name in ("cat", "dan"):
+        await ann.expect("presence", user=watch.refs[name])
+    assert set(await container.registry().watchers([bob, cat, dan])) == {cat, dan}
+    await watch.news("bob")
+    await watch.news("cat")
+    assert await watch.told(ann) == [("cat", "online")]
+    other, _ = await watch.watching("ann", "cat")
+    await ann.connection.close()
+
+    async def unwatched() -> bool:
+        return set(await container.registry().watchers([bob, cat, dan])) == {cat}
+
+    await eventually(unwatched)
+    await other.connection.close()
+
+    async def nobody() -> bool:
+        return await container.registry().watchers([bob, cat, dan]) == {}
+
+    await eventually(nobody)

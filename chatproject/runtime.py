@@ -82,6 +82,7 @@ async def start(roles: frozenset[str]) -> None:
             bus=container.pod_bus(),
             # Two loops, two threads: messages never queue behind receipts.
             database=_database("router", size=2),
+            max_members=container.limits().max_members,
         )
         await _router.start()
     if GATEWAY in roles:

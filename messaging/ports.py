@@ -261,17 +261,12 @@ class ConversationStore(Protocol):
         """
 
     def add_members(
-        self, conversation_id: ConversationId, users: Sequence[UserId], *, role: Role, limit: int
+        self, conversation_id: ConversationId, users: Sequence[UserId], *, role: Role, limit: int, at: MessageId
     ) -> list[UserId]:
-        """Make users members from the conversation's ``last_message_id`` on; return those who were not members before.
+        """Make users members who see the record at ``at`` and what comes after; return those who were not before.
 
-        Past 100 members the type becomes ``group_large``. Raises TooManyMembers, changing nothing, past ``limit``.
-        """
-
-    def begin_membership(self, conversation_id: ConversationId, users: Sequence[UserId], *, at: MessageId) -> None:
-        """Let what these members see begin with the message ``at``, and never earlier than it does already.
-
-        Idempotent; a stay that ended, or began after ``at``, is left as it is.
+        Idempotent: members stay as they are, and so does who left after ``at``. Past 100 members the type becomes
+        ``group_large``. Raises TooManyMembers, changing nothing, past ``limit``.
         """
 
     def end_membership(self, user_id: UserId, conversation_id: ConversationId, *, at: MessageId) -> bool:

@@ -7,16 +7,17 @@ same ids and the same ``prev``, so everything here may be repeated.
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Final, Literal
 from uuid import UUID
 
 import msgspec
 from prometheus_client import Counter
 
 from messaging.domain import events, frames, ids
-from messaging.domain.errors import Forbidden
+from messaging.domain.errors import Forbidden, TooManyMembers
 from messaging.domain.ids import ConversationId, MessageId, UserId, conversation_ref, server_id, user_ref
-from messaging.domain.messages import DedupeKey, StoredMessage
+from messaging.domain.limits import Limits
+from messaging.domain.messages import DedupeKey, Role, StoredMessage
 from messaging.ports import ConversationStore, MessageStore, Placed, Record
 from messaging.router.conversations import ConversationCache
 from messaging.selectors.history import message_frame
@@ -28,6 +29,12 @@ DUPLICATES = Counter("chat_router_duplicates_total", "Later copies of a message 
 STRANGERS = Counter(
     "chat_router_strangers_total", "Messages dropped because their sender was no member at that place of the log."
 )
+
+
+#: Members of a group, where the settings say nothing else.
+MAX_MEMBERS: Final = Limits().max_members
+#: Users that a change names in the history; every member would receive a longer list, 5,000 times over.
+_MAX_NAMED: Final = 100
 
 
 @dataclass(slots=True)
@@ -44,9 +51,12 @@ class Applied:
 class Applier:
     """Applies records of the ``messages`` topic to the stores, in order."""
 
-    def __init__(self, *, messages: MessageStore, conversations: ConversationStore) -> None:
+    def __init__(
+        self, *, messages: MessageStore, conversations: ConversationStore, max_members: int = MAX_MEMBERS
+    ) -> None:
         self._messages = messages
         self._conversations = conversations
+        self._max_members = max_members
         self._cache = ConversationCache(conversations)
 
     def apply(self, records: Sequence[Record]) -> Applied:
@@ -56,7 +66,7 @@ class Applier:
             Exception: a store failed; nothing may be committed, and the same records come again.
         """
         try:
-            return _Poll(self._messages, self._conversations, self._cache).apply(records)
+            return _Poll(self._messages, self._conversations, self._cache, self._max_members).apply(records)
         except Exception:
             # The cache may be ahead of a write that failed.
             self._cache.clear()
@@ -85,10 +95,13 @@ def _decode(record: Record) -> tuple[MessageId, DedupeKey, events.LogEvent]:
 class _Poll:
     """One poll in the making."""
 
-    def __init__(self, messages: MessageStore, conversations: ConversationStore, cache: ConversationCache) -> None:
+    def __init__(
+        self, messages: MessageStore, conversations: ConversationStore, cache: ConversationCache, max_members: int
+    ) -> None:
         self._messages = messages
         self._conversations = conversations
         self._cache = cache
+        self._max_members = max_members
         self._out = Applied()
         self._rows: list[StoredMessage] = []
         self._recipients: dict[ConversationId, Sequence[UserId]] = {}
@@ -203,8 +216,8 @@ class _Poll:
         before = self._cache.get(key.conversation_id)
         if before is None:
             return
-        if event.change == "member_added":
-            self._conversations.begin_membership(key.conversation_id, event.users, at=message_id)
+        if event.change == "member_added" and not self._add(message_id, key.conversation_id, event.users):
+            return
         removed: list[UserId] = []
         if event.change in ("member_removed", "member_left"):
             removed = event.users
@@ -213,7 +226,8 @@ class _Poll:
         known = self._cache.refresh(key.conversation_id, at=message_id)
         if known is None:
             return
-        told = frames.Event(event.change, [user_ref(user) for user in event.users], event.name, event.role)
+        named = [user_ref(user) for user in event.users[:_MAX_NAMED]]
+        told = frames.Event(event.change, named, event.name, event.role)
         row = self._place(
             message_id,
             key,
@@ -234,6 +248,17 @@ class _Poll:
         if removed:
             self._out.deliveries.append(events.Deliver(removed, frames.Conv(ref, "removed", by)))
         self._deliver(row, known.readers(message_id) | frozenset(removed))
+
+    def _add(self, message_id: MessageId, conversation_id: ConversationId, users: Sequence[UserId]) -> bool:
+        """Make users members at this place; return False where others were quicker and there is no room for them."""
+        try:
+            self._conversations.add_members(
+                conversation_id, users, role=Role.MEMBER, limit=self._max_members, at=message_id
+            )
+        except TooManyMembers:
+            # Whoever asked for it was told the same by the store.
+            return False
+        return True
 
 
 _HINTS: dict[events.ChangeKind, Literal["created", "members", "role", "renamed"]] = {

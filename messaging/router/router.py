@@ -21,7 +21,7 @@ from messaging.ports import (
     PositionUnknown,
     Record,
 )
-from messaging.router.apply import Applied, Applier
+from messaging.router.apply import MAX_MEMBERS, Applied, Applier
 from messaging.router.receipts import Authors, ReceiptApplier
 from messaging.services.fanout import fan_out
 from messaging.threads import DatabaseThreads
@@ -60,13 +60,14 @@ class Router:
         registry: ConnectionRegistry,
         bus: PodBus,
         database: DatabaseThreads,
+        max_members: int = MAX_MEMBERS,
     ) -> None:
         self._log = log
         self._registry = registry
         self._bus = bus
         self._database = database
         self._authors = Authors()
-        self._applier = Applier(messages=messages, conversations=conversations)
+        self._applier = Applier(messages=messages, conversations=conversations, max_members=max_members)
         self._receipts = ReceiptApplier(messages=messages, conversations=conversations, authors=self._authors)
         self._tasks: list[asyncio.Task[None]] = []
 

@@ -1,11 +1,11 @@
 """Create conversations and change who is in them (design sections 4 and 5).
 
-Creation, adding, roles and names are stored first and told to the log after; a removal goes to the
-log first. The places of their records in the log are where a membership begins and ends: nothing before
-the one and after the other is seen.
+Creation, roles and names are stored first and told to the log after. A joining and a departure go to the
+log first: the places of their records are where a membership begins and ends, and nothing before the one
+and after the other is seen.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Final, Literal
 from uuid import uuid4
@@ -25,8 +25,6 @@ from messaging.services.fanout import fan_out
 from messaging.services.send import Sent, append_change
 
 _RANK: Final = {Role.OWNER: 0, Role.ADMIN: 1, Role.MEMBER: 2}
-#: Users that a change names in the history; every member would receive a longer list, 5,000 times over.
-_MAX_NAMED: Final = 100
 _PAGE: Final = 500
 
 
@@ -43,7 +41,7 @@ def _tell(
         actor=actor,
         change=change,
         client_msg_id=uuid4().bytes,
-        users=list(users[:_MAX_NAMED]),
+        users=list(users),
         name=name,
         role=None if role is None else role.value,
     )
@@ -120,7 +118,7 @@ def add_members(*, actor: UserId, conversation_id: ConversationId, users: Sequen
         NotFound: the actor is no member, or a user does not exist.
         Forbidden: the actor is neither owner nor admin. Blocked: a block stands between.
         Conflict: it is a DM. TooManyMembers: over the limit; nobody was added.
-        Unavailable: they are members, but the log does not know yet.
+        Unavailable: nothing was changed.
     """
     access = require_member(actor, conversation_id)
     _require_group(access)
@@ -132,13 +130,27 @@ def add_members(*, actor: UserId, conversation_id: ConversationId, users: Sequen
     if len(wanted) > limit:
         raise TooManyMembers(f"the conversation would have more than {limit} members")
     _require_people(actor, wanted)
-    store = container.conversation_store()
-    added = store.add_members(conversation_id, wanted, role=Role.MEMBER, limit=limit)
-    if added:
-        place_in_log = _tell(conversation_id, actor, "member_added", users=added)
-        # What was acked before is in the log and may not be stored yet; it is not for them.
-        store.begin_membership(conversation_id, added, at=place_in_log.message_id)
+    present = {place.user_id for place in _everybody(conversation_id)}
+    added = [user for user in wanted if user not in present]
+    if not added:
+        return []
+    if len(present) + len(added) > limit:
+        raise TooManyMembers(f"the conversation would have {len(present) + len(added)} members; the limit is {limit}")
+    place_in_log = _tell(conversation_id, actor, "member_added", users=added)
+    # The router does the same at the record's place; whoever is later finds it done.
+    container.conversation_store().add_members(
+        conversation_id, added, role=Role.MEMBER, limit=limit, at=place_in_log.message_id
+    )
     return added
+
+
+def _everybody(conversation_id: ConversationId) -> Iterator[Membership]:
+    """Yield the active members, in pages of the store."""
+    store = container.conversation_store()
+    after = UserId(0)
+    while page := store.members(conversation_id, after=after, limit=_PAGE):
+        yield from page
+        after = page[-1].user_id
 
 
 def remove_member(*, actor: UserId, conversation_id: ConversationId, user: UserId) -> None:
@@ -176,15 +188,10 @@ def _active_place(conversation_id: ConversationId, user: UserId) -> Membership:
 
 def _hand_over(access: Access) -> None:
     """Make the oldest admin, else the oldest member, owner before the owner goes."""
-    store = container.conversation_store()
-    heir: Membership | None = None
-    after = UserId(0)
-    while page := store.members(access.conversation.id, after=after, limit=_PAGE):
-        after = page[-1].user_id
-        candidates = [place for place in page if place.user_id != access.membership.user_id]
-        heir = min([*candidates, *([heir] if heir else [])], key=_seniority, default=None)
+    candidates = (place for place in _everybody(access.conversation.id) if place.user_id != access.membership.user_id)
+    heir = min(candidates, key=_seniority, default=None)
     if heir is not None:
-        store.set_role(heir.user_id, access.conversation.id, Role.OWNER)
+        container.conversation_store().set_role(heir.user_id, access.conversation.id, Role.OWNER)
         _tell(
             access.conversation.id,
             access.membership.user_id,

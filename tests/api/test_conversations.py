@@ -268,7 +268,11 @@ def test_a_large_group_shows_no_members_inline(ann: Person, bob: Person) -> None
     conversation = ids.parse_conversation(group)
     others = [ids.UserId(number) for number in range(1, 100)]
     container.conversation_store().add_members(
-        conversation, others, role=container.conversation_store().members(conversation, limit=2)[0].role, limit=5_000
+        conversation,
+        others,
+        role=container.conversation_store().members(conversation, limit=2)[0].role,
+        limit=5_000,
+        at=ids.MessageId(1),
     )
     body = ann.get(f"conversations/{group}").json()
     assert (body["members"], body["members_count"], body["type"]) == (None, 101, "group")

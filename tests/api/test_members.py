@@ -1,14 +1,18 @@
 """Membership over REST: who may add, remove, promote, and leave."""
 
 from collections.abc import Callable
+from uuid import uuid4
 
 import pytest
+from asgiref.sync import async_to_sync
 
 from accounts.models import Block
 from chatproject import container
 from messaging.domain import ids
+from messaging.domain.events import ConversationChanged
 from messaging.domain.messages import Role
 from messaging.selectors.access import visible_presence
+from messaging.services.send import append_change
 from tests.api.conftest import Person, problem
 
 pytestmark = pytest.mark.django_db
@@ -156,13 +160,45 @@ def test_a_dm_is_nobodys_to_change(ann: Person, bob: Person, cat: Person) -> Non
     problem(ann.patch(f"conversations/{dm}", {"name": "us"}), 409, "conflict")
 
 
+def fill(group: str, count: int) -> None:
+    """Give a group of two ``count`` members."""
+    users = [ids.UserId(number) for number in range(1, count - 1)]
+    container.conversation_store().add_members(
+        ids.parse_conversation(group), users, role=Role.MEMBER, limit=count, at=ids.MessageId(1)
+    )
+
+
+def write_joining(group: str, actor: Person, user: Person) -> None:
+    """Put a joining into the log, and nowhere else: as if the server had died right after."""
+    change = ConversationChanged(actor.id, "member_added", uuid4().bytes, [user.id])
+    async_to_sync(append_change)(log=container.message_log(), conversation=ids.parse_conversation(group), change=change)
+
+
 def test_the_limit_holds_when_members_are_added(ann: Person, bob: Person, cat: Person) -> None:
     group = ann.group(bob)
-    conversation = ids.parse_conversation(group)
-    store = container.conversation_store()
-    store.add_members(conversation, [ids.UserId(n) for n in range(1, 4_999)], role=Role.MEMBER, limit=5_000)
+    fill(group, 5_000)
     problem(ann.post(f"conversations/{group}/members", {"members": [cat.ref]}), 400, "too_many_members")
     assert ann.get(f"conversations/{group}").json()["members_count"] == 5_000
+
+
+def test_a_joining_that_only_reached_the_log_takes_effect(ann: Person, bob: Person, cat: Person, route: Route) -> None:
+    group = ann.group(bob)
+    write_joining(group, ann, cat)
+    ann.say(group, "welcome")
+    route()
+    assert cat.texts(group) == ["welcome"]
+    assert ann.post(f"conversations/{group}/members", {"members": [cat.ref]}).json() == {"added": []}
+
+
+def test_who_was_a_moment_too_late_to_be_added_is_not_in_the_history(
+    ann: Person, bob: Person, cat: Person, route: Route
+) -> None:
+    group = ann.group(bob)
+    fill(group, 5_000)
+    write_joining(group, ann, cat)
+    route()
+    problem(cat.get(f"conversations/{group}"), 404, "not_found")
+    assert [it["event"]["type"] for it in ann.get(f"conversations/{group}/messages").json()["results"]] == ["created"]
 
 
 def test_presence_is_seen_by_who_may(ann: Person, bob: Person, cat: Person, dan: Person) -> None:

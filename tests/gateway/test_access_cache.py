@@ -64,7 +64,7 @@ def block(owner: UserId, target: UserId) -> None:
 
 @sync_to_async
 def add(user: UserId, conversation: ConversationId) -> None:
-    container.conversation_store().add_members(conversation, [user], role=Role.MEMBER, limit=5_000)
+    container.conversation_store().add_members(conversation, [user], role=Role.MEMBER, limit=5_000, at=MessageId(1))
 
 
 async def test_a_member_may_write_and_learns_who_else_is_there(cache: AccessCache, place: Place) -> None:
@@ -78,7 +78,7 @@ async def test_the_members_of_a_large_group_are_not_kept(cache: AccessCache, pla
     @sync_to_async
     def grow() -> None:
         users = [UserId(number) for number in range(1, 101)]
-        container.conversation_store().add_members(place.group, users, role=Role.MEMBER, limit=5_000)
+        container.conversation_store().add_members(place.group, users, role=Role.MEMBER, limit=5_000, at=MessageId(1))
 
     await grow()
     assert await cache.require(place.ann, place.group, NOW) == frozenset()

@@ -93,7 +93,9 @@ def test_messages_are_indexed_for_the_members_of_small_groups_only(apply: Apply,
     apply(group.said(ann))
     assert indexed() == 3
     strangers = [UserId(number) for number in range(1, 101)]
-    container.conversation_store().add_members(group.id, strangers, role=Role.MEMBER, limit=5_000)
+    container.conversation_store().add_members(
+        group.id, strangers, role=Role.MEMBER, limit=5_000, at=id_of(group.said(group.people[0]))
+    )
     large = apply(group.changed(ann, "member_added", *strangers[:5]), group.said(ann, "to all"))
     assert indexed() == 3
     assert len(large.deliveries[-1].users) == 103
@@ -233,17 +235,19 @@ def test_who_joined_after_a_message_did_not_write_it(apply: Apply, group: Talk, 
     ann, dan = group.people[0], dm.people[0]
     early = group.said(dan, "too early")
     apply(group.said(ann))
-    container.conversation_store().add_members(group.id, [dan], role=Role.MEMBER, limit=5_000)
+    joining = group.changed(ann, "member_added", dan)
+    container.conversation_store().add_members(group.id, [dan], role=Role.MEMBER, limit=5_000, at=id_of(joining))
     container.conversation_store().end_membership(dan, group.id, at=id_of(group.said(ann)))
     assert len(_refused(apply(early), dan)) == 1
 
 
 def test_a_member_whose_record_is_not_read_yet_may_write(apply: Apply, group: Talk, dm: Talk) -> None:
-    """Adding is stored first and told to the log after; the cache of the router does not know of it."""
+    """The service stores a joining as soon as it is in the log; the cache of the router does not know of it."""
     ann, dan = group.people[0], dm.people[0]
     apply(group.said(ann, "the cache is warm"))
-    container.conversation_store().add_members(group.id, [dan], role=Role.MEMBER, limit=5_000)
-    applied = apply(group.said(dan, "thanks"), group.changed(ann, "member_added", dan))
+    joining = group.changed(ann, "member_added", dan)
+    container.conversation_store().add_members(group.id, [dan], role=Role.MEMBER, limit=5_000, at=id_of(joining))
+    applied = apply(joining, group.said(dan, "thanks"))
     assert bodies(group)[-1] == "thanks"
     assert _refused(applied, dan) == []
 

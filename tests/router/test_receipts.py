@@ -137,7 +137,9 @@ def test_a_large_group_hears_no_receipts_but_the_readers_own_devices_do(
 ) -> None:
     ann, bob, _ = group.people
     strangers = [UserId(number) for number in range(1, 101)]
-    container.conversation_store().add_members(group.id, strangers, role=Role.MEMBER, limit=5_000)
+    container.conversation_store().add_members(
+        group.id, strangers, role=Role.MEMBER, limit=5_000, at=id_of(group.said(ann))
+    )
     record = group.said(ann)
     apply(record)
     assert receipts.apply(receipt("delivered", group, id_of(record), bob)) == []

@@ -277,9 +277,9 @@ class OrmConversationStore:
     # --- membership: writing ------------------------------------------------------------------
 
     def add_members(
-        self, conversation_id: ConversationId, users: Sequence[UserId], *, role: Role, limit: int
+        self, conversation_id: ConversationId, users: Sequence[UserId], *, role: Role, limit: int, at: MessageId
     ) -> list[UserId]:
-        """Make users members from ``last_message_id`` on; return those who were not members before.
+        """Make users members from the record at ``at`` on; return those who were not members before.
 
         Raises:
             TooManyMembers: nothing was changed.
@@ -292,23 +292,22 @@ class OrmConversationStore:
             for chunk in _chunks(wanted):
                 for place in self._places().filter(conversation_id=conversation_id, user_id__in=chunk):
                     known[place.user_id] = place
-            added = [user for user in wanted if user not in known or known[user].left_id is not None]
+            back = [place for place in known.values() if place.left_id is not None and place.left_id < at]
+            added = [user for user in wanted if user not in known or known[user] in back]
             count = row.members_count + len(added)
             if added and count > limit:
                 raise TooManyMembers(f"the conversation would have {count} members; the limit is {limit}")
-            now, last = timezone.now(), row.last_message_id or 0
+            now, joined_id = timezone.now(), at - 1
             fresh = [
                 MembershipRow(
-                    user_id=user, conversation_id=conversation_id, role=role.value, joined_id=last, joined_at=now
+                    user_id=user, conversation_id=conversation_id, role=role.value, joined_id=joined_id, joined_at=now
                 )
                 for user in added
                 if user not in known
             ]
-            back = [known[user] for user in added if user in known]
             for place in back:
-                # The record that ended the last stay may not be stored yet: never begin before it.
-                place.joined_id = max(last, place.left_id or 0)
-                place.joined_at, place.left_id, place.role, place.muted_until = now, None, role.value, None
+                place.joined_id, place.joined_at, place.left_id = joined_id, now, None
+                place.role, place.muted_until = role.value, None
             self._places().bulk_create(fresh, batch_size=100)
             self._places().bulk_update(
                 back, ["joined_id", "joined_at", "left_id", "role", "muted_until"], batch_size=50
@@ -319,14 +318,6 @@ class OrmConversationStore:
                     row.type = ConversationType.GROUP_LARGE.value
                 row.save(using=self._using, update_fields=["members_count", "type"])
         return added
-
-    def begin_membership(self, conversation_id: ConversationId, users: Sequence[UserId], *, at: MessageId) -> None:
-        """Raise ``joined_id`` of these active members to just before ``at``."""
-        before = at - 1
-        for chunk in _chunks(list(dict.fromkeys(users))):
-            self._places().filter(
-                conversation_id=conversation_id, user_id__in=chunk, left_id=None, joined_id__lt=before
-            ).update(joined_id=before)
 
     def end_membership(self, user_id: UserId, conversation_id: ConversationId, *, at: MessageId) -> bool:
         """Set ``left_id``; return whether the user was a member whose stay began before ``at``."""

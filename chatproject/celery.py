@@ -2,6 +2,6 @@
 
 from celery import Celery
 
-app = Celery("chatproject")
+app = Celery("chatproject", task_cls="messaging.adapters.job_results:Job")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()

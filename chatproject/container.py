@@ -93,4 +93,8 @@ def pod_bus() -> PodBus:
     """Return the bus between pods, over the channel layer chosen by CHAT_LAYER."""
     from messaging.adapters.channel_layer.bus import ChannelLayerPodBus
 
+    if settings.ENV["CHAT_LAYER"] == "redis":
+        from messaging.adapters.redis.clients import UNREACHABLE
+
+        return ChannelLayerPodBus(unreachable=UNREACHABLE)
     return ChannelLayerPodBus()

@@ -7,14 +7,17 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from celery.schedules import crontab
 from csp.constants import NONCE, NONE, SELF  # noqa: F401
 
 from chatproject import env as _env
-from messaging.adapters.embedded.jobs import broker_options
-from messaging.adapters.redis import options as redis
+from messaging.adapters.embedded.jobs import broker_options as embedded_broker_options
 from messaging.domain.limits import Limits
 
 ENV = _env.load()
+if "redis" in (ENV["CHAT_LAYER"], ENV["CHAT_JOBS"]):
+    # Not at the top: an installation without Redis starts sooner without its client.
+    from messaging.adapters.redis import options as redis
 BASE_DIR = Path(__file__).resolve().parent.parent
 DATA_DIR = Path(ENV["CHAT_DATA_DIR"]).resolve()
 DATA_DIR.mkdir(parents=True, exist_ok=True)
@@ -56,6 +59,7 @@ INSTALLED_APPS = [
     "allauth",
     "allauth.account",
     "csp",
+    "django_celery_results",
     "accounts",
     "messaging",
 ]
@@ -278,29 +282,55 @@ TOKEN_LIFETIME = timedelta(days=ENV["CHAT_TOKEN_DAYS"])
 
 LOG_RETENTION_DAYS = ENV["CHAT_LOG_RETENTION_DAYS"]
 
-# --- jobs (docs/decisions/0006-embedded-jobs.md) --------------------------------------------------
+# --- jobs (docs/decisions/0006 and 0012) ----------------------------------------------------------
 
 JOBS_DIR = DATA_DIR / "jobs"
-CELERY_BROKER_URL = "embedded://localhost"
-CELERY_BROKER_TRANSPORT = "messaging.adapters.embedded.jobs:Transport"
-CELERY_BROKER_TRANSPORT_OPTIONS = broker_options(JOBS_DIR)
+JOBS_DIR.mkdir(exist_ok=True, mode=0o700)
+if ENV["CHAT_JOBS"] == "redis":
+    CELERY_BROKER_URL = ENV["CHAT_REDIS_URL"]
+    CELERY_BROKER_USE_SSL = redis.broker_tls(ENV["CHAT_REDIS_URL"])
+    CELERY_BROKER_TRANSPORT_OPTIONS = redis.broker_options()
+else:
+    CELERY_BROKER_URL = "embedded://localhost"
+    CELERY_BROKER_TRANSPORT = "messaging.adapters.embedded.jobs:Transport"
+    CELERY_BROKER_TRANSPORT_OPTIONS = embedded_broker_options(JOBS_DIR)
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+# Whoever queues a job waits for it, and has another way where it has to be done (mail).
+CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 1, "interval_start": 0.1}
+# For ever: a worker that gave up would have to be started by hand.
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None
 CELERY_TASK_SERIALIZER = CELERY_RESULT_SERIALIZER = CELERY_EVENT_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
-CELERY_TASK_IGNORE_RESULT = True
 # A job is done when it has ended, not when it was handed out: a killed worker's jobs are taken up again.
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_TASK_SOFT_TIME_LIMIT = 240
 CELERY_TASK_TIME_LIMIT = 300
+CELERY_TASK_TRACK_STARTED = True
+# Of a task with ignore_result, its failures at least.
+CELERY_TASK_STORE_ERRORS_EVEN_IF_IGNORED = True
+CELERY_RESULT_BACKEND = "messaging.adapters.job_results:ResultBackend"
+CELERY_RESULT_EXTENDED = True
+# The clock deletes older ones every night at 4 (celery.backend_cleanup).
+CELERY_RESULT_EXPIRES = timedelta(days=7)
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
-CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
+# On Redis not for the control's sake: its subscription is what notices a lost connection while every place of the
+# worker is taken. Without it, jobs that end in an outage keep their places for ever.
+CELERY_WORKER_ENABLE_REMOTE_CONTROL = ENV["CHAT_JOBS"] == "redis"
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TIMEZONE = TIME_ZONE
 CELERY_BEAT_SCHEDULE_FILENAME = str(JOBS_DIR / "schedule")
+
+# The clock waits for a broker that is away: the next time is a day later.
+_PATIENT = {"retry_policy": {"max_retries": 1_000, "interval_start": 1, "interval_step": 1, "interval_max": 30}}
+# Times of day, not intervals: a clock that lost its schedule file would begin to count anew.
 CELERY_BEAT_SCHEDULE = {
-    "trim-log": {"task": "messaging.tasks.trim_log", "schedule": timedelta(days=1)},
-    "delete-expired-devices": {"task": "accounts.tasks.delete_expired_devices", "schedule": timedelta(days=1)},
+    "trim-log": {"task": "messaging.tasks.trim_log", "schedule": crontab(hour=3, minute=10), "options": _PATIENT},
+    "delete-expired-devices": {
+        "task": "accounts.tasks.delete_expired_devices",
+        "schedule": crontab(hour=3, minute=20),
+        "options": _PATIENT,
+    },
 }
 
 LOGGING = {

@@ -12,6 +12,7 @@ from redis import Redis
 
 from messaging.adapters.channel_layer.bus import SEND_TIMEOUT_S, ChannelLayerPodBus
 from messaging.adapters.redis import options
+from messaging.adapters.redis.clients import UNREACHABLE
 from tests.adapters.test_redis_registry import until, url_of
 from tests.servers.redis import RedisServer
 
@@ -24,7 +25,7 @@ def server(own_service: Callable[[type[RedisServer]], RedisServer], settings: An
 
 
 async def test_a_silent_layer_drops_batches_at_once(server: RedisServer) -> None:
-    bus = ChannelLayerPodBus()
+    bus = ChannelLayerPodBus(unreachable=UNREACHABLE)
     assert await bus.send("p", b"before")
     server.pause()
     try:
@@ -46,7 +47,7 @@ async def test_a_silent_layer_drops_batches_at_once(server: RedisServer) -> None
 
 
 async def test_a_waiting_reader_outlives_an_outage(server: RedisServer) -> None:
-    bus = ChannelLayerPodBus()
+    bus = ChannelLayerPodBus(unreachable=UNREACHABLE)
     waiting = asyncio.ensure_future(bus.receive("p"))
     await asyncio.wait([waiting], timeout=0.1)
     await asyncio.to_thread(server.kill)
@@ -59,7 +60,7 @@ async def test_a_waiting_reader_outlives_an_outage(server: RedisServer) -> None:
 
 
 def test_sends_from_threads_leave_no_connection_open(server: RedisServer) -> None:
-    bus = ChannelLayerPodBus()
+    bus = ChannelLayerPodBus(unreachable=UNREACHABLE)
     with ThreadPoolExecutor(4) as pool:
         assert all(pool.map(lambda number: async_to_sync(bus.send)("p", b"%d" % number), range(20)))
     with Redis.from_url(url_of(server)) as observer:

@@ -8,6 +8,7 @@ import pytest
 
 from messaging.adapters.channel_layer.bus import ChannelLayerPodBus
 from messaging.adapters.redis import options
+from messaging.adapters.redis.clients import UNREACHABLE
 from messaging.ports import PodBus
 
 CAPACITY = 10
@@ -28,7 +29,7 @@ LAYERS = {"memory": _memory, "redis": _redis}
 @pytest.fixture(params=LAYERS)
 def bus(request: pytest.FixtureRequest, settings: Any) -> PodBus:
     settings.CHANNEL_LAYERS = {"default": LAYERS[request.param](request)}
-    return ChannelLayerPodBus()
+    return ChannelLayerPodBus(unreachable=UNREACHABLE)
 
 
 async def test_batches_arrive_in_order_at_their_pod_alone(bus: PodBus) -> None:

@@ -9,7 +9,6 @@ from channels.exceptions import ChannelFull
 from channels.layers import get_channel_layer
 
 from messaging.adapters.outage import Outage
-from messaging.adapters.redis.clients import UNREACHABLE
 
 logger = logging.getLogger(__name__)
 
@@ -24,10 +23,14 @@ def channel_of(pod: str) -> str:
 
 
 class ChannelLayerPodBus:
-    """Sends and receives batches through the layer that CHAT_LAYER chose. From any loop."""
+    """Sends and receives batches through the layer that CHAT_LAYER chose. From any loop.
 
-    def __init__(self) -> None:
+    ``unreachable``: what the layer raises when it does not answer. Timeouts are OSErrors.
+    """
+
+    def __init__(self, *, unreachable: tuple[type[Exception], ...] = (OSError,)) -> None:
         self._layer: Any = get_channel_layer()
+        self._unreachable = unreachable
         self._outage = Outage("channel layer")
 
     async def send(self, pod: str, payload: bytes) -> bool:
@@ -37,7 +40,7 @@ class ChannelLayerPodBus:
         try:
             async with asyncio.timeout(SEND_TIMEOUT_S):
                 await self._layer.send(channel_of(pod), {"type": "pod.batch", "data": payload})
-        except UNREACHABLE as error:
+        except self._unreachable as error:
             self._outage.failed(error)
             return False
         except ChannelFull:
@@ -53,7 +56,7 @@ class ChannelLayerPodBus:
         while True:
             try:
                 message = await self._layer.receive(channel_of(pod))
-            except UNREACHABLE as error:
+            except self._unreachable as error:
                 logger.warning("no batches for now: %s: %s; again in %.1f s", type(error).__name__, error, pause_s)
                 await asyncio.sleep(pause_s)
                 pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)

@@ -2,8 +2,9 @@
 
 ::
 
-    manage.py run            gateway and router, on one event loop
-    └── manage.py worker     jobs and their clock; ends with its parent, however that ends
+    manage.py run            gateway, router and dispatcher, on one event loop
+    ├── manage.py worker     jobs, and on the embedded broker their clock; ends with its parent, however that ends
+    └── manage.py beat       their clock, with CHAT_JOBS=redis
 """
 
 import asyncio
@@ -53,23 +54,24 @@ def _migrate() -> None:
         call_command("migrate", verbosity=0, interactive=False)
 
 
-class WorkerSupervisor:
-    """Keeps one worker process alive; starts it again, with longer pauses, when it dies."""
+class ChildSupervisor:
+    """Keeps one process, a command of ours, alive; starts it again, with longer pauses, when it dies."""
 
-    def __init__(self) -> None:
+    def __init__(self, command: str) -> None:
+        self._command = command
         self._process: asyncio.subprocess.Process | None = None
 
     async def run(self) -> None:
-        """Run until cancelled; the worker has ended when this returns."""
+        """Run until cancelled; the child has ended when this returns."""
         pause_s = _FIRST_PAUSE_S
         try:
             while True:
                 started = time.monotonic()
-                # A session of its own: Ctrl-C in the terminal reaches the parent only, which ends the worker in order.
+                # A session of its own: Ctrl-C in the terminal reaches the parent only, which ends the child in order.
                 self._process = await asyncio.create_subprocess_exec(
                     sys.executable,
                     str(settings.BASE_DIR / "manage.py"),
-                    "worker",
+                    self._command,
                     f"--parent={os.getpid()}",
                     start_new_session=True,
                     stdin=asyncio.subprocess.DEVNULL,
@@ -77,7 +79,10 @@ class WorkerSupervisor:
                 code = await self._process.wait()
                 if time.monotonic() - started > _LONGEST_PAUSE_S:
                     pause_s = _FIRST_PAUSE_S
-                print(f"The job worker ended with code {code}; starting it again in {pause_s:.0f} s.", file=sys.stderr)
+                print(
+                    f"The job {self._command} ended with code {code}; starting it again in {pause_s:.0f} s.",
+                    file=sys.stderr,
+                )
                 await asyncio.sleep(pause_s)
                 pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
         finally:
@@ -135,14 +140,17 @@ class Command(BaseCommand):
             self.stdout.write("Ctrl-C stops it.\n")
             self.stdout.flush()
 
-        supervisor = asyncio.create_task(WorkerSupervisor().run()) if worker else None
+        children = [asyncio.create_task(ChildSupervisor(command).run()) for command in (_children() if worker else ())]
         try:
-            await runtime.serve(host=host, port=port, roles=frozenset({"gateway", "router"}), on_ready=announce)
+            await runtime.serve(host=host, port=port, roles=runtime.ALL_ROLES, on_ready=announce)
         finally:
-            if supervisor is not None:
-                supervisor.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await supervisor
+            for child in children:
+                child.cancel()
+            await asyncio.gather(*children, return_exceptions=True)
+
+
+def _children() -> tuple[str, ...]:
+    return ("worker", "beat") if settings.ENV["CHAT_JOBS"] == "redis" else ("worker",)
 
 
 def _shown_path(path: Path) -> str:

@@ -1,8 +1,9 @@
-"""``manage.py worker``: the embedded Celery worker with its clock, one small process."""
+"""``manage.py worker``: runs the background jobs; on the embedded broker with their clock, as one small process."""
 
 import ctypes
 import os
 import signal
+import socket
 import sys
 from argparse import ArgumentParser
 from typing import Any, Final
@@ -34,32 +35,44 @@ def die_with_parent(parent: int) -> None:
 class Command(BaseCommand):
     """Run jobs until SIGTERM, then finish the ones at hand."""
 
-    help = "Run the background jobs of an embedded installation. One worker per data directory."
+    help = (
+        "Run the background jobs. With CHAT_JOBS=embedded: one worker per data directory, and it has the clock. "
+        "With CHAT_JOBS=redis: any number of workers, and one `manage.py beat` for all."
+    )
     requires_system_checks = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Add the options."""
         parser.add_argument("--parent", type=int, help="End when the process with this id ends (Linux).")
+        parser.add_argument("--concurrency", type=int, default=2, help="Jobs at a time (default: %(default)s).")
 
-    def handle(self, *, parent: int | None = None, **options: Any) -> None:
-        """Take up what a killed worker left, then work."""
+    def handle(self, *, concurrency: int, parent: int | None = None, **options: Any) -> None:
+        """Work until told to stop."""
         if parent is not None:
             die_with_parent(parent)
+        if settings.ENV["CHAT_JOBS"] == "redis":
+            self._work("prefork", concurrency)
+        # Take up what a killed worker left.
         requeue_running(settings.JOBS_DIR)
         # Threads: no further processes to look after. A thread and not a child for the clock, for the same reason.
         clock = EmbeddedService(app, thread=True)
+        clock.start()
+        try:
+            self._work("threads", concurrency)
+        finally:
+            clock.stop()
+
+    def _work(self, pool: str, concurrency: int) -> None:
         worker = app.Worker(
-            pool="threads",
-            concurrency=2,
+            pool=pool,
+            concurrency=concurrency,
+            # Several on one machine are told apart in the results.
+            hostname=f"worker-{os.getpid()}@{socket.gethostname()}",
             loglevel=settings.ENV["CHAT_LOG_LEVEL"],
             without_gossip=True,
             without_mingle=True,
             without_heartbeat=True,
             quiet=True,
         )
-        clock.start()
-        try:
-            worker.start()
-        finally:
-            clock.stop()
+        worker.start()
         raise SystemExit(worker.exitcode or 0)

@@ -63,8 +63,10 @@ export function paintList() {
 }
 
 function emptyList(wanted) {
-  const say = (title, text, label, onclick, role) =>
-    el("div", { className: "list-empty", role }, el("strong", {}, title), text, el("div", {}, el("button", { className: "button", type: "button", onclick }, label)));
+  const say = (title, text, label, onclick, role) => ({
+    key: title + text,
+    make: () => el("div", { className: "list-empty", role }, el("strong", {}, title), text, el("div", {}, el("button", { className: "button", type: "button", onclick }, label))),
+  });
   if (wanted) {
     const typed = $("search").value.trim();
     const find = () => list.dispatchEvent(new CustomEvent("find-people", { detail: typed }));

@@ -14,11 +14,12 @@ export function initialState(me) {
 
 export const threadOf = (state, conv) => state.threads[conv] ?? emptyThread();
 
-/** Newest confirmed message a conversation is known to have here. */
+/**
+ * Newest message that came from the server, with what was before it. One's own that is acked and no more does not
+ * count: what others wrote before it may still be missing.
+ */
 export function newestHeld(state, conv) {
-  const { messages } = threadOf(state, conv);
-  for (let i = messages.length - 1; i >= 0; i -= 1) if (messages[i].server_id) return messages[i].server_id;
-  return null;
+  return threadOf(state, conv).messages.findLast((one) => one.server_id && !one.acked)?.server_id ?? null;
 }
 
 export const isUnread = (state, message, mark) =>
@@ -59,6 +60,14 @@ export function hasGap(state, message) {
   const oldest = thread.messages.find((one) => one.server_id);
   if (!oldest || compareIds(message.prev, oldest.server_id) < 0) return false;
   return !thread.messages.some((one) => one.server_id === message.prev);
+}
+
+/** Return the first message of the window with a hole in front of it. */
+export function firstHole(state, conv) {
+  const { messages, loaded } = threadOf(state, conv);
+  const held = new Set(messages.map((one) => one.server_id));
+  const oldest = messages.find((one) => one.server_id)?.server_id;
+  return loaded ? messages.find((one) => one.prev && !held.has(one.prev) && compareIds(one.prev, oldest) >= 0) : undefined;
 }
 
 /** Newest held id before the hole in front of `message`. */
@@ -111,8 +120,10 @@ function withReceipt(state, conv, kind, user, serverId) {
   };
 }
 
+const confirmed = (message) => ({ ...message, status: "sent", acked: false });
+
 function take(state, message) {
-  const clean = { ...message, status: "sent" };
+  const clean = { acked: false, ...message, status: "sent" };
   delete clean.op;
   const known = threadOf(state, message.conv).messages.some((one) => one.server_id === message.server_id);
   let next = withThread(state, message.conv, { messages: insert(threadOf(state, message.conv).messages, clean) });
@@ -199,7 +210,8 @@ export function reduce(state, action) {
     case "ack": {
       const thread = state.threads[action.conv];
       const mine = thread?.messages.find((one) => one.msg_id === action.msg_id);
-      return mine ? take(state, { ...mine, server_id: action.server_id, ts: action.ts, error: undefined }) : state;
+      const acked = !thread?.messages.some((one) => one.server_id === action.server_id && !one.acked);
+      return mine ? take(state, { ...mine, server_id: action.server_id, ts: action.ts, error: undefined, acked }) : state;
     }
     case "failed":
     case "retry": {
@@ -228,7 +240,7 @@ export function reduce(state, action) {
     }
     case "history": {
       const thread = threadOf(state, action.conv);
-      const messages = action.results.map((one) => ({ ...one, status: "sent" })).reduce(insert, thread.messages);
+      const messages = action.results.map(confirmed).reduce(insert, thread.messages);
       return withThread(state, action.conv, { messages, loaded: true, complete: action.next === null ? true : thread.complete });
     }
     case "window": {
@@ -238,7 +250,7 @@ export function reduce(state, action) {
       const kept = threadOf(state, action.conv).messages.filter(
         (one) => !one.server_id || compareIds(one.server_id, newest) > 0,
       );
-      const messages = action.results.map((one) => ({ ...one, status: "sent" })).reduce(insert, kept);
+      const messages = action.results.map(confirmed).reduce(insert, kept);
       return withThread(state, action.conv, { messages, loaded: true, complete: action.next === null });
     }
     case "read":

@@ -20,6 +20,8 @@ const tell = (name, detail) => events.dispatchEvent(new CustomEvent(name, { deta
 
 let limits = { max_sync_marks: 500, max_presence_users: 200 };
 const repairing = new Set();
+/** Conversation -> the id that is missing and was asked for last. */
+const missed = new Map();
 /** Conversations one is no longer in; the message that says so still arrives. */
 const left = new Set();
 let watched = "";
@@ -115,6 +117,14 @@ function takeBackfill(frame) {
   const theirs = frame.messages.findLast((one) => one.from !== me.id);
   if (theirs) wire.tell({ op: "delivered", server_id: theirs.server_id });
   if (!state.convs[frame.conv]) fetchConversation(frame.conv);
+  mend(frame.conv);
+}
+
+/** Ask for what is missing in a window, once; what does not come then is asked for with a later heartbeat. */
+function mend(conv) {
+  const broken = store.firstHole(state, conv);
+  if (broken && missed.get(conv) !== broken.prev) repair(conv, store.markBefore(state, broken));
+  missed.set(conv, broken?.prev);
 }
 
 /** A hole: ask for what came after the newest message before it. */
@@ -250,8 +260,7 @@ export async function loadNewest(conv) {
     dispatch({ type: joins ? "history" : "window", conv, results: page.results, next: page.next });
     keep(page.results);
     repairing.delete(conv);
-    const broken = store.threadOf(state, conv).messages.find((one) => one.server_id && store.hasGap(state, { ...one, conv }));
-    if (broken) repair(conv, store.markBefore(state, broken));
+    mend(conv);
   } catch (error) {
     if (error.status === 404) gone(conv);
     else view.errors.set(conv, error.message);

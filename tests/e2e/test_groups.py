@@ -1,5 +1,6 @@
 """Groups: made, renamed, managed, left, and what it looks like to be removed from one."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -104,7 +105,7 @@ def test_the_people_of_a_large_group_come_in_pages(person: Person, account: Call
     others = [account(name("p")) for _ in range(2)]
     others[0].begin(me(a), others[1].id, title="Everybody")
     # As the server answers for a large one: no members, but their number; and pages of two.
-    a.route("**/v1/conversations?*", hide_members)
+    a.route(re.compile(r"/v1/conversations(\?|/c_[^/]+$)"), hide_members)
     a.route("**/members?*", lambda route: route.continue_(url=route.request.url.replace("limit=100", "limit=2")))
     a.reload()
     open_chat(a, "Everybody")
@@ -118,6 +119,6 @@ def test_the_people_of_a_large_group_come_in_pages(person: Person, account: Call
 def hide_members(route: Any) -> None:
     answer = route.fetch()
     found = answer.json()
-    for one in found["results"]:
+    for one in found.get("results", [found]):
         one["members"] = None
     route.fulfill(response=answer, json=found)

@@ -92,6 +92,21 @@ test("a gap is seen through prev and healed by a backfill", () => {
   assert.equal(store.hasGap(state, msg(7)), false);
 });
 
+test("holes are found wherever they are, and none where the window begins", () => {
+  const window = [5, 4, 2, 1].map((n) => msg(n, { prev: mid(n - 1) }));
+  const state = begin({ type: "history", conv: "c_1", results: window, next: "older" });
+  assert.equal(store.firstHole(state, "c_1").server_id, mid(4));
+  assert.equal(store.firstHole(run(state, { type: "msg", message: msg(3) }), "c_1"), undefined);
+});
+
+test("one's own message that is only acked is no mark: what others wrote before it may be missing", () => {
+  const mine = { msg_id: "x", conv: "c_1", from: ME.id, ts: 1, body: "mine", kind: "text" };
+  let state = begin({ type: "msg", message: msg(2) }, { type: "queue", message: mine }, { type: "ack", conv: "c_1", msg_id: "x", server_id: mid(9), ts: 9 });
+  assert.equal(store.newestHeld(state, "c_1"), mid(2));
+  state = run(state, { type: "msg", message: msg(9, { from: ME.id, msg_id: "x", body: "mine" }) });
+  assert.equal(store.newestHeld(state, "c_1"), mid(9));
+});
+
 test("a backfill that leaves some out begins a new window: no hole is ever shown", () => {
   const state = begin(
     { type: "history", conv: "c_1", results: [msg(2), msg(1)], next: null },

@@ -5,6 +5,7 @@ import { listTime } from "../format.js";
 export class ConversationList extends HTMLElement {
   #rows = new Map();
   #list = null;
+  #empty = null;
 
   connectedCallback() {
     this.addEventListener("keydown", (event) => {
@@ -24,15 +25,18 @@ export class ConversationList extends HTMLElement {
     (this.#rows.get(id)?.node.firstChild ?? this.querySelector(".conversation"))?.focus();
   }
 
-  /** Show `items`: {id, face, name, preview, status, ts, unread, muted, online, active, typing, draft}; `empty` is shown for none. */
+  /** Show `items`: {id, face, name, preview, status, ts, unread, muted, online, active, typing, draft}; for none, `empty`: {key, make}. */
   show(items, empty) {
     this.removeAttribute("aria-busy");
     if (!items.length) {
       this.#rows.clear();
       this.#list = null;
-      this.replaceChildren(empty);
+      // Made anew only when it says something else: a button under the finger stays.
+      if (this.#empty !== empty.key) this.replaceChildren(empty.make());
+      this.#empty = empty.key;
       return;
     }
+    this.#empty = null;
     if (!this.#list) {
       this.#list = el("ul", { className: "conversations" });
       this.replaceChildren(this.#list);

@@ -213,6 +213,10 @@ if ENV["CHAT_HTTPS"]:
     SESSION_COOKIE_SECURE = True
     CSRF_COOKIE_SECURE = True
     SECURE_HSTS_SECONDS = int(timedelta(days=365).total_seconds())
+#: How many proxies stand before us, each adding an address to X-Forwarded-For. Without one the header is the client's
+#: own word, and whoever changed it would get a new allowance of logins with every request.
+PROXIES = 1 if ENV["CHAT_HTTPS"] else 0
+ALLAUTH_TRUSTED_PROXY_COUNT = PROXIES
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": [SELF],
@@ -261,6 +265,7 @@ REST_FRAMEWORK = {
         "login": ENV["CHAT_LOGIN_RATE"],
         "signup": ENV["CHAT_SIGNUP_RATE"],
     },
+    "NUM_PROXIES": PROXIES,
     "EXCEPTION_HANDLER": "messaging.api.problems.exception_handler",
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
 }

@@ -10,6 +10,7 @@ from django.conf import settings
 from django.db import connections
 from django.test import Client
 from django.utils import timezone
+from rest_framework.settings import api_settings
 from rest_framework.test import APIClient
 
 from accounts.models import Block, Device, User, token_digest
@@ -113,6 +114,56 @@ def test_tries_of_a_password_are_limited_per_name(make_user: Callable[..., User]
     assert refused.json()["retry_after"] > 0
     other = APIClient().post("/v1/tokens", {"username": "bob", "password": PASSWORD}, format="json")
     assert other.status_code == 201
+
+
+def _tries(**headers: str) -> list[int]:
+    """Try a wrong password as often as is allowed, and once more; a header may change with every try."""
+    limit = int(settings.REST_FRAMEWORK["DEFAULT_THROTTLE_RATES"]["login"].split("/")[0])
+    body = {"username": "ann", "password": "no"}
+    return [
+        APIClient(**{name: value.format(n) for name, value in headers.items()})
+        .post("/v1/tokens", body, format="json")
+        .status_code
+        for n in range(limit + 1)
+    ]
+
+
+def test_a_header_that_anybody_can_write_gives_no_new_tries(make_user: Callable[..., User]) -> None:
+    make_user("ann")
+    assert _tries(HTTP_X_FORWARDED_FOR="10.0.0.{}")[-2:] == [401, 429]
+
+
+def test_behind_a_proxy_the_address_that_it_adds_counts(
+    make_user: Callable[..., User], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_user("ann")
+    monkeypatch.setattr(api_settings, "NUM_PROXIES", 1)
+    assert _tries(HTTP_X_FORWARDED_FOR="10.0.0.{}, 10.1.1.1")[-2:] == [401, 429], "the rest is the client's own word"
+    assert _tries(HTTP_X_FORWARDED_FOR="10.0.0.{}")[-1] == 401
+
+
+@pytest.mark.parametrize("name", ["ANN", "has space", "x\x01", "ü", "x" * 250])
+def test_tries_are_counted_whatever_the_name(make_user: Callable[..., User], name: str) -> None:
+    make_user("ann")
+    limit = int(settings.REST_FRAMEWORK["DEFAULT_THROTTLE_RATES"]["login"].split("/")[0])
+    for spelling in (name, name.lower()):
+        for _ in range(limit // 2):
+            body = {"username": spelling, "password": "no"}
+            assert APIClient().post("/v1/tokens", body, format="json").status_code == 401
+    assert APIClient().post("/v1/tokens", {"username": name, "password": "no"}, format="json").status_code == 429
+
+
+def test_tries_of_the_present_password_are_limited_per_user(make_user: Callable[..., User]) -> None:
+    """Whoever found an unlocked phone must not find out the password."""
+    limit = int(settings.REST_FRAMEWORK["DEFAULT_THROTTLE_RATES"]["login"].split("/")[0])
+    (phone, _), (other, _) = signed_in(make_user("ann")), signed_in(make_user("bob"))
+    for number in range(limit):
+        body = {"username": f"x{number}", "current": "no", "new": "nine-blue-cups"}
+        assert phone.post("/v1/me/password", body, format="json").status_code == 400
+    right = {"username": "y", "current": PASSWORD, "new": "nine-blue-cups"}
+    refused = phone.post("/v1/me/password", right, format="json")
+    assert (refused.status_code, refused.json()["code"]) == (429, "rate_limited")
+    assert other.post("/v1/me/password", right, format="json").status_code == 204
 
 
 @pytest.mark.parametrize("header", ["Bearer", "Bearer nonsense", "Bearer a b", "Bearer \xff"])

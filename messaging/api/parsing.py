@@ -1,9 +1,9 @@
 """From a request to values: a bounded body, strict fields, wire ids (design section 5)."""
 
-import json
 from collections.abc import Callable, Mapping
 from typing import IO, Any, Final
 
+import msgspec
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
@@ -13,15 +13,11 @@ from rest_framework.request import Request
 
 from chatproject import container
 from messaging.domain import ids
-from messaging.domain.errors import InvalidInput, NotFound, TooLarge
+from messaging.domain.errors import InvalidInput, NotFound, TooLarge, TooManyMembers
 from messaging.domain.ids import ConversationId, UserId
 
 #: Bytes of a request's body. The longest message, every character of it escaped, fits.
 MAX_BODY_BYTES: Final = 1024 * 1024
-
-
-def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not JSON")
 
 
 class BoundedJSONParser(BaseParser):
@@ -37,9 +33,10 @@ class BoundedJSONParser(BaseParser):
         if len(data) > MAX_BODY_BYTES:
             raise TooLarge(f"the request is over {MAX_BODY_BYTES} bytes")
         try:
-            return json.loads(data.decode("utf-8"), parse_constant=_no_constant)
-        # UnicodeDecodeError is a ValueError; a thousand nested lists are a RecursionError.
-        except (ValueError, RecursionError):
+            # As the socket reads its frames: a lone surrogate, which no answer could repeat, is not JSON.
+            return msgspec.json.decode(data)
+        # A thousand nested lists are a RecursionError.
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raise ParseError("the body is not valid JSON in UTF-8") from None
 
 
@@ -57,6 +54,37 @@ class StrictCharField(serializers.CharField):
     def run_validation(self, data: Any = serializers.empty) -> Any:
         """Validate; white space is the writer's own."""
         return super(serializers.CharField, self).run_validation(data)
+
+
+class BoundedListField(serializers.ListField):
+    """A JSON list whose length is looked at before its items, each of which would get an error of its own.
+
+    ``check`` is given the length and raises the ChatError of a list that is too long.
+    """
+
+    def __init__(self, *, check: Callable[[int], None], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._check = check
+
+    def to_internal_value(self, data: Any) -> list[Any]:
+        """Return the items."""
+        if isinstance(data, list):
+            self._check(len(data))
+        return super().to_internal_value(data)
+
+
+def check_members(count: int) -> None:
+    """Pass a list of members that a conversation could have. Raises TooManyMembers."""
+    most = container.limits().max_members
+    if count > most:
+        raise TooManyMembers(f"{count} members; the limit is {most}")
+
+
+def check_media(count: int) -> None:
+    """Pass a list of media references that a message may have. Raises TooLarge."""
+    most = container.limits().max_media_refs
+    if count > most:
+        raise TooLarge(f"{count} media references; the limit is {most}")
 
 
 class _RefField(serializers.Field[int, str, str, Any]):

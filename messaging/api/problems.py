@@ -4,6 +4,7 @@ import logging
 import math
 from typing import Any, Final
 
+from django.core.exceptions import BadRequest, RequestDataTooBig, SuspiciousOperation
 from django.core.exceptions import PermissionDenied as DjangoPermissionDenied
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
@@ -95,6 +96,11 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response | N
         return _response(_of_chat_error(errors.NotFound()))
     if isinstance(error, DjangoPermissionDenied):
         return _response(_of_chat_error(errors.Forbidden()))
+    if isinstance(error, RequestDataTooBig):
+        return _response(_of_chat_error(errors.TooLarge("the request is too large")))
+    if isinstance(error, SuspiciousOperation | BadRequest):
+        # Too many fields, a multipart body without parts: the client's doing, and no traceback in the log.
+        return _response(_of_chat_error(errors.BadFrame("the request cannot be read")))
     if isinstance(error, OperationalError | InterfaceError):
         logger.exception("the database does not answer")
         return _response(_of_chat_error(errors.Unavailable("try again in a moment", retry_after=2.0)))
@@ -140,7 +146,7 @@ def _of_api_exception(error: exceptions.APIException) -> Response:
 
 
 def _is_api(request: HttpRequest) -> bool:
-    return request.path.startswith("/v1/")
+    return f"{request.path}/".startswith("/v1/")
 
 
 def _plain(error: ChatError) -> JsonResponse:

@@ -4,7 +4,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from messaging.api.parsing import StrictCharField, UserRefField
+from messaging.api.parsing import BoundedListField, StrictCharField, UserRefField, check_media, check_members
 from messaging.domain.messages import Role
 
 ROLES = [role.value for role in Role]
@@ -17,7 +17,9 @@ class NewConversationSerializer(serializers.Serializer[Any]):
     """A conversation to create."""
 
     type = serializers.ChoiceField(choices=["dm", "group"])
-    members = serializers.ListField(child=UserRefField(), help_text="`u_…` of the others; of one for a DM.")
+    members = BoundedListField(
+        child=UserRefField(), check=check_members, help_text="`u_…` of the others; of one for a DM."
+    )
     name = StrictCharField(required=False, allow_blank=True, default="", help_text="For groups only.")
 
 
@@ -32,14 +34,14 @@ class SendSerializer(serializers.Serializer[Any]):
 
     msg_id = StrictCharField(help_text="A UUID made by the client; repeating it makes no second message.")
     body = StrictCharField(required=False, allow_blank=True, default="", help_text="At most 64 KiB of UTF-8.")
-    media = serializers.ListField(child=StrictCharField(), required=False, default=list)
+    media = BoundedListField(child=StrictCharField(), check=check_media, required=False, default=list)
     reply_to = StrictCharField(required=False, allow_null=True, default=None, help_text="`m_…` of this conversation.")
 
 
 class AddMembersSerializer(serializers.Serializer[Any]):
     """Users to add."""
 
-    members = serializers.ListField(child=UserRefField(), allow_empty=False)
+    members = BoundedListField(child=UserRefField(), check=check_members, allow_empty=False)
 
 
 class RoleSerializer(serializers.Serializer[Any]):

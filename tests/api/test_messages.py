@@ -109,7 +109,7 @@ def test_what_is_not_json_is_refused(ann: Person, bob: Person, raw: bytes) -> No
 def test_a_lone_surrogate_is_refused(ann: Person, bob: Person) -> None:
     path = f"/v1/conversations/{ann.dm(bob)}/messages"
     raw = b'{"msg_id": "%s", "body": "\\ud800"}' % str(uuid4()).encode()
-    problem(ann.client.post(path, raw, content_type="application/json"), 400, "invalid")
+    problem(ann.client.post(path, raw, content_type="application/json"), 400, "bad_frame")
 
 
 def test_ten_megabytes_are_refused(ann: Person, bob: Person) -> None:

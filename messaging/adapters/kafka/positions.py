@@ -26,14 +26,14 @@ DOWN = Gauge("chat_log_dedupe_down", "1 while Redis is not asked for dedupe keys
 #: Topic and dedupe key.
 Key = tuple[str, bytes]
 
-_TIMEOUT_S: Final = 0.15
+_TIMEOUT_S: Final = 0.25
 _PROBE_S: Final = 1.0
 _PLACE: Final = struct.Struct(">IQQ")
 _TIME: Final = struct.Struct(">Q")
 
 
 class Positions:
-    """Remembers positions for ``ttl``. Blocks for 0.15 s at most, and not at all while Redis is known to be gone."""
+    """Remembers positions for ``ttl``. Blocks for about 0.25 s at most; not at all while Redis is known to be gone."""
 
     def __init__(self, url: str, *, prefix: str, ttl: timedelta) -> None:
         self._redis = Redis.from_url(

@@ -76,7 +76,7 @@ class KafkaSettings:
             # Exponential from 50 ms, jittered: a broker that is back is found within about a second.
             "reconnect_backoff_ms": 50,
             "reconnect_backoff_max_ms": 1_000,
-            "bootstrap_timeout_ms": 3_000,
+            "bootstrap_timeout_ms": 5_000,
         }
         if self.security.startswith("SASL"):
             options |= {

@@ -93,7 +93,7 @@ async def test_a_redis_that_hangs_costs_one_short_wait(installation: Install, op
         began = time.monotonic()
         for n in range(1, 21):
             await log.append(record("the others do not", dedup=b"%d" % n))
-        assert time.monotonic() - began < 20 * 0.15
+        assert time.monotonic() - began < 20 * 0.25
     await log.close()
 
 

@@ -36,7 +36,7 @@ def own_redis(tmp_path: Path) -> Iterator[RedisServer]:
     except CannotStart as problem:
         pytest.skip(f"redis: {problem}")
     yield server
-    server.kill()
+    server.stop()
 
 
 async def until(what: Callable[[], bool], timeout_s: float = 10.0) -> None:
@@ -73,7 +73,7 @@ async def test_without_redis_it_goes_on_and_copies_are_left_to_the_router(
     log = open_log(installation(redis_url=own_redis.environment()["CHAT_REDIS_URL"]))
     first = await log.append(record("a", dedup=b"1"))
     assert (await log.append(record("a", dedup=b"1"))).duplicate
-    await asyncio.to_thread(own_redis.kill)
+    await asyncio.to_thread(own_redis.stop)
     again = await log.append(record("a", dedup=b"1"))
     assert not again.duplicate
     assert again.offset > first.offset

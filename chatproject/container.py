@@ -10,6 +10,7 @@ from messaging.domain.limits import Limits
 from messaging.ports import ConnectionRegistry, ConversationStore, MessageLog, MessageStore, PodBus
 
 if TYPE_CHECKING:
+    from messaging.adapters.cassandra.session import CassandraSession
     from messaging.adapters.kafka.settings import KafkaSettings
     from messaging.adapters.kafka.topics import Topics
 
@@ -59,8 +60,21 @@ def kafka_topics() -> "Topics":
 
 
 @cache
+def cassandra() -> "CassandraSession":
+    """Return this process's way to Cassandra, which both stores share; nothing connects before the first statement."""
+    from messaging.adapters.cassandra.connection import ALIAS, EngineSession
+    from messaging.adapters.cassandra.session import CassandraSession
+
+    return CassandraSession(EngineSession(), keyspace=settings.DATABASES[ALIAS]["NAME"])
+
+
+@cache
 def message_store() -> MessageStore:
     """Return the message store chosen by CHAT_STORE."""
+    if settings.ENV["CHAT_STORE"] == "cassandra":
+        from messaging.adapters.cassandra.messages import CassandraMessageStore
+
+        return CassandraMessageStore(cassandra())
     from messaging.adapters.orm.messages import OrmMessageStore
 
     return OrmMessageStore()
@@ -69,6 +83,10 @@ def message_store() -> MessageStore:
 @cache
 def conversation_store() -> ConversationStore:
     """Return the conversation store chosen by CHAT_STORE."""
+    if settings.ENV["CHAT_STORE"] == "cassandra":
+        from messaging.adapters.cassandra.conversations import CassandraConversationStore
+
+        return CassandraConversationStore(cassandra(), max_inline=limits().max_group_small)
     from messaging.adapters.orm.conversations import OrmConversationStore
 
     return OrmConversationStore(max_inline=limits().max_group_small)

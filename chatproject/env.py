@@ -101,6 +101,18 @@ def _replication(text: str) -> dict[str, int]:
     return replicas
 
 
+def _nodes(text: str) -> list[tuple[str, int]]:
+    nodes = []
+    for part in _list(text):
+        host, _, port = part.rpartition(":")
+        if not host or not port.isdecimal():
+            raise ValueError("expected host:port, separated by commas")
+        nodes.append((host.strip("[]"), int(port)))
+    if len({port for _, port in nodes}) != 1:
+        raise ValueError("expected at least one host:port, and the same port for all")
+    return nodes
+
+
 VARIABLES = (
     Variable("CHAT_DATA_DIR", str, "data", "Directory of the embedded engines: databases, log, job queue, media."),
     Variable("CHAT_SECRET_KEY", str, "", "Django's secret key. Empty: made once, kept in the data directory."),
@@ -139,7 +151,7 @@ VARIABLES = (
     Variable("CHAT_KAFKA_USER", str, "", "Kafka user (SCRAM-SHA-512), with a SASL protocol."),
     Variable("CHAT_KAFKA_PASSWORD", str, "", "The Kafka user's password."),
     Variable("CHAT_KAFKA_CA_FILE", str, "", "Certificate authorities of the brokers. Empty: the system's."),
-    Variable("CHAT_CASSANDRA_HOSTS", _list, "127.0.0.1:9042", "Cassandra nodes to begin with, host:port."),
+    Variable("CHAT_CASSANDRA_HOSTS", _nodes, "127.0.0.1:9042", "Cassandra nodes to begin with, host:port."),
     Variable("CHAT_CASSANDRA_KEYSPACE", _keyspace, "chat", "Cassandra keyspace."),
     Variable("CHAT_CASSANDRA_LOCAL_DC", str, "datacenter1", "Cassandra data centre of this installation."),
     Variable(

@@ -112,7 +112,8 @@ def _sqlite() -> dict[str, Any]:
     }
 
 
-def _postgresql(url: str) -> dict[str, Any]:
+def postgresql(url: str) -> dict[str, Any]:
+    """Return the entry of ``DATABASES`` for a postgresql:// URL."""
     parts = urlsplit(url)
     return {
         "ENGINE": "django.db.backends.postgresql",
@@ -128,9 +129,13 @@ def _postgresql(url: str) -> dict[str, Any]:
     }
 
 
-DATABASES: dict[str, Any] = {
-    "default": _postgresql(ENV["CHAT_DATABASE_URL"]) if ENV["CHAT_DATABASE_URL"] else _sqlite()
-}
+DATABASES: dict[str, Any] = {"default": postgresql(ENV["CHAT_DATABASE_URL"]) if ENV["CHAT_DATABASE_URL"] else _sqlite()}
+if ENV["CHAT_STORE"] == "cassandra":
+    from messaging.adapters.cassandra.connection import ALIAS, database_settings
+
+    DATABASES[ALIAS] = database_settings(ENV.values)
+    # First: its migrate, makemigrations and flush pass this database over.
+    INSTALLED_APPS.insert(0, "django_cassandra_engine")
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 # One choice for both: pods that share a layer are one cluster, whose throttles count together.
 if ENV["CHAT_LAYER"] == "redis":
@@ -344,8 +349,9 @@ LOGGING = {
     "formatters": {"plain": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
     "loggers": {
-        # Two lines per socket at INFO are noise on a pod.
+        # Two lines per socket at INFO are noise on a pod; so are the driver's tries to reach a node that is away.
         "uvicorn.error": {"level": "WARNING"},
+        "cassandra": {"level": "ERROR"},
         # At DEBUG it writes the records themselves, and no message may be in a log line.
         "kafka": {"level": "ERROR"},
     },

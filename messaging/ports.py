@@ -159,8 +159,18 @@ class Placed:
     prev_id: MessageId | None
 
 
+class StoreUnavailable(Exception):
+    """The store does not answer, or not in time; what was to be written may be written or not. Repeat it.
+
+    Relational stores raise Django's OperationalError or InterfaceError, which callers treat alike.
+    """
+
+
 class MessageStore(Protocol):
-    """Messages by conversation, in id order (design section 4). Synchronous; every write is idempotent."""
+    """Messages by conversation, in id order (design section 4). Synchronous; every write is idempotent.
+
+    Raises StoreUnavailable from any method.
+    """
 
     def find_placed(self, keys: Sequence[DedupeKey]) -> dict[DedupeKey, Placed]:
         """Return, of the keys seen within the dedupe window, where each was stored."""
@@ -222,7 +232,10 @@ class InboxRow:
 
 
 class ConversationStore(Protocol):
-    """Conversations and both directions of membership (design section 4). Synchronous."""
+    """Conversations and both directions of membership (design section 4). Synchronous.
+
+    Raises StoreUnavailable from any method.
+    """
 
     def create(self, new: NewConversation) -> tuple[Conversation, bool]:
         """Create it and return ``(conversation, True)``; for a DM whose pair has one, ``(that one, False)``.

@@ -7,6 +7,7 @@ import asyncio
 import atexit
 import logging
 import os
+import secrets
 import shutil
 import tempfile
 import threading
@@ -29,6 +30,10 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     # Each worker its own log, as each has its own database.
     os.environ["CHAT_DATA_DIR"] = str(Path(os.environ["CHAT_DATA_DIR"]) / os.environ["PYTEST_XDIST_WORKER"])
 os.environ.setdefault("CHAT_SECRET_KEY", "tests-only")
+if os.environ.get("CHAT_STORE") == "cassandra":
+    # Never the keyspace that somebody uses; see ``django_db_setup``.
+    os.environ["CHAT_CASSANDRA_KEYSPACE"] = f"test_{secrets.token_hex(6)}"
+    os.environ.setdefault("CHAT_CASSANDRA_REPLICATION", "datacenter1:1")
 # Before any test module is imported: many import models.
 django.setup()
 # Not for the workers of pytest-xdist: with it in their environment pytest-django would read the settings before this
@@ -48,7 +53,7 @@ PASSWORD = "correct-horse-7"
 
 T = TypeVar("T")
 
-pytest_plugins = ["tests.servers.fixtures"]
+pytest_plugins = ["tests.servers.fixtures", "tests.stores"]
 
 
 def outside_the_loop(function: Callable[[], T]) -> T:
@@ -96,6 +101,23 @@ def _hashed(password: str) -> str:
     from django.contrib.auth.hashers import make_password
 
     return make_password(password)
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None) -> Iterator[None]:
+    """With CHAT_STORE=cassandra, make the run's keyspace as well, and drop it in the end."""
+    from django.conf import settings
+    from django.core.management import call_command
+
+    from chatproject import container
+
+    if settings.ENV["CHAT_STORE"] != "cassandra":
+        yield
+        return
+    call_command("cassandra_schema", verbosity=0)
+    yield
+    session = container.cassandra()
+    session.define(f"DROP KEYSPACE {session.keyspace}")
 
 
 @pytest.fixture(autouse=True)

@@ -33,6 +33,13 @@ def test_more_replicas_in_sync_than_there_are_is_refused() -> None:
         load({"CHAT_KAFKA_REPLICATION": "1"})
 
 
+def test_cassandra_nodes_have_one_port() -> None:
+    assert load({"CHAT_CASSANDRA_HOSTS": "a:9042, [::1]:9042"})["CHAT_CASSANDRA_HOSTS"] == [("a", 9042), ("::1", 9042)]
+    for hosts in ("a", "a:x", "a:1,b:2", ""):
+        with pytest.raises(BadEnvironment, match="CHAT_CASSANDRA_HOSTS"):
+            load({"CHAT_CASSANDRA_HOSTS": hosts})
+
+
 def test_others_variables_are_none_of_ours() -> None:
     load({"HOME": "/root", "PORT": "x", "CHAT_TEST_SERVICES": "var/services"})
 

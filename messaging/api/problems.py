@@ -14,6 +14,7 @@ from rest_framework.response import Response
 
 from messaging.domain import errors
 from messaging.domain.errors import ChatError
+from messaging.ports import StoreUnavailable
 
 logger = logging.getLogger(__name__)
 
@@ -101,8 +102,8 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response | N
     if isinstance(error, SuspiciousOperation | BadRequest):
         # Too many fields, a multipart body without parts: the client's doing, and no traceback in the log.
         return _response(_of_chat_error(errors.BadFrame("the request cannot be read")))
-    if isinstance(error, OperationalError | InterfaceError):
-        logger.exception("the database does not answer")
+    if isinstance(error, OperationalError | InterfaceError | StoreUnavailable):
+        logger.exception("the store does not answer")
         return _response(_of_chat_error(errors.Unavailable("try again in a moment", retry_after=2.0)))
     if not isinstance(error, exceptions.APIException):
         return None

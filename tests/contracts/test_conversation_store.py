@@ -8,6 +8,8 @@ from uuid import uuid4
 import pytest
 from django.db import connections
 
+from messaging.adapters.cassandra.conversations import CassandraConversationStore
+from messaging.adapters.cassandra.messages import CassandraMessageStore
 from messaging.adapters.orm.conversations import OrmConversationStore
 from messaging.adapters.orm.messages import OrmMessageStore
 from messaging.domain.errors import TooManyMembers
@@ -16,8 +18,22 @@ from messaging.domain.messages import Conversation, ConversationType, Role, Stor
 from messaging.ports import ConversationStore, MessageStore, NewConversation
 
 Pair = tuple[ConversationStore, MessageStore]
-FACTORIES: dict[str, Callable[[], Pair]] = {
-    "orm": lambda: (OrmConversationStore(max_inline=100), OrmMessageStore()),
+
+
+def on_cassandra(request: pytest.FixtureRequest) -> Pair:
+    session = request.getfixturevalue("cassandra")
+    return CassandraConversationStore(session, max_inline=100), CassandraMessageStore(session)
+
+
+def on_postgresql(request: pytest.FixtureRequest) -> Pair:
+    alias = request.getfixturevalue("postgresql")
+    return OrmConversationStore(max_inline=100, using=alias), OrmMessageStore(using=alias)
+
+
+FACTORIES: dict[str, Callable[[pytest.FixtureRequest], Pair]] = {
+    "orm": lambda request: (OrmConversationStore(max_inline=100), OrmMessageStore()),
+    "orm-postgresql": on_postgresql,
+    "cassandra": on_cassandra,
 }
 ANN, BOB, CAT, DAN = UserId(11), UserId(22), UserId(33), UserId(44)
 
@@ -26,7 +42,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture(params=FACTORIES)
 def stores(request: pytest.FixtureRequest) -> Pair:
-    return FACTORIES[request.param]()
+    return FACTORIES[request.param](request)
 
 
 @pytest.fixture

@@ -6,6 +6,8 @@ from uuid import uuid4
 
 import pytest
 
+from messaging.adapters.cassandra.conversations import CassandraConversationStore
+from messaging.adapters.cassandra.messages import CassandraMessageStore
 from messaging.adapters.orm.conversations import OrmConversationStore
 from messaging.adapters.orm.messages import OrmMessageStore
 from messaging.domain.ids import ConversationId, DeviceId, MessageId, UserId, new_random_id
@@ -13,8 +15,22 @@ from messaging.domain.messages import ConversationType, DedupeKey, StoredMessage
 from messaging.ports import ConversationStore, MessageStore, NewConversation
 
 Pair = tuple[MessageStore, ConversationStore]
-FACTORIES: dict[str, Callable[[], Pair]] = {
-    "orm": lambda: (OrmMessageStore(), OrmConversationStore(max_inline=100)),
+
+
+def on_cassandra(request: pytest.FixtureRequest) -> Pair:
+    session = request.getfixturevalue("cassandra")
+    return CassandraMessageStore(session), CassandraConversationStore(session, max_inline=100)
+
+
+def on_postgresql(request: pytest.FixtureRequest) -> Pair:
+    alias = request.getfixturevalue("postgresql")
+    return OrmMessageStore(using=alias), OrmConversationStore(max_inline=100, using=alias)
+
+
+FACTORIES: dict[str, Callable[[pytest.FixtureRequest], Pair]] = {
+    "orm": lambda request: (OrmMessageStore(), OrmConversationStore(max_inline=100)),
+    "orm-postgresql": on_postgresql,
+    "cassandra": on_cassandra,
 }
 ANN, BOB = UserId(11), UserId(22)
 
@@ -23,7 +39,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture(params=FACTORIES)
 def stores(request: pytest.FixtureRequest) -> Pair:
-    return FACTORIES[request.param]()
+    return FACTORIES[request.param](request)
 
 
 @pytest.fixture

@@ -36,7 +36,7 @@ def wait_for(what: Callable[[], bool], timeout_s: float = PATIENCE_S) -> None:
         time.sleep(0.05)
 
 
-def _lasting_port() -> int:
+def lasting_port() -> int:
     """Return a free port that stays free while its server is down: the kernel gives connections higher ones."""
     while True:
         port = randint(10_000, 30_000)
@@ -200,7 +200,7 @@ class EmbeddedStack(Stack):
         """``variables``: CHAT_… variables beyond the data directory."""
         self._data = data
         self._extra = variables
-        self._port = _lasting_port()
+        self._port = lasting_port()
         self._running: Running | None = None
         self.gateways = (f"127.0.0.1:{self._port}",)
 

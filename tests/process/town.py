@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from random import Random
+from secrets import token_hex
 from typing import Final
 
 from tests.client import Device, Outgoing
@@ -78,7 +79,8 @@ class Town:
 @asynccontextmanager
 async def town(stack: Stack, random: Random) -> AsyncIterator[Town]:
     """Twenty people, some with two devices; direct conversations in a ring, and two groups."""
-    people = await asyncio.to_thread(stack.people, {f"person{n}": 2 if n < 3 else 1 for n in range(SENDERS)})
+    town = token_hex(3)
+    people = await asyncio.to_thread(stack.people, {f"{town}-person{n}": 2 if n < 3 else 1 for n in range(SENDERS)})
     accounts = [devices[0] for devices in people.values()]
     devices = [
         Device(

@@ -1,7 +1,6 @@
-"""Kafka and Redis for these tests: the ones that the environment names, and a broker of their own to harm."""
+"""Kafka and Redis for these tests: the session's, and a broker of their own to harm."""
 
 import gc
-import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -15,6 +14,9 @@ from messaging.adapters.kafka.log import KafkaMessageLog
 from messaging.adapters.kafka.settings import KafkaSettings, Topic
 from messaging.adapters.kafka.topics import Topics
 from messaging.ports import NewRecord
+from tests.servers.base import CannotStart
+from tests.servers.kafka import KafkaServer
+from tests.servers.redis import RedisServer
 
 #: kafka-python leaves sockets to the garbage collector: those that were refused, and sometimes one as it closes.
 LEFT_SOCKETS = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
@@ -28,30 +30,24 @@ def _collect_sockets() -> Iterator[None]:
 
 
 @pytest.fixture
-def brokers() -> str:
+def brokers(kafka_server: KafkaServer) -> str:
     """Return the shared Kafka's addresses. Tests keep to a prefix of their own."""
-    if "CHAT_KAFKA_BROKERS" not in os.environ:
-        pytest.skip("no Kafka: CHAT_KAFKA_BROKERS is not set")
-    return os.environ["CHAT_KAFKA_BROKERS"]
+    return kafka_server.environment()["CHAT_KAFKA_BROKERS"]
 
 
 @pytest.fixture
-def redis_url() -> str:
+def redis_url(redis_server: RedisServer) -> str:
     """Return the shared Redis' URL."""
-    if "CHAT_REDIS_URL" not in os.environ:
-        pytest.skip("no Redis: CHAT_REDIS_URL is not set")
-    return os.environ["CHAT_REDIS_URL"]
+    return redis_server.environment()["CHAT_REDIS_URL"]
 
 
 @pytest.fixture(scope="module")
-def own_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+def own_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaServer]:
     """Return a running broker that nobody else uses."""
-    servers = pytest.importorskip("tests.servers.kafka", reason="no broker of one's own can be started here")
-    base = pytest.importorskip("tests.servers.base")
-    server = servers.KafkaServer(tmp_path_factory.mktemp("kafka"))
+    server = KafkaServer(tmp_path_factory.mktemp("kafka"))
     try:
         server.start()
-    except base.CannotStart as problem:
+    except CannotStart as problem:
         pytest.skip(f"kafka: {problem}")
     yield server
     server.kill()

@@ -17,7 +17,7 @@ from messaging.adapters.kafka.settings import KafkaSettings
 from messaging.ports import LogUnavailable, Position
 from tests.adapters.kafka.conftest import LEFT_SOCKETS, make_topics, new_settings, record
 
-pytestmark = [pytest.mark.slow, LEFT_SOCKETS]
+pytestmark = [pytest.mark.slow, pytest.mark.logs_errors, LEFT_SOCKETS]
 
 
 @pytest.fixture

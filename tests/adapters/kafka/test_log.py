@@ -22,7 +22,7 @@ from tests.adapters.kafka.conftest import LEFT_SOCKETS, admin, make_topics, new_
 from tests.servers.base import CannotStart, free_port
 from tests.servers.redis import RedisServer
 
-pytestmark = LEFT_SOCKETS
+pytestmark = [pytest.mark.logs_errors, LEFT_SOCKETS]
 Open = Callable[[KafkaSettings], KafkaMessageLog]
 Install = Callable[..., KafkaSettings]
 

@@ -13,7 +13,7 @@ from messaging.adapters.kafka.settings import KafkaSettings
 from messaging.ports import LogReader, Record
 from tests.adapters.kafka.conftest import LEFT_SOCKETS, record
 
-pytestmark = LEFT_SOCKETS
+pytestmark = [pytest.mark.logs_errors, LEFT_SOCKETS]
 Open = Callable[[KafkaSettings], KafkaMessageLog]
 Install = Callable[..., KafkaSettings]
 PARTITIONS = {0, 1, 2, 3}

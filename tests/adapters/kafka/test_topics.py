@@ -18,7 +18,7 @@ from messaging.ports import LogUnavailable
 from tests.adapters.kafka.conftest import LEFT_SOCKETS, admin, make_topics, new_settings, record
 from tests.servers.base import free_port
 
-pytestmark = LEFT_SOCKETS
+pytestmark = [pytest.mark.logs_errors, LEFT_SOCKETS]
 Open = Callable[[KafkaSettings], KafkaMessageLog]
 Install = Callable[..., KafkaSettings]
 

@@ -195,6 +195,8 @@ class Changes:
 
     def places(self, conversation_id: ConversationId, users: Sequence[UserId]) -> dict[UserId, Place]:
         """Return the active ones of ``users``."""
+        if not users:
+            return {}
         if len(users) < _ALL_FROM:
             rows = self._session.rows(_ACTIVE, (conversation_id, list(users)))
         else:

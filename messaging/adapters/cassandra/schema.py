@@ -1,4 +1,4 @@
-"""The tables of DESIGN section 4 in Cassandra, as data, and what makes a keyspace have them (docs/decisions/0015).
+"""The tables of design section 4 in Cassandra, as data, and what makes a keyspace have them (docs/decisions/0015).
 
 ``manage.py cassandra_schema`` may be run again at any time: it adds what is missing and changes nothing that is there.
 """

@@ -1,4 +1,4 @@
-"""Runs a process: a gateway pod, a router, or both on one event loop (embedded engines), until it is told to stop."""
+"""Runs a process: a gateway pod, a router, a dispatcher, or all on one event loop, until it is told to stop."""
 
 import asyncio
 import contextlib
@@ -14,14 +14,16 @@ import uvloop
 from django.conf import settings
 
 from chatproject import container
+from chatproject.celery import app
+from messaging.dispatcher import Dispatcher
 from messaging.gateway.pod import Pod
 from messaging.router.router import Router
 from messaging.threads import DatabaseThreads
 
 logger = logging.getLogger(__name__)
 
-GATEWAY, ROUTER = "gateway", "router"
-ALL_ROLES = frozenset({GATEWAY, ROUTER})
+GATEWAY, ROUTER, DISPATCHER = "gateway", "router", "dispatcher"
+ALL_ROLES = frozenset({GATEWAY, ROUTER, DISPATCHER})
 
 #: Threads give up the interpreter this often. With Python's 5 ms every return of the event loop to work
 #: waits that long behind a database thread; see docs/performance.md.
@@ -33,6 +35,7 @@ _GC_THRESHOLD = 20_000
 _pod: Pod | None = None
 _router: Router | None = None
 _threads: list[DatabaseThreads] = []
+_dispatcher: Dispatcher | None = None
 _starting: asyncio.Lock | None = None
 
 
@@ -47,7 +50,7 @@ def pod_name() -> str:
 
 
 async def pod() -> Pod:
-    """Return this process's pod, starting it, and on embedded engines the router, at the first call.
+    """Return this process's pod, starting it, and on embedded engines router and dispatcher, at the first call.
 
     A server that was started without ``serve`` (``runserver``, another ASGI server) gets here with its first socket.
     """
@@ -71,7 +74,7 @@ def _database(name: str, *, size: int) -> DatabaseThreads:
 
 async def start(roles: frozenset[str]) -> None:
     """Start what ``roles`` names on the running loop."""
-    global _pod, _router
+    global _pod, _router, _dispatcher
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
     if ROUTER in roles:
         _router = Router(
@@ -85,6 +88,9 @@ async def start(roles: frozenset[str]) -> None:
             max_members=container.limits().max_members,
         )
         await _router.start()
+    if DISPATCHER in roles:
+        _dispatcher = Dispatcher(log=container.message_log(), app=app, routes=settings.JOB_ROUTES)
+        await _dispatcher.start()
     if GATEWAY in roles:
         pod = Pod(
             name=pod_name(),
@@ -100,15 +106,17 @@ async def start(roles: frozenset[str]) -> None:
 
 async def stop() -> None:
     """Stop what runs here, flush and close the log, end the threads with their connections."""
-    global _pod, _router
+    global _pod, _router, _dispatcher
     if _pod is not None:
         await _pod.stop()
     if _router is not None:
         await _router.stop()
+    if _dispatcher is not None:
+        await _dispatcher.stop()
     await container.message_log().close()
     while _threads:
         await asyncio.to_thread(_threads.pop().close)
-    _pod = _router = None
+    _pod = _router = _dispatcher = None
 
 
 async def serve(*, host: str, port: int, roles: frozenset[str], on_ready: Callable[[], None] | None = None) -> None:

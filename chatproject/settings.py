@@ -13,6 +13,7 @@ from csp.constants import NONCE, NONE, SELF  # noqa: F401
 from chatproject import env as _env
 from messaging.adapters.embedded.jobs import broker_options as embedded_broker_options
 from messaging.domain.limits import Limits
+from messaging.ports import TOPIC_COMPLIANCE, TOPIC_PUSH, TOPIC_SEARCH
 
 ENV = _env.load()
 if "redis" in (ENV["CHAT_LAYER"], ENV["CHAT_JOBS"]):
@@ -304,6 +305,13 @@ else:
     CELERY_BROKER_URL = "embedded://localhost"
     CELERY_BROKER_TRANSPORT = "messaging.adapters.embedded.jobs:Transport"
     CELERY_BROKER_TRANSPORT_OPTIONS = embedded_broker_options(JOBS_DIR)
+#: Which task the dispatcher hands a topic's records to. A topic whose task does not exist yet is not read: its records
+#: wait in the log.
+JOB_ROUTES = {
+    TOPIC_PUSH: "push.tasks.push_messages",
+    TOPIC_COMPLIANCE: "messaging.tasks.follow_compliance",
+    TOPIC_SEARCH: "messaging.tasks.index_messages",
+}
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 # Whoever queues a job waits for it, and has another way where it has to be done (mail).
 CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 1, "interval_start": 0.1}

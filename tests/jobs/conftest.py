@@ -13,11 +13,13 @@ from typing import Any
 
 import psutil
 import pytest
+from celery import Celery
 from django.conf import settings
 from django.db import connection
 from django_celery_results.models import TaskResult
 from kombu import Connection
 
+from chatproject.celery import app as celery_app
 from chatproject.env import VARIABLES
 from messaging.adapters.embedded import jobs as embedded
 from messaging.adapters.redis import options
@@ -77,6 +79,19 @@ class Jobs:
     environment: dict[str, str]
     folder: Path
     started: list[Running]
+
+    def app(self) -> Celery:
+        """Return an application that queues jobs as a process with these settings does."""
+        app = Celery("tests", set_as_current=False, task_cls=celery_app.task_cls)
+        app.conf.task_serializer = "json"
+        if self.engine == "redis":
+            app.conf.broker_url = self.url
+            app.conf.broker_transport_options = options.broker_options()
+        else:
+            app.conf.broker_url = "embedded://localhost"
+            app.conf.broker_transport = "messaging.adapters.embedded.jobs:Transport"
+            app.conf.broker_transport_options = embedded.broker_options(self.folder / "data" / "jobs")
+        return app
 
     def connect(self) -> Any:
         """Return a connection to the broker, as a process with these settings has it."""

@@ -7,9 +7,10 @@ from chatproject.settings import CELERY_BEAT_SCHEDULE, CELERY_BROKER_TRANSPORT_O
 
 DATABASES["default"]["NAME"] = os.environ["JOBS_TEST_DATABASE"]
 CELERY_IMPORTS = ["tests.jobs.tasks"]
-CELERY_BEAT_SCHEDULE = {
-    "tick": {**CELERY_BEAT_SCHEDULE["trim-log"], "task": "tests.jobs.tasks.tick", "schedule": 0.5},
-}
+# An embedded worker has a clock whether its test wants one or not.
+_TICK = {**CELERY_BEAT_SCHEDULE["trim-log"], "task": "tests.jobs.tasks.tick", "schedule": 0.5}
+CELERY_BEAT_SCHEDULE = {"tick": _TICK} if "JOBS_TEST_TICKS" in os.environ else {}
+JOB_ROUTES = {"collected": "tests.jobs.tasks.collect", "unread": "tests.jobs.tasks.none_such"}
 if "JOBS_TEST_VISIBILITY_S" in os.environ:
     CELERY_BROKER_TRANSPORT_OPTIONS["visibility_timeout"] = int(os.environ["JOBS_TEST_VISIBILITY_S"])
 

@@ -4,7 +4,10 @@ import os
 import time
 from pathlib import Path
 
+import msgspec
 from celery import Task, shared_task
+
+from messaging.dispatcher import unpack
 
 
 def trace(folder: str, line: str) -> None:
@@ -47,3 +50,11 @@ def wait(folder: str) -> None:
 @shared_task
 def tick() -> None:
     """Happen."""
+
+
+@shared_task
+def collect(batch: list[dict[str, object]]) -> int:
+    """Leave the payloads of a batch of records in the directory that each record's key names."""
+    for record in unpack(batch):
+        trace(record.key.decode(), msgspec.msgpack.decode(record.payload))
+    return len(batch)

@@ -169,6 +169,7 @@ def test_the_clock_is_one_process_for_all_workers(on_redis: Jobs, server: RedisS
     def ticks() -> int:
         return TaskResult.objects.filter(task_name="tests.jobs.tasks.tick", status="SUCCESS").count()
 
+    on_redis.environment["JOBS_TEST_TICKS"] = "1"
     clock = on_redis.run("beat")
     on_redis.worker()
     on_redis.until(lambda: ticks() >= 2)

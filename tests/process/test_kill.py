@@ -8,7 +8,6 @@ from typing import Final
 
 import pytest
 
-from tests.process.full_stack import FullStack, engines
 from tests.process.stacks import EmbeddedStack, Stack
 from tests.process.town import OPEN_RATES, PATIENCE_S, SENDERS, Town, all_is_well, town
 
@@ -19,15 +18,9 @@ MESSAGES: Final = 2_000
 KILLS: Final = 5
 
 
-@pytest.fixture(params=["embedded", "full"])
-def stack(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stack]:
-    data = tmp_path / "data"
-    kind: Stack
-    if request.param == "embedded":
-        kind = EmbeddedStack(data, **OPEN_RATES)
-    else:
-        kind = FullStack(data, engines(request), **OPEN_RATES)
-    with kind as started:
+@pytest.fixture
+def stack(tmp_path: Path) -> Iterator[Stack]:
+    with EmbeddedStack(tmp_path / "data", **OPEN_RATES) as started:
         yield started
 
 

@@ -136,6 +136,14 @@ async def test_watchers_that_are_not_repeated_lapse(redis_server: RedisServer, p
     assert await registry.watchers([ANN, BOB]) == {BOB: ["p1"]}
 
 
+async def test_a_clock_that_is_off_shows(redis_server: RedisServer, prefix: str, caplog: Any) -> None:
+    clock = Time()
+    clock.now = time.time() + 20
+    await RedisConnectionRegistry(url_of(redis_server), prefix=prefix, clock=clock).heartbeat("p1")
+    assert REGISTRY.get_sample_value("chat_registry_clock_skew_seconds") == pytest.approx(20, abs=2)
+    assert "pods may be taken for dead" in caplog.text
+
+
 # --- outages ------------------------------------------------------------------------------------------
 
 

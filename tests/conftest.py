@@ -120,13 +120,25 @@ def django_db_setup(django_db_setup: None) -> Iterator[None]:
     session.define(f"DROP KEYSPACE {session.keyspace}")
 
 
+def forget_adapters() -> None:
+    """Forget what a process remembers; what comes next begins as after a restart, with the same files."""
+    from channels.layers import channel_layers
+    from django.core.cache import cache as django_cache
+
+    from chatproject import container
+
+    for factory in vars(container).values():
+        if hasattr(factory, "cache_clear"):
+            factory.cache_clear()
+    channel_layers.backends.clear()
+    django_cache.clear()
+
+
 @pytest.fixture(autouse=True)
 def _fresh_process_state() -> Iterator[None]:
     """Every test begins with new adapters, an empty log and empty throttles."""
     yield
-    from channels.layers import channel_layers
     from django.conf import settings
-    from django.core.cache import cache as django_cache
 
     from chatproject import container
 
@@ -134,11 +146,7 @@ def _fresh_process_state() -> Iterator[None]:
         asyncio.run(container.message_log().close())
         for file in Path(settings.DATA_DIR).glob("log.sqlite3*"):
             file.unlink()
-    for factory in vars(container).values():
-        if hasattr(factory, "cache_clear"):
-            factory.cache_clear()
-    channel_layers.backends.clear()
-    django_cache.clear()
+    forget_adapters()
 
 
 @pytest.fixture(autouse=True)

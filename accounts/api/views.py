@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from hashlib import sha256
 from typing import Any
 
-from django.contrib.auth import authenticate
+from django.contrib.auth import authenticate, update_session_auth_hash
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.permissions import AllowAny
@@ -241,9 +241,15 @@ class PasswordView(AccountsAPIView):
     def post(self, request: Request) -> Response:
         """Change the password; every other device is signed out."""
         data = _checked(serializers.PasswordSerializer(data=request.data))
-        people_service.change_password(
-            user=_user(request), current=data["current"], new=data["new"], keep=_device(request)
-        )
+        user = _user(request)
+        people_service.change_password(user=user, current=data["current"], new=data["new"], keep=_device(request))
+        if not isinstance(request.auth, Device):
+            # A session is void after a new password, unless it is told; it gets a new key, and the device follows.
+            old_key = request.session.session_key
+            update_session_auth_hash(request._request, user)
+            new_key = request.session.session_key
+            if old_key and new_key:
+                device_service.adopt_session(old_key=old_key, new_key=new_key)
         return Response(status=204)
 
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
+import httpx
 import pytest
 from django.conf import settings
 from websockets.asyncio.client import ClientConnection, connect
@@ -76,10 +77,12 @@ class Client:
 class Server:
     """A gateway and a router that listen on ``address``."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, end: Callable[[], Awaitable[None]]) -> None:
         self.port = port
         self.address = f"ws://127.0.0.1:{port}/ws"
+        self._end = end
         self._open: list[ClientConnection] = []
+        self._https: list[httpx.AsyncClient] = []
 
     def token(self, user: User, **fields: Any) -> str:
         token = new_token()
@@ -105,9 +108,24 @@ class Server:
         await client.expect("ready")
         return client
 
-    async def close(self) -> None:
+    def http(self, token: str) -> httpx.AsyncClient:
+        """Return a client of the REST API with a bearer token."""
+        client = httpx.AsyncClient(
+            base_url=f"http://127.0.0.1:{self.port}",
+            headers={"Authorization": f"Bearer {token}"},
+            trust_env=False,
+            timeout=10,
+        )
+        self._https.append(client)
+        return client
+
+    async def stop(self) -> None:
+        """End the process, as far as it is one; idempotent. Another one goes on with the same files."""
+        for client in self._https:
+            await client.aclose()
         for connection in self._open:
             await connection.close()
+        await self._end()
 
 
 @pytest.fixture
@@ -126,7 +144,7 @@ async def start_server(transactional_db: None) -> AsyncIterator[Callable[[], Awa
     from chatproject.asgi import application
     from messaging.gateway.server import build_server
 
-    running: list[tuple[Any, Any, Server]] = []
+    started: list[Server] = []
 
     async def start() -> Server:
         await runtime.start(runtime.ALL_ROLES)
@@ -135,16 +153,19 @@ async def start_server(transactional_db: None) -> AsyncIterator[Callable[[], Awa
         server = build_server(application, host="127.0.0.1", port=port, limits=container.limits())
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         await server.listening.wait()
-        ours = Server(port)
-        running.append((server, serving, ours))
-        return ours
+
+        async def end() -> None:
+            if not server.should_exit:
+                server.should_exit = True
+                await serving
+                await runtime.stop()
+
+        started.append(Server(port, end))
+        return started[-1]
 
     yield start
-    for server, serving, ours in running:
-        await ours.close()
-        server.should_exit = True
-        await serving
-        await runtime.stop()
+    for server in started:
+        await server.stop()
 
 
 @pytest.fixture

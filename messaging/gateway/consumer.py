@@ -139,13 +139,11 @@ class ChatConsumer(AsyncConsumer):  # type: ignore[misc]  # channels has no type
         try:
             if handshake.token is not None:
                 self.socket.connection.presented()
-                await self._authenticate(await self._device_of_token(handshake.token))
+                await self._authenticate(self._device_of_token(handshake.token))
             elif handshake.session_key is not None:
                 self.socket.connection.presented()
                 await self._authenticate(
-                    await self.pod.database.run(
-                        device_for_session, handshake.session_key, user_agent=handshake.user_agent
-                    )
+                    self.pod.database.run(device_for_session, handshake.session_key, user_agent=handshake.user_agent)
                 )
             await self._read(receive)
         finally:
@@ -200,7 +198,7 @@ class ChatConsumer(AsyncConsumer):  # type: ignore[misc]  # channels has no type
             case machine.Reply():
                 socket.put(effect.frame)
             case machine.Authenticate():
-                await self._authenticate(await self._device_of_token(effect.token))
+                await self._authenticate(self._device_of_token(effect.token))
             case machine.Replay():
                 await self._replay(effect)
             case machine.Watch():
@@ -216,7 +214,15 @@ class ChatConsumer(AsyncConsumer):  # type: ignore[misc]  # channels has no type
         except Unauthenticated:
             return None
 
-    async def _authenticate(self, device: Device | None) -> None:
+    async def _authenticate(self, look_up: Awaitable[Device | None]) -> None:
+        try:
+            device = await look_up
+        except Exception:
+            # Nobody's socket is of no use, and it could not try again: the client comes back with back-off.
+            logger.exception("credentials cannot be looked up")
+            self._refuse(Unavailable("credentials cannot be checked now", retry_after=1.0))
+            self.socket.close(CloseCode.TRY_AGAIN_LATER, "cannot authenticate now")
+            return
         if device is None:
             REFUSED.labels(Unauthenticated.code).inc()
             self.socket.put(error_reply(Unauthenticated("the token or session is not valid")).frame)

@@ -10,11 +10,15 @@ import pytest
 from accounts.models import Block
 from chatproject import container
 from messaging.domain import ids
+from messaging.domain.messages import StoredMessage
 from messaging.selectors import history
 from tests.api.conftest import Person, problem
 
 pytestmark = pytest.mark.django_db
 Route = Callable[[], None]
+
+#: A moment of 2027.
+SOME_MS = 1_800_000_000_000
 
 
 def test_a_sent_message_is_in_history(ann: Person, bob: Person, route: Route) -> None:
@@ -244,15 +248,38 @@ def test_backfill_sends_what_is_missing(ann: Person, bob: Person, cat: Person, r
     assert found[unnamed].messages[-1].body == "news"
 
 
-def test_backfill_keeps_the_newest_and_says_that_there_is_more(ann: Person, bob: Person, route: Route) -> None:
+def stored(dm: str, sender: Person, *moments_ms: int) -> list[ids.MessageId]:
+    """Put messages into the store as if the log had taken them at these moments; each says its own."""
+    conversation = ids.parse_conversation(dm)
+    made = [ids.message_id_at(ts_ms=moment, sub=0, offset=7) for moment in moments_ms]
+    rows = [
+        StoredMessage(conversation, message, sender.id, uuid4().bytes, str(moment))
+        for message, moment in zip(made, moments_ms, strict=True)
+    ]
+    container.message_store().upsert(rows, recipients={})
+    return made
+
+
+def test_backfill_keeps_the_newest_and_says_that_there_is_more(ann: Person, bob: Person) -> None:
     dm = ann.dm(bob)
-    mark = ids.parse_server_id(bob.say(dm, "known").json()["server_id"])
-    for number in range(205):
-        bob.say(dm, str(number))
-    route()
-    (part,) = history.backfill(ann.id, {mark[0]: mark[1]}, limits=container.limits())
-    assert [message.body for message in part.messages] == [str(number) for number in range(5, 205)]
-    assert part.more
+    moments = [SOME_MS + 10_000 * number for number in range(206)]
+    messages = stored(dm, bob, *moments)
+    for mark, more in ((messages[0], True), (messages[6], False)):
+        (part,) = history.backfill(ann.id, {ids.parse_conversation(dm): mark}, limits=container.limits())
+        assert [message.body for message in part.messages] == [str(moment) for moment in moments[-200:]]
+        assert part.more is more
+
+
+def test_a_replay_begins_five_seconds_before_the_mark(ann: Person, bob: Person) -> None:
+    """The clocks of a log's servers may differ by as much: what is newer in the log may be older by its id."""
+    dm = ann.dm(bob)
+    conversation = ids.parse_conversation(dm)
+    moments = [SOME_MS + later for later in (-5_001, -5_000, -1, 0, 1)]
+    messages = stored(dm, bob, *moments)
+    (part,) = history.backfill(ann.id, {conversation: messages[3]}, limits=container.limits())
+    assert [message.body for message in part.messages] == [str(moment) for moment in moments[1:]]
+    nothing_newer = history.backfill(ann.id, {conversation: messages[4]}, limits=container.limits())
+    assert nothing_newer == []
 
 
 def test_backfill_keeps_to_its_bytes_but_for_the_newest_message(ann: Person, bob: Person, route: Route) -> None:

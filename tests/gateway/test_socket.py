@@ -10,8 +10,10 @@ from uuid import uuid4
 
 import pytest
 from django.conf import settings
+from django.db import connection
 from django.test import Client as Browser
 from django.utils import timezone
+from prometheus_client import REGISTRY
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from accounts.models import Block, User
@@ -21,8 +23,9 @@ from messaging.domain import ids
 from messaging.domain.messages import StoredMessage
 from messaging.protocol import chat_pb2
 from messaging.services.conversations import add_members, remove_member
-from tests.conftest import outside_the_loop
+from tests.conftest import forget_adapters, outside_the_loop
 from tests.gateway.conftest import Client, Server, conv_ref
+from tests.protocol.test_codec import NASTY_JSON, NASTY_PROTOBUF
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -78,6 +81,57 @@ async def test_a_session_opens_for_our_own_pages_only(server: Server, make_user:
         assert refusal.value.response.status_code == 403
 
 
+async def test_a_further_origin_may_be_named_and_a_token_needs_none(
+    server: Server, make_user: MakeUser, settings: Any
+) -> None:
+    user, other = make_user("ann"), make_user("bob")
+    browser = Browser()
+    await asyncio.to_thread(browser.force_login, user)
+    cookie = f"{settings.SESSION_COOKIE_NAME}={browser.cookies[settings.SESSION_COOKIE_NAME].value}"
+    foreign = {"Cookie": cookie, "Origin": "https://app.example"}
+    # The cookie is not what lets this page in.
+    token = server.token(other)
+    by_token = await server.connect(subprotocols=["chat.v1.json", f"bearer.{token}"], additional_headers=foreign)
+    assert (await by_token.expect("ready"))["user"] == ids.user_ref(other.pk)
+    with pytest.raises(InvalidStatus):
+        await server.connect(additional_headers=foreign)
+    settings.ALLOWED_ORIGINS = ["https://app.example"]
+    by_cookie = await server.connect(additional_headers=foreign)
+    assert (await by_cookie.expect("ready"))["user"] == ids.user_ref(user.pk)
+
+
+def _rename_table(old: str, new: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(f"ALTER TABLE {old} RENAME TO {new}")
+
+
+@pytest.mark.logs_errors
+@pytest.mark.parametrize("how", ["header", "frame", "cookie"])
+async def test_while_credentials_cannot_be_looked_up_the_client_is_told_to_come_back(
+    server: Server, make_user: MakeUser, how: str
+) -> None:
+    user = make_user("ann")
+    token = server.token(user)
+    browser = Browser()
+    await asyncio.to_thread(browser.force_login, user)
+    headers = {
+        "header": {"Authorization": f"Bearer {token}"},
+        "cookie": {"Cookie": f"{settings.SESSION_COOKIE_NAME}={browser.cookies[settings.SESSION_COOKIE_NAME].value}"},
+        "frame": {},
+    }[how]
+    await asyncio.to_thread(outside_the_loop, lambda: _rename_table("accounts_device", "away"))
+    try:
+        client = await server.connect(additional_headers=headers)
+        if how == "frame":
+            await client.send("auth", token=token)
+        assert (await client.refusal("unavailable"))["retry_after"] > 0
+        assert await client.close_code() == 1013
+    finally:
+        await asyncio.to_thread(outside_the_loop, lambda: _rename_table("away", "accounts_device"))
+    back = await server.connect(additional_headers={"Authorization": f"Bearer {token}"})
+    await back.expect("ready")
+
+
 @pytest.mark.parametrize("kind", ["unknown", "expired", "revoked", "inactive"])
 async def test_a_token_that_is_not_valid_is_told_so_and_closed(server: Server, make_user: MakeUser, kind: str) -> None:
     now = timezone.now()
@@ -88,6 +142,7 @@ async def test_a_token_that_is_not_valid_is_told_so_and_closed(server: Server, m
     assert await client.close_code() == 4401
 
 
+@pytest.mark.slow
 async def test_nobody_may_do_nothing_and_not_stay(start_server: Start, limits: Callable[..., None]) -> None:
     limits(auth_timeout_s=1)
     client = await (await start_server()).connect()
@@ -96,8 +151,9 @@ async def test_nobody_may_do_nothing_and_not_stay(start_server: Start, limits: C
     assert await client.close_code() == 4401
 
 
+@pytest.mark.slow
 async def test_a_silent_socket_is_closed(start_server: Start, limits: Callable[..., None], make_user: MakeUser) -> None:
-    limits(idle_timeout_s=1)
+    limits(idle_timeout_s=1, auth_timeout_s=1)
     client = await (await start_server()).sign_in(make_user("ann"))
     assert await client.close_code() == 4450
 
@@ -150,6 +206,65 @@ async def test_a_resend_makes_no_second_message(pair: Pair, server: Server) -> N
     marker = await pair.bob.say(pair.conv, "marker")
     await pair.bob.expect("msg", server_id=first["server_id"])
     assert (await pair.bob.expect("msg"))["server_id"] == marker["server_id"]
+
+
+async def _said(conv: str) -> list[str]:
+    """What the store holds of a conversation, oldest first."""
+    conversation = ids.parse_conversation(conv)
+    rows = await asyncio.to_thread(
+        outside_the_loop,
+        lambda: container.message_store().oldest_after(conversation, after=ids.MessageId(0), limit=1_000),
+    )
+    return [row.body for row in rows if row.kind == "text"]
+
+
+@pytest.mark.parametrize("first_by", ["socket", "rest"])
+async def test_a_resend_by_the_other_door_makes_no_second_message(pair: Pair, server: Server, first_by: str) -> None:
+    http = server.http(server.token(pair.ann_user))
+    msg_id = str(uuid4())
+
+    async def by_socket() -> tuple[str, int]:
+        ack = await pair.ann.say(pair.conv, "once", msg_id)
+        return ack["server_id"], ack["ts"]
+
+    async def by_rest() -> tuple[str, int]:
+        answer = await http.post(f"/v1/conversations/{pair.conv}/messages", json={"msg_id": msg_id, "body": "once"})
+        assert answer.status_code == (201 if first_by == "rest" else 200)
+        return answer.json()["server_id"], answer.json()["ts"]
+
+    if first_by == "socket":
+        first, again = await by_socket(), await by_rest()
+    else:
+        first, again = await by_rest(), await by_socket()
+    assert again == first
+    await pair.bob.expect("msg", server_id=first[0])
+    await pair.ann.say(pair.conv, "marker")
+    marker = await pair.bob.expect("msg")
+    assert (marker["body"], marker["prev"]) == ("marker", first[0])
+    assert await _said(pair.conv) == ["once", "marker"]
+
+
+async def test_a_resend_after_a_restart_of_the_server_makes_no_second_message(
+    pair: Pair, server: Server, start_server: Start
+) -> None:
+    msg_id, lost = str(uuid4()), str(uuid4())
+    first = await pair.ann.say(pair.conv, "once", msg_id)
+    # The server ends before this one's ack is read, as it may.
+    await pair.ann.send("send", msg_id=lost, conv=pair.conv, body="acked or not")
+    await server.stop()
+    forget_adapters()
+    again = await start_server()
+    ann = await again.sign_in(pair.ann_user)
+    assert (await ann.say(pair.conv, "once", msg_id))["server_id"] == first["server_id"]
+    resent = await ann.say(pair.conv, "acked or not", lost)
+    assert (await ann.say(pair.conv, "acked or not", lost))["server_id"] == resent["server_id"]
+    answer = await again.http(again.token(pair.ann_user)).post(
+        f"/v1/conversations/{pair.conv}/messages", json={"msg_id": msg_id, "body": "once"}
+    )
+    assert (answer.status_code, answer.json()["server_id"]) == (200, first["server_id"])
+    marker = await ann.say(pair.conv, "marker")
+    assert (await ann.expect("msg", server_id=marker["server_id"]))["prev"] == resent["server_id"]
+    assert await _said(pair.conv) == ["once", "acked or not", "marker"]
 
 
 async def test_every_device_of_both_gets_it(pair: Pair, server: Server) -> None:
@@ -208,6 +323,7 @@ async def test_typing_is_shown_to_the_other_at_most_once_a_second(pair: Pair) ->
     assert [frame for frame in await pair.ann.quiet() if frame["op"] == "typing"] == []
 
 
+@pytest.mark.slow
 async def test_presence_comes_and_goes_with_grace(
     start_server: Start, limits: Callable[..., None], make_user: MakeUser, make_dm: Make
 ) -> None:
@@ -275,6 +391,49 @@ async def test_a_stranger_gets_nothing_by_any_op(pair: Pair, server: Server, mak
     assert [frame["op"] for frame in await pair.bob.quiet() if frame["op"] != "msg"] == []
 
 
+async def test_a_former_member_gets_nothing_by_any_op_and_nothing_unasked(
+    server: Server, make_user: MakeUser, make_group: Make
+) -> None:
+    users = [make_user(name) for name in ("ann", "bob", "cat")]
+    group = make_group(*users)
+    conv = conv_ref(group)
+    ann, bob, cat = [await server.sign_in(user) for user in users]
+    own = await cat.say(conv, "mine")
+    before = await ann.say(conv, "before")
+    for client in (ann, bob, cat):
+        await client.expect("msg", server_id=before["server_id"])
+    await asyncio.to_thread(
+        outside_the_loop, lambda: remove_member(actor=users[2].pk, conversation_id=group.id, user=users[2].pk)
+    )
+    await cat.expect("conv", conv=conv, change="removed")
+    for client in (ann, bob, cat):
+        await client.expect("msg", kind="event")
+
+    for op, fields in (
+        ("send", {"msg_id": str(uuid4()), "conv": conv, "body": "hi"}),
+        ("typing", {"conv": conv}),
+        ("delivered", {"server_id": before["server_id"]}),
+        ("read", {"server_id": before["server_id"]}),
+    ):
+        await cat.send(op, **fields)
+        await cat.refusal("not_found")
+    # What the others do, and tell each other, is not told to who left: not even of the own old message.
+    await ann.send("typing", conv=conv)
+    await bob.expect("typing", conv=conv)
+    after = await ann.say(conv, "after")
+    await bob.expect("msg", server_id=after["server_id"])
+    for message in (own, before, after):
+        await bob.send("delivered", server_id=message["server_id"])
+    await bob.send("read", server_id=after["server_id"])
+    await ann.expect("delivered", server_id=after["server_id"])
+    await ann.expect("read", server_id=after["server_id"])
+    await cat.send("sync", marks={conv: before["server_id"]})
+    await cat.expect("synced")
+    told = [*cat.passed, *await cat.quiet()]
+    assert [frame for frame in told if frame["op"] not in ("conv", "msg", "backfill")] == []
+    assert "after" not in json.dumps(told)
+
+
 async def test_someone_who_was_removed_sees_nothing_that_came_after(
     server: Server, make_user: MakeUser, make_group: Make
 ) -> None:
@@ -339,49 +498,70 @@ async def test_a_revoked_device_is_closed_within_a_second(pair: Pair, server: Se
 # --- bad input ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("frame", "code"),
-    [
-        ("{", "bad_frame"),
-        ("[]", "bad_frame"),
-        ('"text"', "bad_frame"),
-        ("null", "bad_frame"),
-        ("[" * 100_000, "bad_frame"),
-        ('{"op":5}', "bad_frame"),
-        ('{"op":"dance"}', "unknown_op"),
-        ('{"op":"send"}', "bad_frame"),
-        ('{"op":"send","msg_id":5,"conv":"c_x"}', "bad_frame"),
-        ('{"op":"send","msg_id":"no uuid","conv":"CONV","body":"x"}', "invalid"),
-        ('{"op":"send","msg_id":"UUID","conv":"c_x","body":"x"}', "invalid"),
-        ('{"op":"send","msg_id":"UUID","conv":"u_x","body":"x"}', "invalid"),
-        ('{"op":"send","msg_id":"UUID","conv":"CONV"}', "invalid"),
-        ('{"op":"send","msg_id":"UUID","conv":"CONV","body":"  "}', "invalid"),
-        ('{"op":"send","msg_id":"UUID","conv":"CONV","body":"\\u0000"}', "invalid"),
-        ('{"op":"send","msg_id":"UUID","conv":"CONV","body":"x","media":["a"%s]}' % (',"a"' * 10), "too_large"),
-        ('{"op":"send","msg_id":"UUID","conv":"CONV","body":"x","reply_to":"m_x"}', "invalid"),
-        ('{"op":"send","msg_id":"UUID","conv":"CONV","body":"x","reply_to":"OTHER"}', "invalid"),
-        ('{"op":"send","msg_id":"UUID","conv":"CONV","body":"BIG"}', "too_large"),
-        ('{"op":"send","msg_id":"UUID","conv":"CONV","body":"HUGE"}', "too_large"),
-        ('{"op":"read","server_id":"m_"}', "invalid"),
-        ('{"op":"delivered","server_id":"c_AAAAAAAAAAE"}', "invalid"),
-        ('{"op":"sync","marks":{"c_x":"m_x"}}', "invalid"),
-        ('{"op":"sync","marks":{"CONV":"OTHER"}}', "invalid"),
-        ('{"op":"sync","marks":[]}', "bad_frame"),
-        ('{"op":"presence","users":["c_x"]}', "invalid"),
-        ('{"op":"auth","token":"again"}', "invalid"),
-        (b"\xff\xfe", "bad_frame"),
-    ],
-)  # fmt: skip
-async def test_a_bad_frame_is_answered_and_the_socket_stays(pair: Pair, frame: str | bytes, code: str) -> None:
-    if isinstance(frame, str):
-        frame = frame.replace("UUID", str(uuid4())).replace("CONV", pair.conv).replace("OTHER", ids.server_id(9, 9))
-        frame = frame.replace("BIG", "x" * 70_000).replace("HUGE", "x" * 200_000)
-    await pair.ann.connection.send(frame)
-    refusal = await pair.ann.refusal(code)
-    assert refusal["detail"]
+BAD_FRAMES: list[tuple[str | bytes, str]] = [
+    ("{", "bad_frame"),
+    ("[]", "bad_frame"),
+    ('"text"', "bad_frame"),
+    ("null", "bad_frame"),
+    ("[" * 100_000, "bad_frame"),
+    ('{"op":5}', "bad_frame"),
+    ('{"op":"dance"}', "unknown_op"),
+    ('{"op":"send"}', "bad_frame"),
+    ('{"op":"send","msg_id":5,"conv":"c_x"}', "bad_frame"),
+    ('{"op":"send","msg_id":"no uuid","conv":"CONV","body":"x"}', "invalid"),
+    ('{"op":"send","msg_id":"UUID","conv":"c_x","body":"x"}', "invalid"),
+    ('{"op":"send","msg_id":"UUID","conv":"u_x","body":"x"}', "invalid"),
+    ('{"op":"send","msg_id":"UUID","conv":"CONV"}', "invalid"),
+    ('{"op":"send","msg_id":"UUID","conv":"CONV","body":"  "}', "invalid"),
+    ('{"op":"send","msg_id":"UUID","conv":"CONV","body":"\\u0000"}', "invalid"),
+    ('{"op":"send","msg_id":"UUID","conv":"CONV","body":"x","media":["a"%s]}' % (',"a"' * 10), "too_large"),
+    ('{"op":"send","msg_id":"UUID","conv":"CONV","body":"x","reply_to":"m_x"}', "invalid"),
+    ('{"op":"send","msg_id":"UUID","conv":"CONV","body":"x","reply_to":"OTHER"}', "invalid"),
+    ('{"op":"send","msg_id":"UUID","conv":"CONV","body":"BIG"}', "too_large"),
+    ('{"op":"send","msg_id":"UUID","conv":"CONV","body":"HUGE"}', "too_large"),
+    ('{"op":"ping","x":"HUGE"}', "too_large"),
+    ('{"op":"read","server_id":"m_"}', "invalid"),
+    ('{"op":"delivered","server_id":"c_AAAAAAAAAAE"}', "invalid"),
+    ('{"op":"sync","marks":{"c_x":"m_x"}}', "invalid"),
+    ('{"op":"sync","marks":{"CONV":"OTHER"}}', "invalid"),
+    ('{"op":"sync","marks":[]}', "bad_frame"),
+    ('{"op":"presence","users":["c_x"]}', "invalid"),
+    ('{"op":"auth","token":"again"}', "invalid"),
+    (b"\xff\xfe", "bad_frame"),
+]  # fmt: skip
+
+
+async def test_a_bad_frame_is_answered_and_the_socket_stays(pair: Pair) -> None:
+    for frame, code in BAD_FRAMES:
+        if isinstance(frame, str):
+            frame = frame.replace("UUID", str(uuid4())).replace("CONV", pair.conv).replace("OTHER", ids.server_id(9, 9))
+            frame = frame.replace("BIG", "x" * 70_000).replace("HUGE", "x" * 200_000)
+        await pair.ann.connection.send(frame)
+        refusal = await pair.ann.next()
+        assert (refusal["op"], refusal.get("code")) == ("error", code), frame[:200]
+        assert refusal["detail"]
     assert (await pair.ann.say(pair.conv))["op"] == "ack"
 
 
+@pytest.mark.parametrize("codec", ["json", "protobuf"])
+async def test_the_codecs_nasty_frames_are_answered_and_the_socket_stays(
+    pair: Pair, server: Server, codec: str
+) -> None:
+    token = server.token(pair.ann_user)
+    client = await server.connect(subprotocols=[f"chat.v1.{codec}", f"bearer.{token}"])
+    await client.connection.recv()
+    for name, (data, outcome) in (NASTY_JSON if codec == "json" else NASTY_PROTOBUF).items():
+        await client.connection.send(data)
+        async with asyncio.timeout(5):
+            answer = await client.connection.recv()
+        if isinstance(answer, str):
+            op = json.loads(answer)["op"]
+        else:
+            op = chat_pb2.ServerFrame.FromString(answer).WhichOneof("op")
+        assert op == ("pong" if outcome == "ping" else "error"), name
+
+
+@pytest.mark.slow
 async def test_a_frame_of_ten_megabytes_violates_the_protocol(pair: Pair) -> None:
     with contextlib.suppress(ConnectionClosed):
         await pair.ann.connection.send("x" * 10_000_000)
@@ -420,7 +600,8 @@ async def test_sending_too_fast_is_refused_with_a_time(
     assert 0 < refusal["retry_after"] <= 0.5
 
 
-async def test_a_reader_that_does_not_read_is_cut_off_and_nobody_else(
+@pytest.mark.slow
+async def test_a_reader_that_does_not_read_is_cut_off_and_comes_back_by_a_sync(
     start_server: Start, limits: Callable[..., None], make_user: MakeUser, make_dm: Make
 ) -> None:
     limits(max_outbox_bytes=200_000, send_rate_per_s=10_000.0, send_burst=10_000)
@@ -430,15 +611,52 @@ async def test_a_reader_that_does_not_read_is_cut_off_and_nobody_else(
     fast = await server.sign_in(ann)
     slow = await server.sign_in(bob)
     slow.connection.transport.pause_reading()
-    dropped = False
-    for _ in range(300):
+    before = REGISTRY.get_sample_value("chat_connections_too_slow_total")
+    sent = []
+    while REGISTRY.get_sample_value("chat_connections_too_slow_total") == before:
         ack = await fast.say(conv, "x" * 60_000)
         await fast.expect("msg", server_id=ack["server_id"])
-        if not (await container.registry().lookup([bob.pk])):
-            dropped = True
-            break
-    assert dropped, "the slow socket was let go"
+        sent.append(ack["server_id"])
+        assert len(sent) < 600, "the slow socket is let go at some time"
+    # It reads again: what was written before, in order and without a hole, and then why it ends.
+    slow.connection.transport.resume_reading()
+    assert await slow.close_code() == 1013
+    got = []
+    with contextlib.suppress(ConnectionClosed):
+        while True:
+            got.append((await slow.next())["server_id"])
+    assert got == sent[: len(got)]
+    assert len(got) < len(sent)
+    back = await server.sign_in(bob)
+    await back.send("sync", marks={conv: got[-1]})
+    missing = await back.expect("backfill", conv=conv)
+    assert missing["messages"][-1]["server_id"] == sent[-1]
     assert (await fast.say(conv, "still here"))["op"] == "ack"
+
+
+@pytest.mark.slow
+async def test_a_reader_that_never_reads_again_is_dropped(
+    start_server: Start, limits: Callable[..., None], make_user: MakeUser, make_dm: Make
+) -> None:
+    limits(max_outbox_bytes=200_000, send_rate_per_s=10_000.0, send_burst=10_000)
+    server = await start_server()
+    ann, bob = make_user("ann"), make_user("bob")
+    conv = conv_ref(make_dm(ann, bob))
+    fast = await server.sign_in(ann)
+    dead = await server.sign_in(bob)
+    dead.connection.transport.pause_reading()
+
+    async def gone() -> bool:
+        return await container.registry().lookup([ids.UserId(bob.pk)]) == {}
+
+    for _ in range(600):
+        ack = await fast.say(conv, "x" * 60_000)
+        await fast.expect("msg", server_id=ack["server_id"])
+        if await gone():
+            break
+    assert await gone()
+    assert (await fast.say(conv, "still here"))["op"] == "ack"
+    dead.connection.transport.abort()
 
 
 # --- resume ---------------------------------------------------------------------------------------
@@ -461,6 +679,7 @@ async def test_a_device_that_was_away_gets_what_it_missed(pair: Pair, server: Se
     assert (await back.expect("synced"))["convs"] == 0
 
 
+@pytest.mark.slow
 async def test_a_long_absence_gives_the_newest_and_says_that_there_is_more(
     start_server: Start, limits: Callable[..., None], make_user: MakeUser, make_dm: Make
 ) -> None:

@@ -219,9 +219,8 @@ async function start() {
   if (/Mac|iPhone|iPad/u.test(navigator.platform)) document.querySelectorAll("kbd").forEach((key) => (key.textContent = key.textContent.replace("Ctrl ", "⌘").replace("Alt ", "⌥")));
   try {
     await openDatabase();
-    const { drafts, ...kept } = await database.snapshot();
-    view.drafts = drafts;
-    dispatch({ type: "cached", ...kept });
+    view.drafts = database.drafts();
+    dispatch({ type: "cached", ...(await database.snapshot()) });
     for (const message of await database.outbox()) {
       dispatch({ type: "queue", message });
       if (message.status === "failed") dispatch({ type: "failed", conv: message.conv, msg_id: message.msg_id, detail: message.error });

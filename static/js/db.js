@@ -1,4 +1,7 @@
-/** IndexedDB, one database a user: the outbox must survive a reload, the rest makes the first paint quick. */
+/**
+ * IndexedDB, one database a user: the outbox must survive a reload, the rest makes the first paint quick. Drafts are in
+ * localStorage: it writes at once, while a page that is being left may not see the end of a transaction.
+ */
 
 const KEEP = 60;
 
@@ -81,8 +84,27 @@ export class Database {
     return this.#write("marks", (store) => store.put(receipts, "receipts"));
   }
 
-  putDrafts(drafts) {
-    return this.#write("marks", (store) => store.put(drafts, "drafts"));
+  /** Return what was begun and not sent, by conversation. */
+  drafts() {
+    return Object.fromEntries(this.#draftKeys().map((key) => [key.slice(this.#draftPrefix.length), localStorage.getItem(key)]));
+  }
+
+  /** Keep what was begun in a conversation; an empty draft is none. */
+  putDraft(conv, body) {
+    if (body) localStorage.setItem(this.#draftPrefix + conv, body);
+    else localStorage.removeItem(this.#draftPrefix + conv);
+  }
+
+  get #draftPrefix() {
+    return `${PREFIX}draft:${this.user}:`;
+  }
+
+  #draftKeys() {
+    return Object.keys(localStorage).filter((key) => key.startsWith(this.#draftPrefix));
+  }
+
+  #forgetDrafts() {
+    this.#draftKeys().forEach((key) => localStorage.removeItem(key));
   }
 
   /** Forget a conversation's window, so that a hole in it never shows as if there were none. */
@@ -98,12 +120,11 @@ export class Database {
     await committed(transaction);
   }
 
-  /** Return what is needed for the first paint: conversations, their newest messages, receipts, drafts. */
+  /** Return what is needed for the first paint: conversations, their newest messages, receipts. */
   async snapshot() {
     const transaction = this.db.transaction(["convs", "messages", "marks"]);
     const convs = await done(transaction.objectStore("convs").getAll());
     const receipts = (await done(transaction.objectStore("marks").get("receipts"))) ?? {};
-    const drafts = (await done(transaction.objectStore("marks").get("drafts"))) ?? {};
     const index = transaction.objectStore("messages").index("conv");
     const messages = {};
     await Promise.all(
@@ -125,11 +146,12 @@ export class Database {
           }),
       ),
     );
-    return { convs, messages, receipts, drafts };
+    return { convs, messages, receipts };
   }
 
   /** Forget what was read here; what was written and never sent stays for its author's next visit. */
   async forget() {
+    this.#forgetDrafts();
     const transaction = this.db.transaction(["messages", "convs", "marks"], "readwrite");
     for (const name of transaction.objectStoreNames) transaction.objectStore(name).clear();
     await committed(transaction);
@@ -137,6 +159,7 @@ export class Database {
 
   /** Delete everything of this user from this browser. */
   destroy() {
+    this.#forgetDrafts();
     this.db.close();
     return done(indexedDB.deleteDatabase(`${PREFIX}${this.user}`));
   }

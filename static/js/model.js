@@ -71,7 +71,6 @@ function later(work) {
   return { now, soon: () => (timer ??= setTimeout(now, SAVE_AFTER_MS)) };
 }
 
-
 /** Confirmed messages that are not in the database yet. */
 let fresh = [];
 
@@ -82,13 +81,15 @@ export const { now: save, soon: saveSoon } = later(() => {
   database.putReceipts(state.receipts).catch(ignore);
 });
 
-const { soon: saveDraftsSoon } = later(() => database.putDrafts(view.drafts).catch(ignore));
-
 /** Keep what was begun in a conversation; an empty draft is none. */
 export function setDraft(conv, body) {
   const { [conv]: _old, ...rest } = view.drafts;
   view.drafts = body.trim() ? { ...rest, [conv]: body } : rest;
-  saveDraftsSoon();
+  try {
+    database?.putDraft(conv, view.drafts[conv]);
+  } catch {
+    // The browser's quota is used up: the draft lives as long as the page.
+  }
 }
 
 /** Keep messages that the server has confirmed. Not each at once: what is lost on the way there is asked for again. */

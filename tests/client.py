@@ -171,6 +171,11 @@ class Device:
         return self._socket is not None and self._ready is not None
 
     @property
+    def up(self) -> bool:
+        """Whether it has also got what it missed: all that comes from here on comes live, or fills a gap."""
+        return self.connected and self.attempts[-1].up_at is not None
+
+    @property
     def outbox(self) -> list[Outgoing]:
         """What is neither acked nor refused, in the order of writing."""
         return [it for it in self.sent.values() if not it.settled]
@@ -206,6 +211,7 @@ class Device:
         try:
             await self._open(attempt.gateway)
             attempt.up_at = time.monotonic()
+            self._change()
         except Unreachable as error:
             attempt.end = attempt.end or str(error)
             await self.drop()

@@ -40,7 +40,7 @@ async def test_every_device_of_both_hears_the_other_pod(stack: FullStack) -> Non
     try:
         async with asyncio.timeout(PATIENCE_S):
             for device in devices:
-                await device.until(lambda device=device: device.connected)  # type: ignore[misc]
+                await device.until(lambda device=device: device.up)  # type: ignore[misc]
             sent = [
                 await device.send(conv, f"{number} from {device.name}") for number in range(5) for device in devices
             ]

@@ -30,7 +30,7 @@ class KafkaServer(Server):
     """One broker that is its own controller. Alone, or one of ``quorum``, under one cluster id."""
 
     name = "kafka"
-    start_timeout_s = 180.0
+    start_timeout_s = 240.0
     tuning: tuple[str, ...] = ("-Xmx512m",)
 
     def __init__(self, directory: Path, *, node: int = 1) -> None:
@@ -108,6 +108,12 @@ class KafkaServer(Server):
             "log.segment.bytes": 16 << 20,
             # A consumer alone in its group does not wait for others.
             "group.initial.rebalance.delay.ms": 0,
+            # On a busy machine Java's first minute is slow: brokers give up their registration after one, and the
+            # controllers' quorum would elect again and again.
+            "initial.broker.registration.timeout.ms": 230_000,
+            "controller.quorum.fetch.timeout.ms": 5000,
+            "controller.quorum.request.timeout.ms": 5000,
+            "controller.quorum.election.timeout.ms": 2000,
             # A broker that was killed is missed after 5 s instead of 9, so tests of faults are over sooner.
             "broker.session.timeout.ms": 5000,
             "broker.heartbeat.interval.ms": 1000,

@@ -1,6 +1,6 @@
 """Whose credential is this, and what else is signed in?"""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from importlib import import_module
 
 from django.conf import settings
@@ -22,6 +22,13 @@ def devices_for_tokens(tokens: Iterable[str]) -> dict[str, Device]:
         .filter(models.Q(expires_at=None) | models.Q(expires_at__gt=timezone.now()))
     )
     return {by_digest[str(device.token_digest)]: device for device in rows}
+
+
+def still_signed_in(devices: Collection[int]) -> set[int]:
+    """Return those of these devices that are not revoked, not expired, and of an active user. One query."""
+    rows = Device.objects.filter(pk__in=devices, revoked_at=None, user__is_active=True)
+    valid = models.Q(expires_at=None) | models.Q(expires_at__gt=timezone.now())
+    return set(rows.filter(valid).values_list("pk", flat=True))
 
 
 def device_for_token(token: str) -> Device | None:

@@ -26,6 +26,8 @@ class Limits:
     heartbeat_s: int = 30
     idle_timeout_s: int = 90
     auth_timeout_s: int = 5
+    #: Open sockets are asked so often whether their device is still signed in.
+    recheck_s: float = 60.0
     presence_grace_s: int = 15
     #: One typing hint per user and conversation in this many seconds; more are dropped.
     typing_interval_s: float = 1.0

@@ -8,10 +8,11 @@ import time
 from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any
 
+from django.db import DatabaseError
 from prometheus_client import Counter
 
 from accounts.models import Device
-from accounts.selectors.credentials import devices_for_tokens
+from accounts.selectors.credentials import devices_for_tokens, still_signed_in
 from messaging.batching import Batcher
 from messaging.domain import frames
 from messaging.domain.buckets import TimerWheel
@@ -60,6 +61,7 @@ _HEARTBEAT_RETRY_S = 2.0
 #: Who is watched is repeated over so many heartbeats, well within ``WATCH_TTL_S``.
 _WATCH_TURNS = 5
 _REGISTER_BATCH = 1_000
+_RECHECK_BATCH = 500
 #: Sockets closed per second while draining: 50,000 leave in about a minute, ten at once.
 _DRAIN_RATE = 800
 _MAX_DRAIN_S = 60.0
@@ -143,6 +145,7 @@ class Pod:
             "receipts": self.receipts.run,
             "typing": self._send_typing,
             "presence": self.presence.run,
+            "credentials": self._recheck_devices,
         }
         loop = asyncio.get_running_loop()
         self._tasks = [loop.create_task(self._supervise(name, run), name=f"pod-{name}") for name, run in loops.items()]
@@ -361,6 +364,26 @@ class Pod:
         for start in range(0, len(watched), _REGISTER_BATCH):
             await self.registry.watch(self.name, watched[start : start + _REGISTER_BATCH])
             await asyncio.sleep(0)
+
+    async def _recheck_devices(self) -> None:
+        """Close the sockets of devices that are signed out: the word of it may be lost, and a token expires untold."""
+        while True:
+            await asyncio.sleep(self.limits.recheck_s)
+            by_device: dict[DeviceId, list[Socket]] = {}
+            for socket in self.hub.all_sockets():
+                by_device.setdefault(socket.connection.device, []).append(socket)
+            devices = list(by_device)
+            for start in range(0, len(devices), _RECHECK_BATCH):
+                asked = devices[start : start + _RECHECK_BATCH]
+                try:
+                    valid = await self.database.run(still_signed_in, asked)
+                except DatabaseError as error:
+                    logger.warning("credentials cannot be checked now: %s", type(error).__name__)
+                    break
+                for device in asked:
+                    if device not in valid:
+                        for socket in by_device[device]:
+                            socket.close(CloseCode.UNAUTHENTICATED, "signed out")
 
     # --- typing ---------------------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ import pytest
 from django.conf import settings
 from django.core import mail
 from django.test import Client as Browser
+from django.utils import timezone
 
 from accounts.models import Device, User, token_digest
 from chatproject import celery
@@ -173,3 +174,20 @@ async def test_after_a_new_password_the_browser_is_still_the_same_device(
     await _log_out(home)
     async with asyncio.timeout(1):
         assert await home.sockets["browser"].close_code() == 4401
+
+
+async def test_what_ends_without_a_word_closes_its_sockets_too(
+    limits: Callable[..., None], start_server: Callable[[], Awaitable[Server]], make_user: Any
+) -> None:
+    """A token that expires, and one that was revoked while the word of it was lost."""
+    limits(recheck_s=0.05)
+    home = Home(await start_server(), make_user("ann"), make_user("bob"))
+    await home.connect()
+    now = timezone.now()
+    for name, change in (("phone", {"expires_at": now}), ("tablet", {"revoked_at": now})):
+        row = Device.objects.filter(token_digest=token_digest(home.tokens[name]))
+        await do(lambda row=row, change=change: row.update(**change))
+        assert await home.sockets[name].close_code() == 4401
+    await do(lambda: User.objects.filter(pk=home.bob.pk).update(is_active=False))
+    assert await home.sockets["bob"].close_code() == 4401
+    assert await home.sockets["browser"].quiet() == []

@@ -57,9 +57,13 @@ class Sent:
 def parse_client_msg_id(text: str) -> bytes:
     """Return the 16 bytes of a client's UUID. Raises InvalidInput."""
     try:
-        return UUID(text).bytes
+        parsed = UUID(text)
     except ValueError:
-        raise InvalidInput("msg_id must be a UUID") from None
+        parsed = None
+    # Python also reads braces, URNs and dashes anywhere; the client would not know its id again in the answer.
+    if parsed is None or str(parsed) != text.lower():
+        raise InvalidInput("msg_id must be a UUID in its usual form, 8-4-4-4-12 hexadecimal digits")
+    return parsed.bytes
 
 
 def validate_send(

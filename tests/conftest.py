@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import django
 import hypothesis
@@ -219,9 +219,24 @@ def make_group(db: None) -> Callable[..., Any]:
     return make
 
 
+#: Tests that use one of these talk to a real server.
+_SERVERS: Final = {
+    "redis_server", "redis_cluster", "kafka_server", "kafka_cluster", "cassandra_server", "postgres_server",
+    "own_service",
+}  # fmt: skip
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the browser last: Playwright keeps an event loop running in the main thread from its first test on."""
+    """Run the browser last; give tests of several processes a second try (docs/decisions/0033)."""
+    # Playwright keeps an event loop running in the main thread from its first test on.
     items.sort(key=lambda item: item.get_closest_marker("e2e") is not None)
+    for item in items:
+        if item.get_closest_marker("e2e") or item.get_closest_marker("process") or _servers_of(item):
+            item.add_marker(pytest.mark.flaky(reruns=1))
+
+
+def _servers_of(item: pytest.Item) -> set[str]:
+    return _SERVERS.intersection(getattr(item, "fixturenames", ()))
 
 
 def _left_out(reporter: Any) -> list[tuple[str, str]]:
@@ -242,7 +257,12 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """End with what was left out, and why."""
+    """End with what passed at the second try only, and with what was left out, and why."""
+    again = [report.nodeid for report in terminalreporter.stats.get("rerun", [])]
+    if again:
+        terminalreporter.section("failed the first time")
+        for nodeid in again:
+            terminalreporter.write_line(nodeid, yellow=True)
     left_out = _left_out(terminalreporter)
     terminalreporter.section("left out")
     for nodeid, reason in left_out:

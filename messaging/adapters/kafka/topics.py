@@ -21,6 +21,8 @@ from messaging.adapters.kafka.settings import MAX_RECORD_BYTES, OVERHEAD_BYTES, 
 from messaging.ports import LogUnavailable
 
 _COORDINATOR_S: Final = 5.0
+#: How long a broker may take to learn what the controller has decided.
+_SEEN_S: Final = 10.0
 
 
 class Unfit(LogUnavailable):
@@ -153,7 +155,7 @@ class Topics:
         return self._settings.partitions if topic.partitions is None else topic.partitions
 
     def mend(self, differences: Sequence[Difference]) -> None:
-        """Make what is missing and change what can be changed; the topics can be used when this returns.
+        """Make what is missing and change what can be changed; the log finds the topics so when this returns.
 
         Raises:
             LogUnavailable: also where Kafka refuses, as with fewer brokers than replicas.
@@ -179,6 +181,11 @@ class Topics:
                 result = self._admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, name, change)])
                 if result["topic"][name] != "OK":
                     raise LogUnavailable(f"{name} could not be changed: {result['topic'][name]}")
+        deadline = time.monotonic() + _SEEN_S
+        while any(it.mend for it in self.differences()):
+            if time.monotonic() > deadline:
+                raise LogUnavailable("Kafka has taken the changes, but does not show them")
+            time.sleep(0.05)
 
     def _create(self, missing: dict[str, dict[str, Any]]) -> None:
         for it in self._admin.create_topics(missing, raise_errors=False)["topics"]:

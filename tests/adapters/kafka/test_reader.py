@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -12,6 +13,7 @@ from messaging.adapters.kafka.log import KafkaMessageLog
 from messaging.adapters.kafka.settings import KafkaSettings
 from messaging.ports import LogReader, Record
 from tests.adapters.kafka.conftest import LEFT_SOCKETS, record
+from tests.conftest import eventually
 
 pytestmark = [pytest.mark.logs_errors, LEFT_SOCKETS]
 Open = Callable[[KafkaSettings], KafkaMessageLog]
@@ -71,6 +73,15 @@ async def until(what: Callable[[], Any], timeout_s: float = 20.0) -> None:
             await asyncio.sleep(0.02)
 
 
+async def all_is_committed(log: KafkaMessageLog) -> None:
+    """Return once it is: a pump shows what it has read before it commits that."""
+
+    async def nothing_is_left() -> bool:
+        return await log.lag("t", group="g") == 0
+
+    await eventually(nothing_is_left, timeout_s=20.0)
+
+
 async def fill(log: KafkaMessageLog, numbers: range) -> set[int]:
     """Append a record for each number, over all partitions; return the partitions."""
     places = await asyncio.gather(*(log.append(record(str(n), key=str(n))) for n in numbers))
@@ -113,7 +124,7 @@ async def test_a_second_reader_takes_its_share_and_nothing_is_lost(log: KafkaMes
     await fill(log, range(sent, sent + 100))
     await until(lambda: len(one.found) + len(two.found) == sent + 100)
     assert one.reader.generation > both
-    assert await log.lag("t", group="g") == 0
+    await all_is_committed(log)
 
 
 async def test_a_commit_leaves_out_what_was_taken_away(log: KafkaMessageLog, pump: Any) -> None:
@@ -130,7 +141,7 @@ async def test_a_commit_leaves_out_what_was_taken_away(log: KafkaMessageLog, pum
     await until(lambda: set(two.payloads) | set(hoarder.payloads) == set(range(200)))
     await hoarder.stop()
     await reader.commit()
-    assert await log.lag("t", group="g") == 0
+    await all_is_committed(log)
     await two.stop()
     for it in (reader, two.reader):
         await it.close()
@@ -149,12 +160,17 @@ async def test_a_partition_that_comes_back_is_read_from_the_commit(log: KafkaMes
     taken = {it.partition for it in two.found}
     await until(lambda: len(two.found) == len([it for it in hoarder.found if it.partition in taken]))
     await two.stop()
+    # Stopped perhaps between a poll and its commit, and a commit in the middle of a rebalance counts with the next.
+    async with asyncio.timeout(20):
+        while await log.lag("t", group="g") > 100 - len(two.found):
+            await two.reader.commit()
     await two.reader.close()
     generation = hoarder.reader.generation
     await fill(log, range(100, 200))
     await until(lambda: set(range(100, 200)) <= set(hoarder.payloads))
     assert hoarder.reader.generation > generation
-    assert len(hoarder.found) == 200, "what the other had read and committed did not come again"
+    times = Counter(it.payload for it in hoarder.found if it.partition in taken)
+    assert set(times.values()) == {1}, "what the other had read and committed did not come again"
 
 
 async def test_a_poll_that_is_cancelled_loses_nothing(log: KafkaMessageLog) -> None:

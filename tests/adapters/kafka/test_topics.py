@@ -16,18 +16,27 @@ from messaging.adapters.kafka.settings import KafkaSettings, Topic
 from messaging.adapters.kafka.topics import Topics
 from messaging.ports import LogUnavailable
 from tests.adapters.kafka.conftest import LEFT_SOCKETS, admin, make_topics, new_settings, record
-from tests.servers.base import free_port
+from tests.servers.base import free_port, wait_until
 
 pytestmark = [pytest.mark.logs_errors, LEFT_SOCKETS]
 Open = Callable[[KafkaSettings], KafkaMessageLog]
 Install = Callable[..., KafkaSettings]
 
 
-def change(settings: KafkaSettings, **configuration: str) -> None:
-    """Change the topic behind the log's back."""
-    named = {name.replace("_", "."): value for name, value in configuration.items()}
+def change(settings: KafkaSettings, topic: str = "t", **configuration: str) -> None:
+    """Change a topic behind the log's back; whoever asks finds it so when this returns."""
+    name = settings.topic(topic)
+    wanted = {name.replace("_", "."): value for name, value in configuration.items()}
     with admin(settings) as client:
-        client.alter_configs([ConfigResource(ConfigResourceType.TOPIC, settings.topic("t"), named)])
+
+        def is_seen() -> bool:
+            resource = ConfigResource(ConfigResourceType.TOPIC, name)
+            found = client.describe_configs([resource], config_filter="all")["topic"][name]
+            return all(found[key]["value"] == value for key, value in wanted.items())
+
+        client.alter_configs([ConfigResource(ConfigResourceType.TOPIC, name, wanted)])
+        # The controller has taken it; the broker that answers learns of it after that.
+        assert wait_until(is_seen, timeout_s=20.0)
 
 
 def told(settings: KafkaSettings) -> list[str]:
@@ -171,10 +180,7 @@ def test_the_command_makes_checks_and_mends(choose: Callable[..., None]) -> None
     assert not failure
     assert run(check=True) == (["The topics are as they have to be."], "")
 
-    with admin(wanted) as client:
-        client.alter_configs(
-            [ConfigResource(ConfigResourceType.TOPIC, f"{wanted.prefix}dead", {"message.timestamp.type": "CreateTime"})]
-        )
+    change(wanted, "dead", message_timestamp_type="CreateTime")
     assert run(check=True)[1] == "1 difference left."
     lines, failure = run()
     assert lines[0] == f"{wanted.prefix}dead has message.timestamp.type=CreateTime, wanted LogAppendTime: done"

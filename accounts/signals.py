@@ -4,11 +4,12 @@ from typing import Any
 
 from allauth.account.signals import password_changed, password_reset
 from django.conf import settings
-from django.contrib.auth.signals import user_logged_out
+from django.contrib.auth.signals import user_logged_out, user_login_failed
 from django.dispatch import receiver
 from django.http import HttpRequest
 
 from accounts.models import User
+from accounts.selectors.credentials import AUTH_FAILURES
 from accounts.services.devices import adopt_session, end_session, revoke_others
 
 
@@ -17,6 +18,12 @@ def end_device(sender: Any, request: HttpRequest | None, **kwargs: Any) -> None:
     """End the device of the session that logs out."""
     if request is not None and request.session.session_key:
         end_session(request.session.session_key)
+
+
+@receiver(user_login_failed)
+def count_failed_login(sender: Any, **kwargs: Any) -> None:
+    """Count a wrong password, whether a page or REST asked for it."""
+    AUTH_FAILURES.labels("password").inc()
 
 
 @receiver(password_changed)

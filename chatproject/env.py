@@ -54,6 +54,13 @@ def _positive(text: str) -> int:
     return number
 
 
+def _port(text: str) -> int:
+    number = int(text)
+    if not 0 <= number < 65_536:
+        raise ValueError("expected a port, or 0")
+    return number
+
+
 def _choice(*choices: str) -> Callable[[str], str]:
     def parse(text: str) -> str:
         if text not in choices:
@@ -172,6 +179,13 @@ VARIABLES = (
     Variable("CHAT_TOKEN_DAYS", _positive, "180", "How long a bearer token is good.", "days"),
     Variable("CHAT_EMAIL_URL", str, "console", "console, or smtp://user:password@host:port?tls=1."),
     Variable("CHAT_EMAIL_FROM", str, "chat@localhost", "Sender of mail."),
+    Variable("CHAT_METRICS_HOST", str, "127.0.0.1", "Address on which CHAT_METRICS_PORT listens."),
+    Variable(
+        "CHAT_METRICS_PORT",
+        _port,
+        "0",
+        "Port for this process's metrics; 0 for none. Children of `manage.py run` take the next ones.",
+    ),
     Variable("CHAT_LOG_LEVEL", _choice("DEBUG", "INFO", "WARNING", "ERROR"), "INFO", "Least severity that is logged."),
 )
 

@@ -1,10 +1,23 @@
 """What a load balancer and a monitoring system ask: alive, ready, numbers. Needs no session and no database."""
 
-from django.http import HttpRequest, HttpResponse
+from typing import Final
+
+from django.http import Http404, HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from chatproject import runtime
+
+_LOOPBACK: Final = frozenset({"127.0.0.1", "::1"})
+#: What proxies add to a request.
+_FORWARDED: Final = (
+    "HTTP_X_FORWARDED_FOR",
+    "HTTP_X_FORWARDED_HOST",
+    "HTTP_X_FORWARDED_PROTO",
+    "HTTP_X_REAL_IP",
+    "HTTP_FORWARDED",
+    "HTTP_VIA",
+)
 
 
 def _plain(text: str, *, status: int = 200) -> HttpResponse:
@@ -27,5 +40,10 @@ def readyz(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def metrics(request: HttpRequest) -> HttpResponse:
-    """Return this process's counters in Prometheus' text format; they name no user and hold no text."""
+    """Return this process's numbers in Prometheus' text format, to this machine alone: 404 to everybody else.
+
+    What comes through a proxy is not from this machine, whatever address it comes from (docs/decisions/0027).
+    """
+    if request.META.get("REMOTE_ADDR") not in _LOOPBACK or any(name in request.META for name in _FORWARDED):
+        raise Http404
     return HttpResponse(generate_latest(), content_type=CONTENT_TYPE_LATEST)

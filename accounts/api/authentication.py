@@ -8,7 +8,7 @@ from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
 from accounts.models import Device, User
-from accounts.selectors.credentials import device_for_token
+from accounts.selectors.credentials import AUTH_FAILURES, device_for_token
 from accounts.services.devices import touch
 
 _TOUCH_EVERY = timedelta(minutes=1)
@@ -28,6 +28,7 @@ class BearerAuthentication(BaseAuthentication):
             return None
         device = device_for_token(parts[1].decode("latin-1")) if len(parts) == 2 else None
         if device is None:
+            AUTH_FAILURES.labels("rest").inc()
             raise AuthenticationFailed("the token is not valid")
         if timezone.now() - device.last_used_at > _TOUCH_EVERY:
             touch(device)

@@ -8,9 +8,16 @@ from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_K
 from django.db import IntegrityError, models
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare
+from prometheus_client import Counter
 
 from accounts.models import Device, User, token_digest
 from accounts.services.devices import describe
+
+AUTH_FAILURES = Counter(
+    "chat_auth_failures_total",
+    "Credentials that were refused: a token or session on a socket, a token over REST, a password.",
+    ["door"],
+)
 
 
 def devices_for_tokens(tokens: Iterable[str]) -> dict[str, Device]:

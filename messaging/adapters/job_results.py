@@ -5,10 +5,13 @@ Celery puts a printed form of them into the message's headers, the worker's even
 unless whoever queues a job gives ``argsrepr`` or ``kwargsrepr``: texts that everybody who sees the admin may read.
 """
 
+import time
 from typing import Any, Final
 
 from celery.contrib.django.task import DjangoTask
 from django_celery_results.backends.database import DatabaseBackend
+
+from messaging.adapters.job_metrics import QUEUED, QUEUED_AT
 
 NOT_SHOWN: Final = "not shown"
 
@@ -17,12 +20,16 @@ class Job(DjangoTask):  # type: ignore[misc]  # Celery has no types
     """The base of all tasks."""
 
     abstract = True
+    Request = "messaging.adapters.job_metrics:CountedRequest"
 
     def apply_async(self, args: Any = None, kwargs: Any = None, *more: Any, **options: Any) -> Any:
         """Queue the job; its arguments are not shown anywhere."""
         options.setdefault("argsrepr", NOT_SHOWN)
         options.setdefault("kwargsrepr", NOT_SHOWN)
-        return super().apply_async(args, kwargs, *more, **options)
+        options["headers"] = {**(options.get("headers") or {}), QUEUED_AT: time.time()}
+        queued = super().apply_async(args, kwargs, *more, **options)
+        QUEUED.labels(self.name).inc()
+        return queued
 
     def signature_from_request(self, request: Any = None, *args: Any, **options: Any) -> Any:
         """Return the same job for a retry, shown as the first was."""

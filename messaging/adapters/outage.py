@@ -4,11 +4,12 @@ import logging
 import time
 from collections.abc import Callable
 
-from prometheus_client import Gauge
+from prometheus_client import Counter, Gauge
 
 logger = logging.getLogger(__name__)
 
 OUT = Gauge("chat_engine_out", "1 while this engine does not answer this process.", ["engine"])
+OUTAGES = Counter("chat_engine_outages_total", "Times that an engine ceased to answer this process.", ["engine"])
 
 
 class Outage:
@@ -42,6 +43,7 @@ class Outage:
         if self._since is None:
             self._since = now
             OUT.labels(self._engine).set(1)
+            OUTAGES.labels(self._engine).inc()
             logger.warning("%s does not answer: %s: %s", self._engine, type(error).__name__, error)
 
     def succeeded(self) -> None:

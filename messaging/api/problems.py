@@ -9,6 +9,7 @@ from django.core.exceptions import PermissionDenied as DjangoPermissionDenied
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.views import defaults
+from prometheus_client import Counter
 from rest_framework import exceptions, status
 from rest_framework.response import Response
 
@@ -17,6 +18,8 @@ from messaging.domain.errors import ChatError
 from messaging.ports import StoreUnavailable
 
 logger = logging.getLogger(__name__)
+
+REFUSED = Counter("chat_http_refused_total", "REST requests answered with a problem, by code.", ["code"])
 
 CONTENT_TYPE: Final = "application/problem+json"
 
@@ -62,6 +65,7 @@ def problem(
 
 
 def _response(body: dict[str, Any], headers: dict[str, str] | None = None) -> Response:
+    REFUSED.labels(body["code"]).inc()
     response = Response(body, status=body["status"], content_type=CONTENT_TYPE, headers=headers)
     if "retry_after" in body:
         response["Retry-After"] = str(math.ceil(body["retry_after"]))

@@ -18,14 +18,14 @@ from django.conf import settings
 from prometheus_client import Counter, Histogram
 
 from accounts.models import Device
-from accounts.selectors.credentials import device_for_session
+from accounts.selectors.credentials import AUTH_FAILURES, device_for_session
 from messaging.domain import connection as machine
 from messaging.domain import frames, ids
 from messaging.domain.connection import Connection, error_reply
 from messaging.domain.errors import Blocked, ChatError, CloseCode, Unauthenticated, Unavailable
 from messaging.domain.ids import ConversationId, DeviceId, UserId
 from messaging.gateway.outbox import Encoded, Outbox
-from messaging.gateway.pod import Pod
+from messaging.gateway.pod import TYPING_DROPPED, Pod
 from messaging.ports import NewRecord, Position, PositionUnknown
 from messaging.protocol import codec as codecs
 from messaging.selectors import history
@@ -34,11 +34,19 @@ from messaging.services import send as sending
 logger = logging.getLogger(__name__)
 
 FRAMES = Counter("chat_frames_received_total", "Frames received from clients.")
+CLOSED = Counter("chat_connections_closed_total", "Sockets that the server closed, by code.", ["code"])
 REFUSED = Counter("chat_frames_refused_total", "Frames answered with an error, by code.", ["code"])
 SEND_TO_ACK = Histogram(
     "chat_send_to_ack_seconds",
     "From reading a send to queueing its ack.",
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1, 2, 5),
+)
+BACKFILL_MESSAGES = Histogram(
+    "chat_backfill_messages", "Messages of one backfill.", buckets=(1, 2, 5, 10, 25, 50, 100, 200)
+)
+BACKFILL_MORE = Counter("chat_backfills_truncated_total", "Backfills that left older messages out (`more`).")
+SYNC_BACKFILLS = Histogram(
+    "chat_sync_backfills", "Backfills that answered one sync.", buckets=(0, 1, 2, 5, 10, 20, 50, 100, 500)
 )
 
 #: Set by the gateway's own protocol class: ``abort`` ends a socket whose peer does not read, and ``write`` writes a
@@ -79,6 +87,7 @@ class Socket:
     def close(self, code: int, reason: str) -> None:
         """Write what is queued, then close; returns at once. Idempotent."""
         if self._closing is None:
+            CLOSED.labels(int(code)).inc()
             self.connection.closed()
             self._closing = asyncio.get_running_loop().create_task(self._close(code, reason))
 
@@ -170,7 +179,10 @@ class ChatConsumer(AsyncConsumer):  # type: ignore[misc]  # channels has no type
                 socket.connection.last_heard = self.pod.clock.monotonic()
                 self._refuse(error)
                 continue
-            for effect in socket.connection.receive(frame, self.pod.clock.monotonic()):
+            effects = socket.connection.receive(frame, self.pod.clock.monotonic())
+            if not effects and isinstance(frame, frames.Typing):
+                TYPING_DROPPED.labels("rate").inc()
+            for effect in effects:
                 try:
                     await self._perform(effect)
                 except ChatError as error:
@@ -196,6 +208,8 @@ class ChatConsumer(AsyncConsumer):  # type: ignore[misc]  # channels has no type
             case machine.Reply(frame=frames.Pong()):
                 socket.put(frames.Pong(ts=pod.now_ms()))
             case machine.Reply():
+                if isinstance(effect.frame, frames.Error):
+                    REFUSED.labels(effect.frame.code).inc()
                 socket.put(effect.frame)
             case machine.Authenticate():
                 await self._authenticate(self._device_of_token(effect.token))
@@ -225,6 +239,7 @@ class ChatConsumer(AsyncConsumer):  # type: ignore[misc]  # channels has no type
             return
         if device is None:
             REFUSED.labels(Unauthenticated.code).inc()
+            AUTH_FAILURES.labels("socket").inc()
             self.socket.put(error_reply(Unauthenticated("the token or session is not valid")).frame)
             self.socket.close(CloseCode.UNAUTHENTICATED, "not authenticated")
             return
@@ -272,6 +287,7 @@ class ChatConsumer(AsyncConsumer):  # type: ignore[misc]  # channels has no type
             self.pod.spawn(self._finish(sending.find_stored(record), frame, conversation, started))
             return
         if done.cancelled() or failure is not None:
+            sending.RETRIES.inc()
             again = sending.append_durably(self.pod.log, record)
             self.pod.spawn(self._finish(again, frame, conversation, started))
             return
@@ -316,7 +332,11 @@ class ChatConsumer(AsyncConsumer):  # type: ignore[misc]  # channels has no type
             return history.backfill(self.socket.connection.user, effect.marks, limits=self.pod.limits)
 
         backfills = await self.pod.database.run(read)
+        SYNC_BACKFILLS.observe(len(backfills))
         for backfill in backfills:
+            BACKFILL_MESSAGES.observe(len(backfill.messages))
+            if backfill.more:
+                BACKFILL_MORE.inc()
             self.socket.put(backfill)
             # A long absence is more than an outbox holds: write each before the next.
             await self.socket.outbox.flush(timeout_s=10.0)

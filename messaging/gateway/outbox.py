@@ -12,14 +12,31 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
-from prometheus_client import Counter
+from prometheus_client import Counter, Gauge
 
 from messaging.domain.frames import ServerFrame
 from messaging.domain.limits import Limits
 from messaging.protocol.codec import JSON, Codec
 
 DROPPED = Counter("chat_outbox_dropped_total", "Ephemeral frames dropped because a connection was behind.")
+QUEUED_FRAMES = Gauge("chat_outbox_frames", "Frames that wait for sockets that are behind.")
+QUEUED_BYTES = Gauge("chat_outbox_bytes", "Bytes that wait for sockets that are behind.")
 TOO_SLOW = Counter("chat_connections_too_slow_total", "Connections closed with 1013 because they did not read.")
+
+
+class _Waiting:
+    """What waits in all outboxes of the process: plain numbers, since every frame of a slow socket changes them."""
+
+    __slots__ = ("bytes", "frames")
+
+    def __init__(self) -> None:
+        self.frames = 0
+        self.bytes = 0
+
+
+_waiting = _Waiting()
+QUEUED_FRAMES.set_function(lambda: _waiting.frames)
+QUEUED_BYTES.set_function(lambda: _waiting.bytes)
 
 _MAX_SHORT: Final = 125
 _MAX_MEDIUM: Final = 0xFFFF
@@ -130,9 +147,14 @@ class Outbox:
                 self._on_too_slow()
                 return
         self._queue.append((form, frame.ephemeral))
-        self._queued_bytes += size
+        self._count(1, size)
         if self._writer is None:
             self._writer = asyncio.get_running_loop().create_task(self._write())
+
+    def _count(self, frames: int, size: int) -> None:
+        self._queued_bytes += size
+        _waiting.frames += frames
+        _waiting.bytes += size
 
     def _full(self, size: int) -> bool:
         return self._queued_bytes + size > self._limits.max_outbox_bytes or (
@@ -142,19 +164,25 @@ class Outbox:
     def _drop_ephemeral(self) -> None:
         assert self._queue is not None
         kept = [item for item in self._queue if not item[1]]
-        DROPPED.inc(len(self._queue) - len(kept))
+        dropped = len(self._queue) - len(kept)
+        DROPPED.inc(dropped)
         self._queue = deque(kept)
-        self._queued_bytes = sum(len(form.data) for form, _ in kept)
+        self._count(-dropped, sum(len(form.data) for form, _ in kept) - self._queued_bytes)
+
+    def _discard(self) -> None:
+        self._count(-len(self._queue or ()), -self._queued_bytes)
+        self._queue = None
 
     async def _write(self) -> None:
         try:
             while self._queue:
                 form, _ = self._queue.popleft()
-                self._queued_bytes -= len(form.data)
+                self._count(-1, -len(form.data))
                 await self._send(form.event)
         except (OSError, RuntimeError):
             # The socket closed under us: the reader learns it from its own disconnect event.
             self._closed = True
+            self._discard()
         finally:
             self._writer = None
             if not self._queue:
@@ -168,7 +196,6 @@ class Outbox:
     def close(self) -> None:
         """Drop what is queued and stop writing; idempotent."""
         self._closed = True
-        self._queue = None
-        self._queued_bytes = 0
+        self._discard()
         if self._writer is not None:
             self._writer.cancel()

@@ -9,7 +9,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any
 
 from django.db import DatabaseError
-from prometheus_client import Counter
+from prometheus_client import Counter, Gauge
 
 from accounts.models import Device
 from accounts.selectors.credentials import devices_for_tokens, still_signed_in
@@ -52,7 +52,13 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 LISTENER_RESTARTS = Counter("chat_listener_restarts_total", "Times the pod's listener failed and was started again.")
-TYPING_DROPPED = Counter("chat_typing_dropped_total", "Typing hints dropped because the pod was behind.")
+CONNECTIONS = Gauge("chat_connections", "Sockets of this pod, by state: anonymous (nobody's yet) or open.", ["state"])
+_ANONYMOUS, _OPEN = CONNECTIONS.labels("anonymous"), CONNECTIONS.labels("open")
+TYPING_DROPPED = Counter(
+    "chat_typing_dropped_total",
+    "Typing hints dropped: too many of one user (rate), or the pod was behind (full).",
+    ["reason"],
+)
 
 _TICK_S = 1.0
 _HEARTBEAT_S = 10.0
@@ -215,6 +221,7 @@ class Pod:
     def opened(self, socket: "Socket") -> None:
         """Watch a new socket's authentication deadline."""
         self._anonymous.add(socket)
+        _ANONYMOUS.set(len(self._anonymous))
         self._wheel.schedule(socket, at=socket.connection.deadline())
 
     async def authenticated(self, socket: "Socket", *, user: UserId, device: DeviceId) -> None:
@@ -226,7 +233,9 @@ class Pod:
             # Closed while its credentials were looked up; nobody would ever take it out of the registry.
             return
         self._anonymous.discard(socket)
+        _ANONYMOUS.set(len(self._anonymous))
         first = self.hub.add(socket, allowance)
+        _OPEN.set(self.hub.size)
         self._fresh.append((user, socket.conn))
         # In the registry before ``ready``: whoever is greeted also receives.
         await self._flush_registry()
@@ -256,6 +265,8 @@ class Pod:
         self._anonymous.discard(socket)
         user = socket.connection.user
         last = self.hub.remove(socket)
+        _ANONYMOUS.set(len(self._anonymous))
+        _OPEN.set(self.hub.size)
         if self.hub.is_empty() and not self._anonymous:
             self._emptied.set()
         if user == 0:
@@ -405,7 +416,7 @@ class Pod:
         try:
             self._typing.put_nowait(Deliver(list(others), frame, ephemeral=True))
         except asyncio.QueueFull:
-            TYPING_DROPPED.inc()
+            TYPING_DROPPED.labels("full").inc()
 
     async def _send_typing(self) -> None:
         while True:

@@ -9,9 +9,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
-from prometheus_client import Counter
+from prometheus_client import Counter, Histogram
 
 from messaging.domain.events import Deliver, PodBatch, PodEvent, encode
+from messaging.domain.frames import Msg
 from messaging.domain.ids import UserId
 from messaging.ports import ConnectionRef, ConnectionRegistry, PodBus, RegistryUnavailable
 
@@ -20,6 +21,11 @@ logger = logging.getLogger(__name__)
 BATCHES = Counter("chat_pod_batches_total", "Batches handed to pods.")
 BATCHES_DROPPED = Counter(
     "chat_pod_batches_dropped_total", "Batches that the channel layer did not take; clients repair the gap."
+)
+MESSAGE_PODS = Histogram(
+    "chat_batches_per_message",
+    "Pods whose batch held a message: it costs at most so many batches.",
+    buckets=(0, 1, 2, 5, 10, 25, 50, 100, 200),
 )
 
 
@@ -65,6 +71,8 @@ async def fan_out(deliveries: Iterable[Deliver], *, registry: ConnectionRegistry
         for user in event.users:
             for pod in {ref.pod for ref in located.get(user, ())}:
                 here[pod].append(user)
+        if isinstance(event.frame, Msg):
+            MESSAGE_PODS.observe(len(here))
         for pod, local in here.items():
             per_pod[pod].append(
                 event if len(local) == len(event.users) else msgspec.structs.replace(event, users=local)

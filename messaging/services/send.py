@@ -10,6 +10,7 @@ from typing import Final
 from uuid import UUID
 
 from channels.db import database_sync_to_async
+from prometheus_client import Counter
 
 from chatproject import container
 from messaging.domain import events, ids
@@ -26,6 +27,8 @@ from messaging.ports import (
     PositionUnknown,
     RecordTooLarge,
 )
+
+RETRIES = Counter("chat_append_retries_total", "Appends to the log that were tried again.")
 
 #: Tries of one append and the first wait between them; the whole stays inside the client's 3 s resend.
 _TRIES: Final = 4
@@ -163,6 +166,7 @@ async def append_durably(log: MessageLog, record: NewRecord) -> Sent:
         except (LogUnavailable, TimeoutError):
             if attempt == _TRIES - 1:
                 break
+            RETRIES.inc()
         await asyncio.sleep(wait_s)
         wait_s *= 2
     raise Unavailable("the message is not stored; send it again with the same msg_id", retry_after=2.0)

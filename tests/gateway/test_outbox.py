@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from prometheus_client import REGISTRY
 
 from messaging.domain.frames import Pong, TypingEvent
 from messaging.domain.limits import Limits
@@ -232,3 +233,36 @@ async def test_the_size_is_counted_in_bytes(make: Make, peer: Peer) -> None:
     assert peer.too_slow == 0
     outbox.put(Encoded(frame))
     assert peer.too_slow == 1
+
+
+async def test_what_waits_is_counted_until_it_is_written_dropped_or_given_up(make: Make, peer: Peer) -> None:
+    def total() -> tuple[float, float]:
+        frames, size = map(REGISTRY.get_sample_value, ("chat_outbox_frames", "chat_outbox_bytes"))
+        assert frames is not None
+        assert size is not None
+        return frames, size
+
+    before = total()
+
+    def waiting() -> tuple[float, float]:
+        return total()[0] - before[0], total()[1] - before[1]
+
+    outbox, other = make(max_outbox_frames=3), make()
+    peer.reading.clear()
+    for each in (outbox, other):
+        each.put(message(1))
+        # With its writer, and no longer in the queue.
+        await settled(each)
+        assert waiting() == (0, 0) if each is outbox else (3, 3 * SIZE)
+        each.put(hint(2))
+        each.put(message(3))
+        each.put(message(4))
+    assert waiting() == (6, 6 * SIZE)
+    # The hint makes room.
+    outbox.put(message(5))
+    assert waiting() == (6, 6 * SIZE)
+    outbox.close()
+    assert waiting() == (3, 3 * SIZE)
+    peer.reading.set()
+    await other.flush(timeout_s=5)
+    assert waiting() == (0, 0)

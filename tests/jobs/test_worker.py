@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
+from urllib.request import urlopen
 
 import psutil
 import pytest
@@ -19,6 +20,7 @@ from chatproject.celery import app
 from messaging.adapters.redis import options
 from tests.jobs import tasks
 from tests.jobs.conftest import Jobs
+from tests.servers.base import free_port
 from tests.servers.redis import RedisServer
 
 pytestmark = [pytest.mark.process, pytest.mark.django_db(transaction=True)]
@@ -205,3 +207,22 @@ def test_a_job_may_wait_for_its_retry_and_run_without_running_twice() -> None:
     longest_wait_s = max(getattr(task, "retry_backoff_max", 0) for task in app.tasks.values())
     assert send_mail_task.retry_backoff_max == longest_wait_s
     assert longest_wait_s + app.conf.task_time_limit < options.VISIBILITY_TIMEOUT_S
+
+
+def test_a_worker_shows_what_becomes_of_its_jobs(jobs: Jobs) -> None:
+    port = free_port()
+    jobs.environment["CHAT_METRICS_PORT"] = str(port)
+    jobs.worker()
+    jobs.until_state(jobs.queue(tasks.succeed_at, str(jobs.folder), 3), "SUCCESS")
+    jobs.until_state(jobs.queue(tasks.fail), "FAILURE")
+
+    def shown() -> str:
+        with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+            return answer.read().decode()
+
+    # The result is written by whoever ran the job, which may be a child; it is counted when that is over.
+    jobs.until(lambda: 'chat_jobs_failed_total{task="tests.jobs.tasks.fail"} 1.0' in shown())
+    numbers = shown()
+    assert 'chat_jobs_retried_total{task="tests.jobs.tasks.succeed_at"} 2.0' in numbers
+    assert 'chat_job_wait_seconds_count{task="tests.jobs.tasks.succeed_at"} 3.0' in numbers
+    assert 'chat_jobs_failed_total{task="tests.jobs.tasks.succeed_at"}' not in numbers

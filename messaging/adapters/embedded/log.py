@@ -21,6 +21,7 @@ from zlib import crc32
 
 from prometheus_client import Histogram
 
+from messaging.adapters.log_metrics import DEDUPE_HITS, Lag
 from messaging.domain.ids import OFFSET_MASK
 from messaging.ports import LogReader, LogUnavailable, NewRecord, Position, Record, RecordTooLarge
 
@@ -182,9 +183,11 @@ class SqliteMessageLog:
             return
         if records:
             COMMIT_RECORDS.observe(len(records))
-        self._settle(
-            [(loop, future, next(positions) if isinstance(work, NewRecord) else None) for work, loop, future in batch]
-        )
+        settled = [
+            (loop, future, next(positions) if isinstance(work, NewRecord) else None) for work, loop, future in batch
+        ]
+        self._settle(settled)
+        DEDUPE_HITS.labels("log").inc(sum(place is not None and place.duplicate for _, _, place in settled))
         topics = {record.topic for record in records}
         for reader in tuple(self._readers):
             if reader.topic in topics:
@@ -374,6 +377,7 @@ class SqliteLogReader:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
         self._arrived = asyncio.Event()
+        self._lag = Lag(topic, group)
         self._executor = ThreadPoolExecutor(1, thread_name_prefix=f"log-reader-{topic}")
 
     @property
@@ -430,7 +434,11 @@ class SqliteLogReader:
                 " ORDER BY offset LIMIT ?",
                 (self.topic, part, start, max_records - len(records)),
             )
-            records += [Record(self.topic, *row) for row in rows]
+            found = [Record(self.topic, *row) for row in rows]
+            if found:
+                behind = end - found[-1].offset - 1
+                self._lag.read(part, first_ts_ms=found[0].ts_ms, last_ts_ms=found[-1].ts_ms, behind=behind)
+            records += found
         return records
 
     async def commit(self) -> None:
@@ -439,6 +447,7 @@ class SqliteLogReader:
         if changed:
             await self._mark_done(_Done(self.topic, self._group, changed))
             self._committed.update(changed)
+            self._lag.committed(changed)
 
     async def close(self) -> None:
         """Leave the group; idempotent."""
@@ -453,6 +462,7 @@ class SqliteLogReader:
         await asyncio.shield(asyncio.wrap_future(closing))
 
     def _disconnect(self) -> None:
+        self._lag.close()
         if self._connection is not None:
             self._connection.close()
             self._connection = None

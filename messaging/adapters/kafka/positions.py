@@ -10,17 +10,17 @@ from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import Final
 
-from prometheus_client import Counter, Gauge
+from prometheus_client import Gauge
 from redis import Redis
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
+from messaging.adapters.log_metrics import DEDUPE_HITS
 from messaging.ports import Position
 
 logger = logging.getLogger(__name__)
 
-HITS = Counter("chat_log_dedupe_hits_total", "Appends whose key Redis knew.")
 DOWN = Gauge("chat_log_dedupe_down", "1 while Redis is not asked for dedupe keys, since it does not answer.")
 
 #: Topic and dedupe key.
@@ -74,7 +74,7 @@ class Positions:
                 partition, offset, ts_ms = _PLACE.unpack(value)
                 if ts_ms >= horizon_ms:
                     found[key] = Position(partition, offset, ts_ms, duplicate=True)
-        HITS.inc(len(found))
+        DEDUPE_HITS.labels("redis").inc(len(found))
         return found
 
     def forget_before(self, ts_ms: int) -> None:

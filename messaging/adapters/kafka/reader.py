@@ -17,13 +17,14 @@ from prometheus_client import Counter, Gauge
 
 from messaging.adapters.kafka.clients import build, calm
 from messaging.adapters.kafka.settings import MAX_RECORD_BYTES, OVERHEAD_BYTES, KafkaSettings
+from messaging.adapters.log_metrics import Lag
 from messaging.ports import LogUnavailable, Record
 
 logger = logging.getLogger(__name__)
 
 REBALANCES = Counter("chat_log_rebalances_total", "Times that partitions came to or went from a reader.", ["topic"])
 PARTITIONS = Gauge("chat_log_partitions", "Partitions that this process reads.", ["topic"])
-LAG = Gauge("chat_log_lag", "Records in this process's partitions behind those that it read last.", ["topic"])
+FAILURES = Counter("chat_log_reader_failures_total", "Reads and commits that Kafka did not answer.", ["topic", "what"])
 
 #: One look into Kafka. A reader that is closed waits so long at most.
 _SLICE_S: Final = 0.25
@@ -49,8 +50,7 @@ class KafkaLogReader:
         self._on_close = on_close
         self._consumer: KafkaConsumer | None = None
         self._generation = 0
-        #: How many records there are behind those that were read last, by partition.
-        self._behind: dict[int, int] = {}
+        self._lag = Lag(topic, group)
         #: Read, and not returned yet.
         self._ready: deque[Record] = deque()
         #: Returned and not committed: the next offset of each partition.
@@ -156,12 +156,17 @@ class KafkaLogReader:
             if not error.retriable:
                 # Fenced, thrown out or confused: a new one joins again and begins at what was committed.
                 self._drop()
+            FAILURES.labels(self._topic, "read").inc()
             # Whoever polls again at once does not ask again at once.
             time.sleep(_PAUSE_S)
             raise LogUnavailable(f"{self._topic} cannot be read: {error}") from error
         for place, records in found.items():
-            self._behind[place.partition] = max(0, (self._consumer.highwater(place) or 0) - records[-1].offset - 1)
-        LAG.labels(self._topic).set(sum(self._behind.values()))
+            self._lag.read(
+                place.partition,
+                first_ts_ms=records[0].timestamp,
+                last_ts_ms=records[-1].timestamp,
+                behind=max(0, (self._consumer.highwater(place) or 0) - records[-1].offset - 1),
+            )
         return [
             Record(self._topic, place.partition, it.offset, it.timestamp, it.key or b"", it.value or b"")
             for place, records in found.items()
@@ -181,8 +186,10 @@ class KafkaLogReader:
             # The group is moving. What stays with us is committed next time; what goes is read again elsewhere.
             logger.info("not committed to %s now: %s", self._topic, error)
         except KafkaError as error:
+            FAILURES.labels(self._topic, "commit").inc()
             raise LogUnavailable(f"{self._topic} could not be committed: {error}") from error
         else:
+            self._lag.committed(handed)
             self._handed = {part: at for part, at in self._handed.items() if handed.get(part) != at}
 
     def _drop(self) -> None:
@@ -193,6 +200,7 @@ class KafkaLogReader:
             except KafkaError as error:
                 logger.warning("the reader of %s did not leave in order: %s", self._topic, error)
         PARTITIONS.labels(self._topic).set(0)
+        self._lag.close()
 
     # --- kafka-python's thread, while the reader's waits for it -----------------------------------------
 
@@ -200,9 +208,10 @@ class KafkaLogReader:
         self._moved()
 
     def _on_taken(self, partitions: Iterable[int]) -> None:
-        for partition in partitions:
+        taken = list(partitions)
+        for partition in taken:
             self._handed.pop(partition, None)
-            self._behind.pop(partition, None)
+        self._lag.forget(taken)
         self._moved()
 
     def _moved(self) -> None:

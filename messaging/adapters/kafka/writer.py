@@ -26,7 +26,15 @@ from messaging.adapters.kafka.clients import ProducerClient, abandon, build
 from messaging.adapters.kafka.positions import Key, Positions
 from messaging.adapters.kafka.settings import MAX_RECORD_BYTES, OVERHEAD_BYTES, KafkaSettings
 from messaging.adapters.kafka.topics import Topics, Unfit
-from messaging.ports import LogUnavailable, NewRecord, Position, PositionUnknown, RecordTooLarge
+from messaging.adapters.log_metrics import DEDUPE_HITS
+from messaging.ports import (
+    TOPIC_MESSAGES,
+    LogUnavailable,
+    NewRecord,
+    Position,
+    PositionUnknown,
+    RecordTooLarge,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -38,6 +46,11 @@ APPEND = Histogram(
 WAITING = Gauge("chat_log_waiting", "Appends that Kafka has not decided.")
 FAILED = Counter("chat_log_failed_total", "Appends that failed, by what went wrong.", ["reason"])
 REPLACED = Counter("chat_log_producers_replaced_total", "Times the producer was given up for a new one.")
+CLOCK_SKEW = Gauge(
+    "chat_log_clock_skew_seconds",
+    "This machine's clock minus the time at which the log took the last message, by partition.",
+    ["partition"],
+)
 
 #: Below the 5 s that a sender waits (messaging/services/send.py).
 _DEADLINE_S: Final = 4.0
@@ -321,6 +334,7 @@ class Writer:
     def _finish(self, append: _Append, outcome: Outcome) -> None:
         """Tell whoever does not know yet, and forget the record: nothing more will become of it."""
         append.settle(outcome)
+        DEDUPE_HITS.labels("log").inc(len(append.followers))
         for follower in append.followers:
             follower.settle(replace(outcome, duplicate=True) if isinstance(outcome, Position) else outcome)
         key = append.key
@@ -379,6 +393,8 @@ class Writer:
 
     def _landed(self, append: _Append, metadata: Any) -> None:
         outcome = outcome_of(metadata.partition, metadata.offset, metadata.timestamp)
+        if isinstance(outcome, Position) and append.record.topic == TOPIC_MESSAGES:
+            CLOCK_SKEW.labels(outcome.partition).set(time.time() - outcome.ts_ms / 1000)
         append.settle(outcome)
         self._inbox.put(_Decided(append, outcome))
 

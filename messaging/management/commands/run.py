@@ -57,8 +57,9 @@ def _migrate() -> None:
 class ChildSupervisor:
     """Keeps one process, a command of ours, alive; starts it again, with longer pauses, when it dies."""
 
-    def __init__(self, command: str) -> None:
+    def __init__(self, command: str, *arguments: str) -> None:
         self._command = command
+        self._arguments = arguments
         self._process: asyncio.subprocess.Process | None = None
 
     async def run(self) -> None:
@@ -73,6 +74,7 @@ class ChildSupervisor:
                     str(settings.BASE_DIR / "manage.py"),
                     self._command,
                     f"--parent={os.getpid()}",
+                    *self._arguments,
                     start_new_session=True,
                     stdin=asyncio.subprocess.DEVNULL,
                 )
@@ -140,7 +142,8 @@ class Command(BaseCommand):
             self.stdout.write("Ctrl-C stops it.\n")
             self.stdout.flush()
 
-        children = [asyncio.create_task(ChildSupervisor(command).run()) for command in (_children() if worker else ())]
+        supervisors = [ChildSupervisor(command, *more) for command, *more in (_children() if worker else ())]
+        children = [asyncio.create_task(supervisor.run()) for supervisor in supervisors]
         try:
             await runtime.serve(host=host, port=port, roles=runtime.ALL_ROLES, on_ready=announce)
         finally:
@@ -149,8 +152,11 @@ class Command(BaseCommand):
             await asyncio.gather(*children, return_exceptions=True)
 
 
-def _children() -> tuple[str, ...]:
-    return ("worker", "beat") if settings.ENV["CHAT_JOBS"] == "redis" else ("worker",)
+def _children() -> list[tuple[str, ...]]:
+    """Return the commands of the children, each with a metrics port of its own."""
+    port = settings.ENV["CHAT_METRICS_PORT"]
+    commands = ("worker", "beat") if settings.ENV["CHAT_JOBS"] == "redis" else ("worker",)
+    return [(command, f"--metrics-port={port + it if port else 0}") for it, command in enumerate(commands, start=1)]
 
 
 def _shown_path(path: Path) -> str:

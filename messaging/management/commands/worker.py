@@ -12,6 +12,7 @@ from celery.beat import EmbeddedService
 from django.conf import settings
 from django.core.management.base import BaseCommand
 
+from chatproject import metrics
 from chatproject.celery import app
 from messaging.adapters.embedded.jobs import requeue_running
 
@@ -44,12 +45,16 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Add the options."""
         parser.add_argument("--parent", type=int, help="End when the process with this id ends (Linux).")
+        parser.add_argument("--metrics-port", type=int, help="In place of CHAT_METRICS_PORT.")
         parser.add_argument("--concurrency", type=int, default=2, help="Jobs at a time (default: %(default)s).")
 
-    def handle(self, *, concurrency: int, parent: int | None = None, **options: Any) -> None:
+    def handle(
+        self, *, concurrency: int, parent: int | None = None, metrics_port: int | None = None, **options: Any
+    ) -> None:
         """Work until told to stop."""
         if parent is not None:
             die_with_parent(parent)
+        metrics.listen(settings.ENV["CHAT_METRICS_PORT"] if metrics_port is None else metrics_port)
         if settings.ENV["CHAT_JOBS"] == "redis":
             self._work("prefork", concurrency)
         # Take up what a killed worker left.

@@ -28,7 +28,8 @@ def _parser() -> argparse.ArgumentParser:
     for name, scenario in SCENARIOS.items():
         options = scenarios.add_parser(name, help=scenario.help, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
         for argument, default, text in scenario.arguments:
-            options.add_argument(f"--{argument.replace('_', '-')}", type=type(default), default=default, help=text)
+            kind = float if default is None else type(default)
+            options.add_argument(f"--{argument.replace('_', '-')}", type=kind, default=default, help=text)
         options.add_argument("--stack", choices=STACKS, default="embedded", help="which installation to start")
         options.add_argument("--json", type=Path, help="write the report there, too")
         options.add_argument("--generators", type=int, default=1, help="processes of clients")
@@ -37,13 +38,19 @@ def _parser() -> argparse.ArgumentParser:
         options.add_argument(
             "--receipts", action=argparse.BooleanOptionalAction, default=True, help="answer each message by delivered"
         )
-        options.add_argument("--profile", type=Path, help="leave a cProfile of the server's event loop there")
+        options.add_argument(
+            "--profile",
+            type=Path,
+            help="leave a cProfile of the event loop there; on full, of each process: FILE.router-1 …",
+        )
     return parser
 
 
 def main() -> int:
     """Run what the command line says; return the exit code."""
     args = _parser().parse_args()
+    if "warmup" in args and args.warmup is None:
+        args.warmup = STACKS[args.stack].warmup_s
     # An end from outside still stops what was started here.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(_FAILED))
     try:

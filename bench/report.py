@@ -20,10 +20,12 @@ class Spread(msgspec.Struct, frozen=True):
 
 
 class Cpu(msgspec.Struct, frozen=True):
-    """Processor time of one process while messages ran. ``share``: of one core."""
+    """Processor time of one process while messages ran, without the warm-up. ``share``: of one core."""
 
     seconds: float
     share: float
+    #: By the messages that were due meanwhile; None where none were.
+    ms_per_message: float | None = None
 
 
 class Report(msgspec.Struct):
@@ -140,7 +142,8 @@ def table(report: Report) -> str:
                 (title, f"p50 {value.p50:.1f}  p99 {value.p99:.1f}  p99.9 {value.p99_9:.1f}  max {value.max:.1f}")
             )
     for name, used in report.cpu.items():
-        rows.append((f"cpu {name}", f"{used.seconds:.1f} s, {used.share:.0%} of a core"))
+        each = "" if used.ms_per_message is None else f", {used.ms_per_message:.2f} ms a message"
+        rows.append((f"cpu {name}", f"{used.seconds:.1f} s, {used.share:.0%} of a core{each}"))
     width = max(len(name) for name, _ in rows)
     return "\n".join(f"{name:<{width}}  {text}" for name, text in rows)
 

@@ -4,6 +4,7 @@ import multiprocessing
 import time
 from argparse import Namespace
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -17,7 +18,7 @@ from bench.generator import Collect, Command, Connect, Cut, GeneratorFailed, Pro
 from bench.machine import describe, load
 from bench.record import Record, check
 from bench.report import Cpu, Report, spread
-from bench.stack import Stack
+from bench.stack import STACKS, Stack
 
 #: Memory settles, and the last greeting is done with, before it is read.
 _SETTLE_S: Final = 2.0
@@ -174,21 +175,36 @@ class Run:
                 self.ask(SyncAll())
 
     @contextmanager
-    def cpu(self, into: dict[str, Cpu]) -> Iterator[None]:
-        """Note the processor time of every process, and what the server's metrics counted, over the block."""
-        named = [(process.name, psutil.Process(process.pid)) for process in self._stack.processes]
-        named += [(f"generator {number}", psutil.Process(w.pid)) for number, w in enumerate(self._workers)]
-        metrics = self._scrape()
-        before = [sum(process.cpu_times()[:2]) for _, process in named]
-        started = time.monotonic()
-        yield
-        wall = time.monotonic() - started
-        for (name, process), was in zip(named, before, strict=True):
-            seconds = sum(process.cpu_times()[:2]) - was
-            into[name] = Cpu(round(seconds, 2), round(seconds / wall, 3))
+    def cpu(self, into: dict[str, Cpu], *, after_s: float = 0.0, messages: int = 0) -> Iterator[None]:
+        """Note the processor time of every process, and what the server's metrics counted, over the block.
+
+        But for its first ``after_s``; ``messages`` are due in the rest.
+        """
+        processes = {process.name: psutil.Process(process.pid) for process in self._stack.processes}
+        processes |= {f"generator {number}": psutil.Process(w.pid) for number, w in enumerate(self._workers)}
+
+        def look() -> tuple[float, dict[str, float], dict[str, float]]:
+            metrics = self._scrape()
+            return time.monotonic(), {name: sum(it.cpu_times()[:2]) for name, it in processes.items()}, metrics
+
+        def look_later() -> tuple[float, dict[str, float], dict[str, float]]:
+            time.sleep(after_s)
+            return look()
+
+        with ThreadPoolExecutor(1) as aside:
+            looking = aside.submit(look_later)
+            if not after_s:
+                looking.result()
+            yield
+            began, used, metrics = looking.result()
+        ended, used_now, metrics_now = look()
+        for name in processes:
+            seconds = used_now[name] - used[name]
+            each = round(seconds * 1000 / messages, 3) if messages else None
+            into[name] = Cpu(round(seconds, 2), round(seconds / (ended - began), 3), each)
         self.metrics = {
             name: round(value - metrics.get(name, 0.0), 6)
-            for name, value in self._scrape().items()
+            for name, value in metrics_now.items()
             if value != metrics.get(name, 0.0)
         }
 
@@ -218,7 +234,7 @@ def _stretch(run: Run, outcome: Outcome, *, rate: float, seconds: float, warmup_
     warmup = round(warmup_s * rate)
     count = warmup + round(seconds * rate)
     outcome.untimed, outcome.has_rate = range(warmup), True
-    with run.cpu(outcome.cpu):
+    with run.cpu(outcome.cpu, after_s=warmup_s, messages=count - warmup):
         run.send(first=0, count=count, per_s=rate)
     run.settle(sent=count, deliveries=count * readers)
 
@@ -277,13 +293,20 @@ def _play_resume(run: Run, args: Namespace, outcome: Outcome) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """One thing to measure. ``arguments``: name, default and help; the default's type is the argument's."""
+    """One thing to measure. ``arguments``: name, default and help; the default's type is the argument's.
+
+    None: a float, which the stack gives.
+    """
 
     help: str
-    arguments: Sequence[tuple[str, int | float, str]]
+    arguments: Sequence[tuple[str, int | float | None, str]]
     layout: Callable[[Namespace], Layout]
     play: Callable[[Run, Namespace, Outcome], None]
 
+
+_WARMUP: Final = "seconds of messages before those that are timed; None: " + ", ".join(
+    f"{stack.warmup_s:g} on {name}" for name, stack in STACKS.items()
+)
 
 SCENARIOS: Final = {
     "connect": Scenario(
@@ -298,7 +321,7 @@ SCENARIOS: Final = {
             ("pairs", 500, "how many"),
             ("rate", 1500.0, "messages a second of all together"),
             ("seconds", 60.0, "how long"),
-            ("warmup", 5.0, "seconds of messages before those that are timed"),
+            ("warmup", None, _WARMUP),
         ],
         _dm_layout,
         _play_dm,
@@ -310,7 +333,7 @@ SCENARIOS: Final = {
             ("writers", 50, "how many of them write, in turn"),
             ("rate", 5.0, "messages a second of all together"),
             ("seconds", 60.0, "how long"),
-            ("warmup", 5.0, "seconds of messages before those that are timed"),
+            ("warmup", None, _WARMUP),
         ],
         _group_layout,
         _play_group,

@@ -57,6 +57,8 @@ class Stack(Protocol):
     """What a scenario may ask of an installation."""
 
     name: str
+    #: Seconds of messages after which its processes are as quick as they get.
+    warmup_s: float
 
     @property
     def environment(self) -> Mapping[str, str]:
@@ -158,6 +160,7 @@ class EmbeddedStack:
     """One process: a gateway with the router inside, on embedded engines."""
 
     name = "embedded"
+    warmup_s = 5.0
 
     def __init__(self, *, profile: Path | None = None) -> None:
         """``profile``: run the server under cProfile and leave the event loop's profile there."""
@@ -214,9 +217,11 @@ class FullStack:
     """
 
     name = "full"
+    # Java compiles what it runs often, which takes a good part of a core at first.
+    warmup_s = 45.0
 
     def __init__(self, *, profile: Path | None = None) -> None:
-        """``profile``: run the first router under cProfile and leave the profile there."""
+        """``profile``: run gateways and routers under cProfile and leave a profile of each there, with its name."""
         self._scratch = tempfile.TemporaryDirectory(prefix="chat-bench-")
         self._directory = Path(self._scratch.name)
         # PostgreSQL runs as another user where this is root.
@@ -283,18 +288,19 @@ class FullStack:
     def start(self) -> None:
         """Start routers and gateways."""
         for number in (1, 2):
-            self._run(f"router-{number}", "router", profile=self._profile if number == 1 else None)
+            self._run(f"router-{number}", "router")
         for number, address in enumerate(self._gateways, 1):
             self._run(f"gateway-{number}", "gateway", f"--host={address.host}", f"--port={address.port}")
         for number, address in enumerate(self._gateways, 1):
             self._running[f"gateway-{number}"].wait_until_ready(address)
 
-    def _run(self, name: str, *arguments: str, profile: Path | None = None) -> None:
+    def _run(self, name: str, *arguments: str) -> None:
+        profile = self._profile
         self._running[name] = _Manage(
             *arguments,
             environment={**self.environment, "CHAT_POD": name},
             output=self._directory / f"{name}.out",
-            profile=profile,
+            profile=profile and profile.with_name(f"{profile.name}.{name}"),
         )
 
     def stop(self) -> None:

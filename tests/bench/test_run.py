@@ -42,6 +42,10 @@ def test_a_small_run_reports_everything_and_loses_nothing(tmp_path: Path) -> Non
         assert times is not None
         assert 0 < times.p50 <= times.p99 <= times.p99_9 <= times.max
     assert set(report.cpu) == {"server", "generator 0", "generator 1"}
+    # Of the 100 messages after the warm-up.
+    server = report.cpu["server"]
+    assert server.ms_per_message == pytest.approx(server.seconds * 10, abs=0.1)
+    assert f"{server.ms_per_message:.2f} ms a message" in ran.stdout
     assert report.metrics["chat_router_messages_total"] > 0
     assert f"{report.acked} acked" in ran.stdout
     # The server and its data are gone.

@@ -176,10 +176,17 @@ class MessageStore(Protocol):
         """Return, of the keys seen within the dedupe window, where each was stored."""
 
     def upsert(
-        self, messages: Sequence[StoredMessage], *, recipients: Mapping[ConversationId, Sequence[UserId]]
+        self,
+        messages: Sequence[StoredMessage],
+        *,
+        recipients: Mapping[ConversationId, Sequence[UserId]],
+        placed: Mapping[DedupeKey, Placed] | None = None,
     ) -> None:
         """Store messages and their dedupe rows, index them for ``recipients`` (messages_by_user; may be empty),
         and move each conversation's ``last_message_id`` forward. Durable on return. Writing one twice changes nothing.
+
+        ``prev_id``, where there is one, was stored before, or is in ``messages``. ``placed`` is what ``find_placed``
+        said of all their keys, where nobody else can have stored one of them since; without it the store looks itself.
         """
 
     def get(

@@ -119,14 +119,16 @@ class _Poll:
             first.setdefault(key.conversation_id, message_id)
             decoded.append((message_id, key, event))
         self._cache.load(first)
-        self._placed = self._messages.find_placed([key for _, key, _ in decoded])
+        placed = self._messages.find_placed([key for _, key, _ in decoded])
+        self._placed = dict(placed)
         for message_id, key, event in decoded:
             if isinstance(event, events.MessageSent):
                 self._on_message(message_id, key, event)
             else:
                 self._on_change(message_id, key, event)
         if self._rows:
-            self._messages.upsert(self._rows, recipients=self._recipients)
+            # Nobody else reads these partitions, so what was found still holds.
+            self._messages.upsert(self._rows, recipients=self._recipients, placed=placed)
             MESSAGES.inc(len(self._rows))
         return self._out
 

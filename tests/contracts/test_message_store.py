@@ -77,9 +77,10 @@ def test_a_stored_message_comes_back_as_it_was(store: MessageStore, conversation
 
 
 def test_ids_use_all_63_bits(store: MessageStore, conversation: ConversationId) -> None:
-    message = text(conversation, (1 << 63) - 1, prev_id=MessageId((1 << 63) - 2))
-    store.upsert([message], recipients={conversation: [ANN]})
-    assert store.newest(conversation, limit=1) == [message]
+    before = text(conversation, (1 << 63) - 2)
+    message = text(conversation, (1 << 63) - 1, prev_id=before.message_id)
+    store.upsert([before, message], recipients={conversation: [ANN]})
+    assert store.newest(conversation, limit=2) == [message, before]
 
 
 def test_writing_twice_changes_nothing(stores: Pair, conversation: ConversationId) -> None:
@@ -99,6 +100,19 @@ def test_a_second_copy_of_a_client_id_is_not_stored(stores: Pair, conversation: 
     store.upsert([replace(first, message_id=MessageId(9))], recipients={conversation: [BOB]})
     assert [m.message_id for m in store.newest(conversation, limit=10)] == [5]
     assert last_id(stores, conversation) == 5
+
+
+def test_what_was_placed_before_need_not_be_looked_up_again(stores: Pair, conversation: ConversationId) -> None:
+    """As the router stores a poll of which a part was stored before, since it is read again."""
+    store = stores[0]
+    first, second = text(conversation, 5), text(conversation, 7, prev_id=MessageId(5))
+    keys = [DedupeKey(conversation, ANN, m.client_msg_id) for m in (first, second)]
+    assert store.find_placed(keys) == {}
+    store.upsert([first], recipients={conversation: [ANN, BOB]}, placed={})
+    placed = store.find_placed(keys)
+    store.upsert([replace(first, body="another text"), second], recipients={conversation: [ANN, BOB]}, placed=placed)
+    assert store.newest(conversation, limit=10) == [second, first]
+    assert last_id(stores, conversation) == 7
 
 
 def test_find_placed_tells_where_the_first_copy_stands(store: MessageStore, conversation: ConversationId) -> None:

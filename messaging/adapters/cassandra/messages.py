@@ -1,6 +1,6 @@
 """Messages in Cassandra (design section 4; docs/decisions/0015-cassandra-tables.md and 0018-cassandra-dedupe.md).
 
-There are no transactions. ``upsert`` looks, writes all that belongs to the messages, and then moves
+There are no transactions. ``upsert`` writes all that belongs to the messages, and then moves
 ``last_message_id``; each of it may be done again.
 """
 
@@ -21,7 +21,7 @@ from messaging.adapters.cassandra.layout import (
     unpack_dedupe_key,
     written_us,
 )
-from messaging.adapters.cassandra.session import CassandraSession, Row, Work, asking, chunks
+from messaging.adapters.cassandra.session import CassandraSession, Row, Work, chunks
 from messaging.domain.ids import MAX_ID, ConversationId, MessageId, UserId
 from messaging.domain.messages import DedupeKey, StoredMessage, StoredReceipt
 from messaging.ports import Placed
@@ -104,18 +104,6 @@ def _dedupe_key(message: StoredMessage) -> DedupeKey:
     return DedupeKey(message.conversation_id, message.sender_id, message.client_msg_id)
 
 
-def _finding(keys: Iterable[DedupeKey]) -> list[Work]:
-    return asking(_FIND_PLACED, list({pack_dedupe_key(key) for key in keys}))
-
-
-def _placed(found: Iterable[list[Row]]) -> dict[DedupeKey, Placed]:
-    return {
-        unpack_dedupe_key(packed): Placed(MessageId(message), None if prev is None else MessageId(prev))
-        for rows in found
-        for packed, message, prev in rows
-    }
-
-
 def _or_unset(value: Any) -> Any:
     # A null that is written is a tombstone, to be read past for ten days.
     return UNSET_VALUE if value is None else value
@@ -131,25 +119,32 @@ class CassandraMessageStore:
 
     def find_placed(self, keys: Sequence[DedupeKey]) -> dict[DedupeKey, Placed]:
         """Return, of the keys stored within seven days, where each was stored first."""
-        return _placed(self._session.each(_finding(keys)))
+        packed = list({pack_dedupe_key(key) for key in keys})
+        return {
+            unpack_dedupe_key(key): Placed(MessageId(message), None if prev is None else MessageId(prev))
+            for key, message, prev in self._session.many(_FIND_PLACED, packed)
+        }
 
     def upsert(
-        self, messages: Sequence[StoredMessage], *, recipients: Mapping[ConversationId, Sequence[UserId]]
+        self,
+        messages: Sequence[StoredMessage],
+        *,
+        recipients: Mapping[ConversationId, Sequence[UserId]],
+        placed: Mapping[DedupeKey, Placed] | None = None,
     ) -> None:
         """Store messages and what leads to them. Durable on return.
 
         After an error or a crash at any point the same call, with the ``prev_id`` that ``find_placed`` gives by then,
         completes what was begun.
         """
-        finding = _finding([_dedupe_key(m) for m in messages])
-        found = self._session.each([*finding, *asking(LAST_IDS, list({m.conversation_id for m in messages}))])
-        fresh, present = self._first_copies(messages, _placed(found[: len(finding)]))
-        last = {id_: message for rows in found[len(finding) :] for id_, message in rows}
+        if placed is None:
+            placed = self.find_placed([_dedupe_key(m) for m in messages])
+        fresh, present = self._first_copies(messages, placed)
         self._session.write(
             [
                 *self._placing(fresh),
-                *self._new_buckets(fresh, last),
-                *self._new_days(fresh, last),
+                *self._new_buckets(fresh),
+                *self._new_days(fresh),
                 *self._rows(fresh, present),
                 *self._by_user(fresh, recipients),
             ]
@@ -182,21 +177,21 @@ class CassandraMessageStore:
         ]
 
     @staticmethod
-    def _new_buckets(messages: Iterable[StoredMessage], last: Mapping[ConversationId, int | None]) -> list[Work]:
-        """Return an index row for each bucket that may be new: that of ``last_message_id`` is there already."""
+    def _new_buckets(messages: Iterable[StoredMessage]) -> list[Work]:
+        """Return an index row for each bucket that may be new: that of ``prev_id`` is there, or is written here."""
         new = {
             (m.conversation_id, bucket_of(m.message_id)): written_us(m.message_id)
             for m in messages
-            if (before := last.get(m.conversation_id)) is None or bucket_of(before) != bucket_of(m.message_id)
+            if m.prev_id is None or bucket_of(m.prev_id) != bucket_of(m.message_id)
         }
         return [(_ADD_BUCKET, (conversation, bucket, at)) for (conversation, bucket), at in new.items()]
 
-    def _new_days(self, messages: Iterable[StoredMessage], last: Mapping[ConversationId, int | None]) -> list[Work]:
-        """Return the mark "active on this day" for every member, where the day is not that of ``last_message_id``."""
+    def _new_days(self, messages: Iterable[StoredMessage]) -> list[Work]:
+        """Return the mark "active on this day" for every member, where the day is not that of ``prev_id``."""
         days: dict[ConversationId, int] = {}
         for m in messages:
-            day, before = day_of(m.message_id), last.get(m.conversation_id)
-            if before is None or day_of(before) != day:
+            day = day_of(m.message_id)
+            if m.prev_id is None or day_of(m.prev_id) != day:
                 days[m.conversation_id] = max(days.get(m.conversation_id, 0), day)
         return [
             (ACTIVE_DAY, (day_written_us(days[conversation]), days[conversation], user, conversation))

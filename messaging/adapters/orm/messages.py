@@ -99,9 +99,16 @@ class OrmMessageStore:
         return found
 
     def upsert(
-        self, messages: Sequence[StoredMessage], *, recipients: Mapping[ConversationId, Sequence[UserId]]
+        self,
+        messages: Sequence[StoredMessage],
+        *,
+        recipients: Mapping[ConversationId, Sequence[UserId]],
+        placed: Mapping[DedupeKey, Placed] | None = None,
     ) -> None:
-        """Store messages, index them by recipient and move ``last_message_id`` forward, in one transaction."""
+        """Store messages, index them by recipient and move ``last_message_id`` forward, in one transaction.
+
+        The unique key tells copies, whatever was ``placed``.
+        """
         if not messages:
             return
         rows = [

@@ -149,7 +149,7 @@ class Talk:
             at = placed.get(DedupeKey(m.conversation_id, m.sender_id, m.client_msg_id))
             assert at is None or at.message_id == m.message_id
             rows.append(replace(m, prev_id=m.prev_id if at is None else at.prev_id))
-        messages.upsert(rows, recipients=self.recipients)
+        messages.upsert(rows, recipients=self.recipients, placed=placed)
 
     def found(
         self,

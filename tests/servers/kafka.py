@@ -31,7 +31,8 @@ class KafkaServer(Server):
 
     name = "kafka"
     start_timeout_s = 240.0
-    tuning: tuple[str, ...] = ("-Xmx512m",)
+    #: The quick compiler alone: the other would take a good part of a core for the first minutes.
+    tuning: tuple[str, ...] = ("-Xmx512m", "-XX:TieredStopAtLevel=1")
 
     def __init__(self, directory: Path, *, node: int = 1) -> None:
         super().__init__(directory)

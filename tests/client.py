@@ -76,6 +76,8 @@ class Outgoing:
     body: str
     written: list[Written] = field(default_factory=list)
     acks: list[Acked] = field(default_factory=list)
+    #: Its id as a message of the conversation, once it came as one.
+    stored_as: str | None = None
     #: The error that refused it for good; it may come after an ack.
     refusal: Frame | None = None
     #: When it goes out (again).
@@ -84,12 +86,12 @@ class Outgoing:
     @property
     def settled(self) -> bool:
         """Whether it need not be sent again."""
-        return bool(self.acks) or self.refusal is not None
+        return bool(self.acks) or self.stored_as is not None or self.refusal is not None
 
     @property
     def server_id(self) -> str | None:
-        """The id in the last ack, which is the one that counts."""
-        return self.acks[-1].server_id if self.acks else None
+        """Its id as a message, or the one in the last ack: an ack that corrects another may be lost on the way."""
+        return self.stored_as or (self.acks[-1].server_id if self.acks else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -406,6 +408,7 @@ class Device:
             joined = any(timeline.shows(message.server_id) for message in messages)
             for message in messages:
                 self._take(message, "rest")
+            self._recognise(page["results"])
             if messages:
                 first = messages[0].server_id
             if joined or page["next"] is None:
@@ -436,6 +439,7 @@ class Device:
             case "ready":
                 self._ready = frame
             case "msg":
+                self._recognise([frame])
                 self._take(Message.of(frame), "live")
                 self._mend(frame["conv"])
             case "backfill":
@@ -459,8 +463,16 @@ class Device:
         messages = tuple(Message.of(it) for it in frame["messages"])
         mark = self._asked.get(frame["conv"])
         self.backfills.append(Backfilled(frame["conv"], mark, messages, bool(frame.get("more"))))
+        self._recognise(frame["messages"])
         for message in messages:
             self._take(message, "backfill")
+
+    def _recognise(self, messages: Sequence[Frame]) -> None:
+        """Note under which ids messages of this device came back."""
+        for message in messages:
+            mine = self.sent.get(message.get("msg_id", ""))
+            if mine is not None:
+                mine.stored_as = message["server_id"]
 
     def _take(self, message: Message, via: str) -> None:
         timeline = self.timeline(message.conv)

@@ -210,6 +210,8 @@ export function reduce(state, action) {
     case "ack": {
       const thread = state.threads[action.conv];
       const mine = thread?.messages.find((one) => one.msg_id === action.msg_id);
+      // It came back as a message already: that id is the one in the history, and this may be the ack of a copy.
+      if (mine?.server_id && !mine.acked) return state;
       const acked = !thread?.messages.some((one) => one.server_id === action.server_id && !one.acked);
       return mine ? take(state, { ...mine, server_id: action.server_id, ts: action.ts, error: undefined, acked }) : state;
     }

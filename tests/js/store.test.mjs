@@ -107,6 +107,16 @@ test("one's own message that is only acked is no mark: what others wrote before 
   assert.equal(store.newestHeld(state, "c_1"), mid(9));
 });
 
+test("the ack of a copy does not move a message that came back before it; until then the last ack counts", () => {
+  const mine = { msg_id: "x", conv: "c_1", from: ME.id, ts: 1, body: "mine", kind: "text" };
+  const ack = (n) => ({ type: "ack", conv: "c_1", msg_id: "x", server_id: mid(n), ts: n });
+  const shown = (state) => store.threadOf(state, "c_1").messages.map((one) => one.server_id);
+  let state = begin({ type: "queue", message: mine }, ack(5), ack(3));
+  assert.deepEqual(shown(state), [mid(3)]);
+  state = run(state, { type: "msg", message: msg(3, { from: ME.id, msg_id: "x", body: "mine" }) }, ack(5));
+  assert.deepEqual(shown(state), [mid(3)]);
+});
+
 test("a backfill that leaves some out begins a new window: no hole is ever shown", () => {
   const state = begin(
     { type: "history", conv: "c_1", results: [msg(2), msg(1)], next: null },

@@ -17,7 +17,7 @@ _PARTITIONS: Final = 6
 
 
 class FullStack(Stack):
-    """The program's processes on engines that outlive it. ``kill`` and ``restart`` take a process's name.
+    """The program's processes on engines that outlive it.
 
     Every stack has topics, a keyspace and a database of its own; its Redis, which knows no such names, is its alone
     as long as it runs.
@@ -62,11 +62,7 @@ class FullStack(Stack):
 
     def start(self) -> None:
         self.prepare()
-        # All at once: each takes seconds to begin.
-        for name in self.names:
-            self._start(name)
-        for name in self.names:
-            self._wait(name)
+        self.restart(*self.names)
 
     def _start(self, name: str) -> None:
         role = name.rpartition("-")[0]
@@ -108,14 +104,18 @@ class FullStack(Stack):
                 process.wait()
         self._processes.clear()
 
-    def kill(self, name: str) -> None:
-        process = self._processes.pop(name)
-        process.kill()
-        process.wait()
+    def kill(self, *names: str) -> None:
+        dying = [self._processes.pop(name) for name in names]
+        for process in dying:
+            process.kill()
+        for process in dying:
+            process.wait()
 
-    def restart(self, name: str) -> None:
-        self._start(name)
-        self._wait(name)
+    def restart(self, *names: str) -> None:
+        for name in names:
+            self._start(name)
+        for name in names:
+            self._wait(name)
 
     @property
     def output(self) -> str:

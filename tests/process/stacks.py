@@ -128,7 +128,7 @@ class Stack(ABC):
     #: Where clients connect, as ``host:port``; the same for the whole life.
     gateways: Sequence[str]
     #: The processes that can be killed and started again.
-    names: Sequence[str]
+    names: tuple[str, ...]
 
     @property
     @abstractmethod
@@ -144,12 +144,12 @@ class Stack(ABC):
         """End everything; idempotent."""
 
     @abstractmethod
-    def kill(self, name: str) -> None:
-        """kill -9 one process, with all that it started."""
+    def kill(self, *names: str) -> None:
+        """kill -9 these processes, with all that they started."""
 
     @abstractmethod
-    def restart(self, name: str) -> None:
-        """Start a killed process again, and return once it does its work."""
+    def restart(self, *names: str) -> None:
+        """Start killed processes again, all at once, and return once each of them runs and a gateway takes clients."""
 
     @property
     @abstractmethod
@@ -219,12 +219,12 @@ class EmbeddedStack(Stack):
             self._running.end()
             self._running = None
 
-    def kill(self, name: str) -> None:
-        assert name in self.names
+    def kill(self, *names: str) -> None:
+        assert names == self.names
         self.stop()
 
-    def restart(self, name: str) -> None:
-        assert name in self.names
+    def restart(self, *names: str) -> None:
+        assert names == self.names
         self.start()
 
     @property

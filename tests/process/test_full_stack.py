@@ -71,8 +71,7 @@ async def test_what_was_acked_survives_the_death_of_a_part(stack: FullStack, vic
         async def harm() -> None:
             await it.until_acked(MESSAGES // 4)
             assert it.in_flight, "nothing would be at stake"
-            for victim in victims:
-                await asyncio.to_thread(stack.kill, victim)
+            await asyncio.to_thread(stack.kill, *victims)
 
         try:
             async with asyncio.TaskGroup() as group:
@@ -82,6 +81,5 @@ async def test_what_was_acked_survives_the_death_of_a_part(stack: FullStack, vic
             # While the victims are dead.
             await everything_arrived(it)
         finally:
-            for victim in victims:
-                await asyncio.to_thread(stack.restart, victim)
+            await asyncio.to_thread(stack.restart, *victims)
         await all_is_well(it, random)

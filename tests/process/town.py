@@ -136,15 +136,21 @@ async def all_is_well(town: Town, random: Random) -> None:
 
 async def everything_arrived(town: Town) -> None:
     """Wait until every device shows all that was acked, as its heartbeat and its repairs bring it."""
-    acked = {conv: {it.server_id for it in town.sent if it.conv == conv} for conv in town.members}
+    sent = town.sent
+
+    def missing(device: Device) -> list[Outgoing]:
+        # Asked anew each time: an ack of a copy is corrected later.
+        return [
+            it
+            for it in sent
+            if device.user in town.members[it.conv] and not device.timeline(it.conv).shows(str(it.server_id))
+        ]
+
     for device in town.devices:
-        for conv, users in town.members.items():
-            if device.user in users:
-                timeline = device.timeline(conv)
-                await device.until(
-                    lambda timeline=timeline, conv=conv: all(timeline.shows(str(it)) for it in acked[conv]),  # type: ignore[misc]
-                    timeout_s=PATIENCE_S,
-                )
+        try:
+            await device.until(lambda device=device: not missing(device), timeout_s=PATIENCE_S)  # type: ignore[misc]
+        except TimeoutError:
+            raise AssertionError(f"{device.name} lacks {missing(device)}; {device.attempts}") from None
 
 
 async def history_of(town: Town, conv: str) -> list[Message]:

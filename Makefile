@@ -76,6 +76,7 @@ bench: dev ## Measure: make bench SCENARIO=dm ARGS="--json out.json"
 lock: $(BIN)/python ## Pin the dependencies again, with hashes
 	$(BIN)/pip install --quiet --disable-pip-version-check uv
 	$(BIN)/uv pip compile --quiet --python-version 3.11 --generate-hashes --no-header -o requirements.txt requirements.in
+	$(BIN)/uv pip compile --quiet --python-version 3.11 --generate-hashes --no-header -o requirements-otlp.txt requirements-otlp.in
 	$(BIN)/uv pip compile --quiet --python-version 3.11 --generate-hashes --no-header -o requirements-dev.txt requirements-dev.in
 
 proto: dev ## Make the Protobuf code from messaging/protocol/chat.proto

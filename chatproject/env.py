@@ -80,7 +80,15 @@ def _url(*schemes: str) -> Callable[[str], str]:
     return parse
 
 
+def _ratio(text: str) -> float:
+    number = float(text)
+    if not 0 <= number <= 1:
+        raise ValueError("expected a number from 0 to 1")
+    return number
+
+
 _database_url = _url("postgresql")
+_http_url = _url("http", "https")
 _redis_url = _url("redis", "rediss")
 _registry_url = _url("redis", "rediss", "redis+cluster", "rediss+cluster")
 
@@ -186,6 +194,8 @@ VARIABLES = (
         "0",
         "Port for this process's metrics; 0 for none. Children of `manage.py run` take the next ones.",
     ),
+    Variable("CHAT_OTLP_ENDPOINT", _http_url, "", "OpenTelemetry collector (OTLP over HTTP). Empty: no traces."),
+    Variable("CHAT_TRACE_RATIO", _ratio, "0.01", "Part of the messages that are traced, from 0 to 1."),
     Variable("CHAT_LOG_LEVEL", _choice("DEBUG", "INFO", "WARNING", "ERROR"), "INFO", "Least severity that is logged."),
 )
 

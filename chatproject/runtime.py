@@ -13,7 +13,7 @@ from collections.abc import Callable
 import uvloop
 from django.conf import settings
 
-from chatproject import container, metrics
+from chatproject import container, metrics, traces
 from chatproject.celery import app
 from messaging.dispatcher import Dispatcher
 from messaging.gateway.pod import Pod
@@ -137,6 +137,7 @@ async def serve(*, host: str, port: int, roles: frozenset[str], on_ready: Callab
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_signal)
     end_metrics = metrics.listen(settings.ENV["CHAT_METRICS_PORT"])
+    end_traces = traces.start(pod_name())
     await start(roles)
     # What is here now stays: no collection need look at it again.
     gc.collect()
@@ -151,6 +152,7 @@ async def serve(*, host: str, port: int, roles: frozenset[str], on_ready: Callab
             await stopping.wait()
     finally:
         await stop()
+        await asyncio.to_thread(end_traces)
         end_metrics()
 
 

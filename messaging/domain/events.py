@@ -36,6 +36,8 @@ class MessageSent(_Event, tag="m", frozen=True):
     body: str
     media: list[str] = []
     reply_to: _Message | None = None
+    #: Of a message that is traced: see messaging/tracing.py.
+    trace: bytes = b""
 
 
 class ConversationChanged(_Event, tag="c", frozen=True):
@@ -91,6 +93,8 @@ class Deliver(_Event, tag="d", frozen=True):
     ephemeral: bool = False
     #: Leave out this connection (the one it came from).
     except_conn: str | None = None
+    #: Of a message that is traced: see messaging/tracing.py.
+    trace: bytes = b""
 
 
 class PresenceChanged(_Event, tag="p", frozen=True):

@@ -19,6 +19,7 @@ from prometheus_client import Counter, Histogram
 
 from accounts.models import Device
 from accounts.selectors.credentials import AUTH_FAILURES, device_for_session
+from messaging import tracing
 from messaging.domain import connection as machine
 from messaging.domain import frames, ids
 from messaging.domain.connection import Connection, error_reply
@@ -269,10 +270,13 @@ class ChatConsumer(AsyncConsumer):  # type: ignore[misc]  # channels has no type
             socket.room.clear()
             await socket.room.wait()
         socket.inflight += 1
-        record = sending.message_record(message)
+        span = tracing.begin("gateway.send", ago_s=pod.clock.monotonic() - started) if tracing.is_on() else None
+        record = sending.message_record(message, trace=tracing.carried(span))
         # Called here and now, in the order of the frames; only the waiting is left to the callback.
         future = asyncio.ensure_future(pod.log.append(record))
         future.add_done_callback(lambda done: self._appended(done, frame, conversation, record, started))
+        if span is not None:
+            tracing.end_with(future, "log.append", span)
 
     def _appended(
         self,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from prometheus_client import Counter, Histogram
 
+from messaging import tracing
 from messaging.domain.connection import Allowance
 from messaging.domain.events import Deliver
 from messaging.domain.frames import Msg
@@ -107,6 +108,7 @@ class Hub:
         own = frame if event.own is None else Encoded(event.own, ephemeral=event.ephemeral)
         users = self._users
         written = 0
+        span = tracing.begin("pod.deliver", parent=event.trace) if event.trace else None
         for user in event.users:
             local = users.get(user)
             if local is None:
@@ -120,3 +122,6 @@ class Hub:
             # Once for all of them: they were written one after the other, and the last is what the SLO is about.
             SEND_TO_DELIVER.observe(max(0.0, time.time() - event.frame.ts / 1000))
             DELIVERED.inc(written)
+        if span is not None:
+            span.set_attribute("chat.sockets", written)
+            span.end()

@@ -152,7 +152,7 @@ class _Poll:
             ),
         )
         if row is not None:
-            self._deliver(row, audience)
+            self._deliver(row, audience, trace=event.trace)
 
     def _audience(self, message_id: MessageId, key: DedupeKey) -> frozenset[UserId] | None:
         """Return who is to get a message; None where its sender was no member at its place in the log."""
@@ -206,12 +206,12 @@ class _Poll:
         )
         self._out.deliveries.append(events.Deliver([event.sender], error))
 
-    def _deliver(self, row: StoredMessage, members: frozenset[UserId]) -> None:
+    def _deliver(self, row: StoredMessage, members: frozenset[UserId], *, trace: bytes = b"") -> None:
         self._out.authors.append((row.conversation_id, row.message_id, row.sender_id))
         others = message_frame(row, viewer=UserId(0))
         own = message_frame(row, viewer=row.sender_id)
         self._out.deliveries.append(
-            events.Deliver(list(members), others, author=row.sender_id, own=own if own != others else None)
+            events.Deliver(list(members), others, author=row.sender_id, own=own if own != others else None, trace=trace)
         )
 
     def _on_change(self, message_id: MessageId, key: DedupeKey, event: events.ConversationChanged) -> None:

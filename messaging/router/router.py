@@ -2,11 +2,15 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable
 
+import msgspec
+from opentelemetry.trace import Span
 from prometheus_client import Counter, Gauge, Histogram
 
-from messaging.domain import events
+from messaging import tracing
+from messaging.domain import events, frames
 from messaging.ports import (
     TOPIC_DEAD,
     TOPIC_MESSAGES,
@@ -46,6 +50,21 @@ _POLL_TIMEOUT_S = 1.0
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.1, 5.0
 #: Of a record that nobody can read, this much is kept: with what is said about it, it stays under the log's own limit.
 _MAX_DEAD_BYTES = 512 * 1024
+
+
+def _trace(deliveries: list[events.Deliver], *, began: float, polled: int) -> list[Span]:
+    """Return the spans, not ended yet, of those messages that are traced; what is delivered belongs to them then."""
+    spans: list[Span] = []
+    for index, event in enumerate(deliveries):
+        if not event.trace or not isinstance(event.frame, frames.Msg):
+            continue
+        about: dict[str, str | int | float] = {"chat.server_id": event.frame.server_id, "chat.poll_records": polled}
+        ago_s = time.monotonic() - began
+        span = tracing.begin("router.message", parent=event.trace, ago_s=ago_s, attributes=about)
+        if span is not None:
+            spans.append(span)
+            deliveries[index] = msgspec.structs.replace(event, trace=tracing.carried(span))
+    return spans
 
 
 class Router:
@@ -147,10 +166,16 @@ class Router:
             logger.exception("committing %s failed", topic)
 
     async def _on_messages(self, records: list[Record]) -> None:
+        began = time.monotonic()
         applied = await self._database.run(self._applier.apply, records)
         self._authors.remember(applied.authors)
         await self._bury(applied)
-        done = await fan_out(applied.deliveries, registry=self._registry, bus=self._bus)
+        spans = _trace(applied.deliveries, began=began, polled=len(records)) if tracing.is_on() else []
+        try:
+            done = await fan_out(applied.deliveries, registry=self._registry, bus=self._bus)
+        finally:
+            for span in spans:
+                span.end()
         MESSAGE_BATCHES.observe(done.batches)
 
     async def _on_receipts(self, records: list[Record]) -> None:

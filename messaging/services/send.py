@@ -13,6 +13,7 @@ from channels.db import database_sync_to_async
 from prometheus_client import Counter
 
 from chatproject import container
+from messaging import tracing
 from messaging.domain import events, ids
 from messaging.domain.errors import InvalidInput, TooLarge, Unavailable
 from messaging.domain.ids import ConversationId, MessageId, UserId
@@ -128,13 +129,15 @@ def _dedupe_key(record: NewRecord) -> DedupeKey:
     return DedupeKey(ConversationId(conversation), UserId(sender), packed[16:])
 
 
-def message_record(message: Outgoing) -> NewRecord:
+def message_record(message: Outgoing, *, trace: bytes = b"") -> NewRecord:
     """Return the log record of a message; its dedupe key is (conversation, sender, client's UUID)."""
     return NewRecord(
         TOPIC_MESSAGES,
         _conversation_key(message.conversation),
         events.encode(
-            events.MessageSent(message.sender, message.client_msg_id, message.body, message.media, message.reply_to)
+            events.MessageSent(
+                message.sender, message.client_msg_id, message.body, message.media, message.reply_to, trace
+            )
         ),
         _dedupe_bytes(message.conversation, message.sender, message.client_msg_id),
     )
@@ -199,7 +202,12 @@ async def send_message(*, log: MessageLog, message: Outgoing) -> Sent:
     Raises:
         Unavailable: nothing is acked; repeat with the same ``msg_id``.
     """
-    return await append_durably(log, message_record(message))
+    span = tracing.begin("rest.send")
+    try:
+        return await append_durably(log, message_record(message, trace=tracing.carried(span)))
+    finally:
+        if span is not None:
+            span.end()
 
 
 async def append_change(*, log: MessageLog, conversation: ConversationId, change: events.ConversationChanged) -> Sent:

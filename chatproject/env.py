@@ -196,6 +196,7 @@ VARIABLES = (
     ),
     Variable("CHAT_OTLP_ENDPOINT", _http_url, "", "OpenTelemetry collector (OTLP over HTTP). Empty: no traces."),
     Variable("CHAT_TRACE_RATIO", _ratio, "0.01", "Part of the messages that are traced, from 0 to 1."),
+    Variable("CHAT_LOG_FORMAT", _choice("text", "json"), "text", "Log lines for people, or one JSON object each."),
     Variable("CHAT_LOG_LEVEL", _choice("DEBUG", "INFO", "WARNING", "ERROR"), "INFO", "Least severity that is logged."),
 )
 

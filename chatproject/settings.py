@@ -66,6 +66,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "messaging.log_context.middleware",
     "django.middleware.security.SecurityMiddleware",
     "servestatic.middleware.ServeStaticMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -354,14 +355,19 @@ CELERY_BEAT_SCHEDULE = {
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"plain": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
+    "formatters": {
+        "text": {"()": "chatproject.logs.TextFormatter"},
+        "json": {"()": "chatproject.logs.JsonFormatter", "pod": ENV["CHAT_POD"]},
+    },
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": ENV["CHAT_LOG_FORMAT"]}},
     "loggers": {
         # Two lines per socket at INFO are noise on a pod; so are the driver's tries to reach a node that is away.
         "uvicorn.error": {"level": "WARNING"},
         "cassandra": {"level": "ERROR"},
         # At DEBUG it writes the records themselves, and no message may be in a log line.
         "kafka": {"level": "ERROR"},
+        # At DEBUG it writes jobs with their arguments; only the length of what comes before cuts those off.
+        "celery.pool": {"level": "INFO"},
     },
     "root": {"handlers": ["console"], "level": ENV["CHAT_LOG_LEVEL"]},
 }

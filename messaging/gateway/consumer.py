@@ -19,7 +19,7 @@ from prometheus_client import Counter, Histogram
 
 from accounts.models import Device
 from accounts.selectors.credentials import AUTH_FAILURES, device_for_session
-from messaging import tracing
+from messaging import log_context, tracing
 from messaging.domain import connection as machine
 from messaging.domain import frames, ids
 from messaging.domain.connection import Connection, error_reply
@@ -80,6 +80,13 @@ class Socket:
         self.room: asyncio.Event | None = None
         #: Users whose presence this socket watches.
         self.watching: frozenset[UserId] = frozenset()
+
+    def log_fields(self) -> dict[str, str]:
+        """Return what a log line about this socket names."""
+        known = {"conn": self.conn}
+        if self.connection.user:
+            known |= {"user": ids.user_ref(self.connection.user), "device": ids.device_ref(self.connection.device)}
+        return known
 
     def put(self, frame: frames.ServerFrame) -> None:
         """Queue a frame for this socket alone."""
@@ -144,6 +151,7 @@ class ChatConsumer(AsyncConsumer):  # type: ignore[misc]  # channels has no type
         self.socket = Socket(
             send=send, abort=ours.get("abort"), codec=handshake.codec, pod=self.pod, write=ours.get("write")
         )
+        log_context.about(self.socket)
         await send({"type": "websocket.accept", "subprotocol": handshake.accepted})
         self.pod.opened(self.socket)
         try:

@@ -1,5 +1,6 @@
 """Jobs on both brokers, with real workers: they run, are tried again, survive their worker, and show in the admin."""
 
+import json
 import time
 from collections.abc import Callable
 from datetime import timedelta
@@ -226,3 +227,16 @@ def test_a_worker_shows_what_becomes_of_its_jobs(jobs: Jobs) -> None:
     assert 'chat_jobs_retried_total{task="tests.jobs.tasks.succeed_at"} 2.0' in numbers
     assert 'chat_job_wait_seconds_count{task="tests.jobs.tasks.succeed_at"} 3.0' in numbers
     assert 'chat_jobs_failed_total{task="tests.jobs.tasks.succeed_at"}' not in numbers
+
+
+def test_a_worker_that_says_everything_does_not_say_what_its_jobs_are_about(jobs: Jobs) -> None:
+    jobs.environment |= {"CHAT_LOG_LEVEL": "DEBUG", "CHAT_LOG_FORMAT": "json", "CHAT_POD": "worker-7"}
+    running = jobs.worker()
+    jobs.until_state(jobs.queue(tasks.say, str(jobs.folder), text=SECRET), "SUCCESS")
+    jobs.until_state(jobs.queue(tasks.fail), "FAILURE")
+    lines = [json.loads(line) for line in running.output.splitlines() if line.startswith("{")]
+    assert {line["pod"] for line in lines} == {"worker-7"}
+    assert any("ValueError: for good" in line.get("error", "") for line in lines)
+    assert "3k-9f" not in running.output
+    # It would name the jobs with their arguments.
+    assert "TaskPool: Apply" not in running.output

@@ -63,6 +63,8 @@ class Receipt(msgspec.Struct, frozen=True, array_like=True):
     user: _User
     device: _Device
     at_ms: Annotated[int, msgspec.Meta(ge=0, le=MAX_ID)]
+    #: Who wrote the message, where the pod delivered it and so knows.
+    author: _User | None = None
 
 
 class ReceiptBatch(msgspec.Struct, frozen=True, array_like=True):

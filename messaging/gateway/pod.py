@@ -15,6 +15,7 @@ from accounts.models import Device
 from accounts.selectors.credentials import devices_for_tokens, still_signed_in
 from messaging.batching import Batcher
 from messaging.domain import frames
+from messaging.domain.authors import Authors
 from messaging.domain.buckets import TimerWheel
 from messaging.domain.connection import Close, State
 from messaging.domain.errors import ChatError, CloseCode, Unauthenticated
@@ -35,6 +36,7 @@ from messaging.domain.ids import (
     conversation_ref,
     device_ref,
     parse_conversation,
+    parse_server_id,
     user_ref,
 )
 from messaging.domain.limits import Limits
@@ -116,7 +118,9 @@ class Pod:
         self.hub = Hub(limits=limits)
         self.access = AccessCache(database)
         self.tokens: Batcher[str, Device] = Batcher(database, _find_devices)
-        self.receipts = ReceiptBuffer(log, pod=name, now_ms=self.now_ms)
+        #: Of what was delivered here; the receipts that answer it carry them, so that no router has to look.
+        self._authors = Authors()
+        self.receipts = ReceiptBuffer(log, pod=name, now_ms=self.now_ms, authors=self._authors)
         self.presence = PresenceTracker(pod=name, hub=self.hub, registry=registry, bus=bus, database=database)
         self._wheel: TimerWheel[Socket] = TimerWheel(tick_s=_TICK_S, now=self.clock.monotonic())
         self._left: TimerWheel[UserId] = TimerWheel(tick_s=_TICK_S, now=self.clock.monotonic())
@@ -303,6 +307,8 @@ class Pod:
                     if event.frame.change == "removed":
                         for user in event.users:
                             self.spawn(self.presence.recheck(user))
+                elif isinstance(event.frame, frames.Msg) and event.author is not None:
+                    self._authors.remember([(*parse_server_id(event.frame.server_id), event.author)])
                 self.hub.deliver(event)
             case PresenceChanged():
                 self.presence.tell_local(event)

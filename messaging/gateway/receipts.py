@@ -6,6 +6,7 @@ from typing import Literal
 
 from prometheus_client import Counter
 
+from messaging.domain.authors import Authors
 from messaging.domain.connection import SaveReceipt
 from messaging.domain.events import Receipt, ReceiptBatch, encode
 from messaging.domain.ids import DeviceId, UserId
@@ -19,8 +20,11 @@ _MAX_BATCH = 1_000
 class ReceiptBuffer:
     """Gathers receipts for ``wait_s`` and appends them as one record. Overflow rule: the newest are dropped."""
 
-    def __init__(self, log: MessageLog, *, pod: str, now_ms: Callable[[], int], wait_s: float = 0.03) -> None:
+    def __init__(
+        self, log: MessageLog, *, pod: str, now_ms: Callable[[], int], authors: Authors, wait_s: float = 0.03
+    ) -> None:
         self._log = log
+        self._authors = authors
         self._key = pod.encode()
         self._now_ms = now_ms
         self._wait_s = wait_s
@@ -33,7 +37,8 @@ class ReceiptBuffer:
             DROPPED.inc()
             return
         kind: Literal["delivered", "read"] = "read" if effect.read else "delivered"
-        self._waiting.append(Receipt(kind, effect.conversation, effect.message, user, device, self._now_ms()))
+        author = self._authors.get(effect.conversation, effect.message)
+        self._waiting.append(Receipt(kind, effect.conversation, effect.message, user, device, self._now_ms(), author))
         self._arrived.set()
 
     async def run(self) -> None:

@@ -1,33 +1,20 @@
 """Receipts: stored in batches, passed on to the author and to the reader's other devices (design section 1, step 5)."""
 
+import time
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
+from typing import Final
 
 from messaging.domain import events, frames
-from messaging.domain.ids import ConversationId, MessageId, UserId, server_id, user_ref
+from messaging.domain.authors import Authors
+from messaging.domain.ids import ConversationId, UserId, server_id, user_ref
 from messaging.domain.messages import Conversation, ConversationType, StoredReceipt
 from messaging.ports import ConversationStore, MessageStore, Record
 from messaging.router.apply import Applied
 
-_CAPACITY = 100_000
-
-
-class Authors:
-    """Who wrote the recent messages, so that most receipts need no query. Bounded."""
-
-    def __init__(self) -> None:
-        self._authors: OrderedDict[tuple[ConversationId, MessageId], UserId] = OrderedDict()
-
-    def remember(self, authors: Iterable[tuple[ConversationId, MessageId, UserId]]) -> None:
-        """Note who wrote what."""
-        for conversation, message, author in authors:
-            self._authors[conversation, message] = author
-        while len(self._authors) > _CAPACITY:
-            self._authors.popitem(last=False)
-
-    def get(self, conversation: ConversationId, message: MessageId) -> UserId | None:
-        """Return the author, where it is remembered."""
-        return self._authors.get((conversation, message))
+#: Who was a member may be so old where it decides over a mere delivery, which is told to nobody but the author.
+_STANDING_TTL_S: Final = 30.0
+_CAPACITY: Final = 10_000
 
 
 def _is_member(user: UserId, conversation: Conversation | None) -> bool:
@@ -42,6 +29,8 @@ class ReceiptApplier:
         self._messages = messages
         self._conversations = conversations
         self._authors = authors
+        #: Conversations, and until when (monotonic s) they serve.
+        self._kept: OrderedDict[ConversationId, tuple[float, Conversation]] = OrderedDict()
 
     def apply(self, records: Sequence[Record]) -> Applied:
         """Store the receipts and return the frames that tell of them.
@@ -59,7 +48,7 @@ class ReceiptApplier:
             except events.Poison as error:
                 poison.append((record, str(error)))
         self._find_authors(receipts)
-        conversations = self._conversations.get({receipt.conversation for receipt in receipts})
+        conversations = self._standing(receipts)
         receipts = [
             receipt for receipt in receipts if _is_member(receipt.user, conversations.get(receipt.conversation))
         ]
@@ -77,7 +66,28 @@ class ReceiptApplier:
         told = [*self._tell_delivered(delivered, conversations), *self._tell_read(reads.values(), conversations)]
         return Applied(told, poison)
 
+    def _standing(self, receipts: Sequence[events.Receipt]) -> dict[ConversationId, Conversation]:
+        """Return the conversations of receipts; those that matter to deliveries alone as they were a moment ago."""
+        now = time.monotonic()
+        known: dict[ConversationId, Conversation] = {}
+        wanted: set[ConversationId] = set()
+        for receipt in receipts:
+            kept = self._kept.get(receipt.conversation)
+            # Who is no member in what was kept may have joined since.
+            if kept and receipt.kind == "delivered" and now < kept[0] and _is_member(receipt.user, kept[1]):
+                known[receipt.conversation] = kept[1]
+            else:
+                wanted.add(receipt.conversation)
+        found = self._conversations.get(wanted)
+        for id_, conversation in found.items():
+            self._kept[id_] = (now + _STANDING_TTL_S, conversation)
+            self._kept.move_to_end(id_)
+        while len(self._kept) > _CAPACITY:
+            self._kept.popitem(last=False)
+        return known | found
+
     def _find_authors(self, receipts: Sequence[events.Receipt]) -> None:
+        self._authors.remember((r.conversation, r.message, r.author) for r in receipts if r.author is not None)
         unknown = {
             (r.conversation, r.message) for r in receipts if self._authors.get(r.conversation, r.message) is None
         }

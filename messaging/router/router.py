@@ -11,6 +11,7 @@ from prometheus_client import Counter, Gauge, Histogram
 
 from messaging import tracing
 from messaging.domain import events, frames
+from messaging.domain.authors import Authors
 from messaging.ports import (
     TOPIC_DEAD,
     TOPIC_MESSAGES,
@@ -26,7 +27,7 @@ from messaging.ports import (
     Record,
 )
 from messaging.router.apply import MAX_MEMBERS, Applied, Applier
-from messaging.router.receipts import Authors, ReceiptApplier
+from messaging.router.receipts import ReceiptApplier
 from messaging.services.fanout import fan_out
 from messaging.threads import DatabaseThreads
 

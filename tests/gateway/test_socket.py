@@ -19,8 +19,9 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from accounts.models import Block, User
 from accounts.services.devices import revoke_device
 from chatproject import container
-from messaging.domain import ids
+from messaging.domain import events, ids
 from messaging.domain.messages import StoredMessage
+from messaging.ports import TOPIC_RECEIPTS
 from messaging.protocol import chat_pb2
 from messaging.services.conversations import add_members, remove_member
 from tests.conftest import forget_adapters, outside_the_loop
@@ -284,6 +285,19 @@ async def test_receipts_travel_to_the_author_and_to_the_readers_other_devices(pa
     await pair.bob.send("read", server_id=ack["server_id"])
     assert (await pair.ann.expect("read", server_id=ack["server_id"]))["user"] == pair.bob_ref
     await phone.expect("read", server_id=ack["server_id"], user=pair.bob_ref)
+
+
+async def test_a_receipt_in_the_log_names_the_author_of_what_was_delivered(pair: Pair) -> None:
+    ack = await pair.ann.say(pair.conv)
+    await pair.bob.expect("msg", server_id=ack["server_id"])
+    reader = container.message_log().reader(TOPIC_RECEIPTS, group="a test")
+    try:
+        await pair.bob.send("delivered", server_id=ack["server_id"])
+        records = await reader.poll(max_records=10, timeout_s=10)
+    finally:
+        await reader.close()
+    [receipt] = [receipt for record in records for receipt in events.decode_receipts(record.payload).receipts]
+    assert receipt.author == pair.ann_user.pk
 
 
 async def test_protobuf_speaks_with_json(pair: Pair, server: Server, make_user: MakeUser) -> None:

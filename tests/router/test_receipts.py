@@ -2,17 +2,20 @@
 
 from typing import Any, Literal
 
+import msgspec
 import pytest
 from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from chatproject import container
 from messaging.domain import events, frames, ids
+from messaging.domain.authors import Authors
 from messaging.domain.events import Receipt, ReceiptBatch
 from messaging.domain.ids import ConversationId, DeviceId, MessageId, UserId
 from messaging.domain.messages import Role
 from messaging.ports import TOPIC_RECEIPTS, Record
 from messaging.router.apply import Applied
-from messaging.router.receipts import Authors, ReceiptApplier
+from messaging.router.receipts import ReceiptApplier
 from tests.router.conftest import START_MS, Apply, Talk, id_of
 
 pytestmark = pytest.mark.django_db
@@ -130,6 +133,36 @@ def test_who_left_is_told_nothing_and_tells_nothing(apply: Apply, receipts: Rece
     assert receipts.apply(
         receipt("read", group, id_of(record), ann), receipt("delivered", group, id_of(record), UserId(5))
     ) == []  # fmt: skip
+
+
+def test_an_author_that_the_pod_names_is_not_looked_up(receipts: Receipts, group: Talk) -> None:
+    """The router of the receipt need not be that of the message: this one does not know it, nor does the store."""
+    ann, bob, _ = group.people
+    message = MessageId(7)
+    unknown = receipt("delivered", group, message, bob)
+    assert receipts.apply(unknown) == []
+    [told] = receipts.apply(msgspec.structs.replace(unknown, author=ann))
+    assert told.users == [ann]
+    assert delivered_rows(group) == {(message, bob, 1_000)}
+
+
+def test_deliveries_go_by_who_was_a_member_a_moment_ago(
+    apply: Apply, receipts: Receipts, group: Talk, make_user: Any
+) -> None:
+    """But who has joined since is one, and readings go by who is one now."""
+    ann, bob, cat = group.people
+    record = group.said(ann)
+    apply(record)
+    known = msgspec.structs.replace(receipt("delivered", group, id_of(record), bob), author=ann)
+    assert len(receipts.apply(known)) == 1
+    with CaptureQueriesContext(connection) as queries:
+        assert len(receipts.apply(known)) == 1
+    assert not [query for query in queries if "conversation" in query["sql"] and "receipts" not in query["sql"]]
+    eve = UserId(make_user("eve").pk)
+    apply(group.changed(ann, "member_added", eve), group.changed(ann, "member_removed", cat))
+    assert len(receipts.apply(receipt("delivered", group, id_of(record), eve))) == 1
+    [told] = receipts.apply(receipt("read", group, id_of(record), bob))
+    assert set(told.users) == {ann, bob, eve}
 
 
 def test_a_large_group_hears_no_receipts_but_the_readers_own_devices_do(

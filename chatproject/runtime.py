@@ -17,7 +17,7 @@ from chatproject import container, metrics, traces
 from chatproject.celery import app
 from messaging.dispatcher import Dispatcher
 from messaging.gateway.pod import Pod
-from messaging.router.router import Router
+from messaging.router.router import Pace, Router
 from messaging.threads import DatabaseThreads
 
 logger = logging.getLogger(__name__)
@@ -31,6 +31,9 @@ _SWITCH_INTERVAL_S = 0.0005
 #: Python looks for cycles after this many more objects. With its 700 that was a fifth of the processor time under
 #: load, since thousands of frames are under way at once and none is in a cycle; see docs/performance.md.
 _GC_THRESHOLD = 20_000
+#: On Kafka a poll is a round of requests to it, to the stores, to Redis and to the pods, whether it brings one record
+#: or twenty. On the embedded log it is cheap, and a pause helps nobody; see docs/performance.md.
+_PACE = Pace(messages_s=0.02, receipts_s=0.1)
 
 _pod: Pod | None = None
 _router: Router | None = None
@@ -86,6 +89,7 @@ async def start(roles: frozenset[str]) -> None:
             # Two loops, two threads: messages never queue behind receipts.
             database=_database("router", size=2),
             max_members=container.limits().max_members,
+            pace=_PACE if settings.ENV["CHAT_LOG"] == "kafka" else Pace(),
         )
         await _router.start()
     if DISPATCHER in roles:

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
 import msgspec
 from opentelemetry.trace import Span
@@ -49,8 +50,21 @@ GROUP = "router"
 _MAX_RECORDS = 500
 _POLL_TIMEOUT_S = 1.0
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.1, 5.0
+#: A router that dies repeats what it did for so long, to the same effect; a commit for each poll would cost more.
+_COMMIT_EVERY_S = 0.2
 #: Of a record that nobody can read, this much is kept: with what is said about it, it stays under the log's own limit.
 _MAX_DEAD_BYTES = 512 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """The least time from one poll to the next (s); 0: none. Records that come meanwhile share the next one.
+
+    The first record after a quiet moment does not wait.
+    """
+
+    messages_s: float = 0.0
+    receipts_s: float = 0.0
 
 
 def _trace(deliveries: list[events.Deliver], *, began: float, polled: int) -> list[Span]:
@@ -81,8 +95,10 @@ class Router:
         bus: PodBus,
         database: DatabaseThreads,
         max_members: int = MAX_MEMBERS,
+        pace: Pace = Pace(),
     ) -> None:
         self._log = log
+        self._pace = pace
         self._registry = registry
         self._bus = bus
         self._database = database
@@ -99,9 +115,14 @@ class Router:
         loop = asyncio.get_running_loop()
         self._tasks = [
             loop.create_task(
-                self._run(TOPIC_MESSAGES, self._on_messages, on_moved=self._applier.forget), name="router-messages"
+                self._run(
+                    TOPIC_MESSAGES, self._on_messages, every_s=self._pace.messages_s, on_moved=self._applier.forget
+                ),
+                name="router-messages",
             ),
-            loop.create_task(self._run(TOPIC_RECEIPTS, self._on_receipts), name="router-receipts"),
+            loop.create_task(
+                self._run(TOPIC_RECEIPTS, self._on_receipts, every_s=self._pace.receipts_s), name="router-receipts"
+            ),
         ]
 
     async def stop(self) -> None:
@@ -116,6 +137,7 @@ class Router:
         topic: str,
         handle: Callable[[list[Record]], Awaitable[None]],
         *,
+        every_s: float,
         on_moved: Callable[[], None] = lambda: None,
     ) -> None:
         """Read a topic for ever. A failed poll is tried again, in place, until it succeeds: order is kept.
@@ -124,10 +146,18 @@ class Router:
         """
         reader = self._log.reader(topic, group=GROUP)
         generation = reader.generation
+        loop = asyncio.get_running_loop()
+        next_poll_at = next_commit_at = loop.time()
+        is_committed = True
         try:
             while True:
+                if not is_committed and next_commit_at <= loop.time():
+                    await self._commit(topic, reader)
+                    is_committed, next_commit_at = True, loop.time() + _COMMIT_EVERY_S
+                await asyncio.sleep(next_poll_at - loop.time())
+                timeout_s = _POLL_TIMEOUT_S if is_committed else max(0.0, next_commit_at - loop.time())
                 try:
-                    records = await reader.poll(max_records=_MAX_RECORDS, timeout_s=_POLL_TIMEOUT_S)
+                    records = await reader.poll(max_records=_MAX_RECORDS, timeout_s=timeout_s)
                 except Exception:
                     logger.exception("reading %s failed", topic)
                     await asyncio.sleep(_FIRST_WAIT_S)
@@ -136,9 +166,10 @@ class Router:
                     generation = reader.generation
                     on_moved()
                 if records:
+                    next_poll_at = loop.time() + every_s
                     POLL.labels(topic).observe(len(records))
                     await self._until_done(topic, handle, records)
-                    await self._commit(topic, reader)
+                    is_committed = False
         finally:
             await reader.close()
 

@@ -16,7 +16,7 @@ from messaging.domain.events import MessageSent
 from messaging.domain.ids import UserId
 from messaging.ports import TOPIC_MESSAGES, NewRecord, Record
 from messaging.router.apply import Applier
-from messaging.router.router import GROUP, Router
+from messaging.router.router import GROUP, Pace, Router
 from messaging.threads import DatabaseThreads
 from tests.conftest import eventually
 from tests.router.conftest import Talk
@@ -24,6 +24,7 @@ from tests.router.conftest import Talk
 pytestmark = pytest.mark.django_db(transaction=True)
 
 POD, OTHER_POD = "pod-1", "pod-2"
+_NO_PACE = Pace()
 
 
 @pytest.fixture
@@ -31,7 +32,7 @@ async def start_router() -> AsyncIterator[Callable[[], Any]]:
     """Return a function that starts a router; call what it returns to stop it."""
     stops = []
 
-    async def start() -> Callable[[], Any]:
+    async def start(pace: Pace = _NO_PACE) -> Callable[[], Any]:
         database = DatabaseThreads(size=2)
         router = Router(
             log=container.message_log(),
@@ -40,6 +41,7 @@ async def start_router() -> AsyncIterator[Callable[[], Any]]:
             registry=container.registry(),
             bus=container.pod_bus(),
             database=database,
+            pace=pace,
         )
         await router.start()
 
@@ -99,6 +101,20 @@ async def test_a_poll_is_one_batch_for_each_pod_in_the_order_of_the_log(start_ro
         assert [event.frame.body for event in found] == [str(number) for number in range(20)]
         assert all(set(event.users) == users for event in found)
     assert cat not in {user for event in here + there for user in event.users}, "nobody is told who is nowhere"
+
+
+async def test_what_comes_within_the_pace_shares_the_next_poll(start_router: Any, group: Talk) -> None:
+    ann = group.people[0]
+    await connected(group)
+    await start_router(Pace(messages_s=1.0))
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    await say(group, ann, "at once")
+    assert [event.frame.body for event in await batch()] == ["at once"]
+    assert loop.time() - began < 0.9
+    for number in range(5):
+        await say(group, ann, str(number))
+    assert [event.frame.body for event in await batch()] == ["0", "1", "2", "3", "4"]
 
 
 async def _committed() -> bool:

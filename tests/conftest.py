@@ -226,6 +226,11 @@ _SERVERS: Final = {
 }  # fmt: skip
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the options of this suite."""
+    parser.addoption("--full-stack", action="store_true", help="run every browser test on the full stack as well")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run the browser last; give tests of several processes a second try (docs/decisions/0033)."""
     # Playwright keeps an event loop running in the main thread from its first test on.

@@ -1,28 +1,19 @@
 """The real server and a real browser. Left out, with a reason, where there is no Chromium."""
 
-import contextlib
+import itertools
 import json
-import os
 import shutil
-import signal
-import socket
-import subprocess
-import sys
-import time
 import urllib.request
 import uuid
 from collections.abc import Callable, Iterator
-from http.client import HTTPConnection
-from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
-from django.conf import settings
 
-from chatproject.env import VARIABLES
+from tests.process.full_stack import FullStack, engines
+from tests.process.stacks import EmbeddedStack, Stack, environment
 
 PASSWORD = "correct-horse-7"
-_PATIENCE_S = 60
 _BROWSER = [
     "--no-sandbox",
     "--disable-gpu",
@@ -32,81 +23,49 @@ _BROWSER = [
 ]
 
 
-class Server:
-    """``manage.py run`` on its own data; can be killed and started again on the same port."""
+#: Everybody here signs up from one address, and some write faster than people do.
+_RATES: Final = {"CHAT_SIGNUP_RATE": "1000/hour", "CHAT_LOGIN_RATE": "1000/hour", "CHAT_SEND_BURST": "1000"}
 
-    def __init__(self, data: Path) -> None:
-        self._data = data
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = int(probe.getsockname()[1])
-        self.url = f"http://127.0.0.1:{self.port}"
-        self._process: subprocess.Popen[bytes] | None = None
-        self._output = data.with_suffix(".out").open("a+b")
+
+class Server:
+    """What the browsers visit: one gateway or several. It can be killed and started again, at the same addresses."""
+
+    def __init__(self, stack: Stack) -> None:
+        self._stack = stack
+        self.urls = [f"http://{gateway}" for gateway in stack.gateways]
+        self.url = self.urls[0]
 
     @property
     def environment(self) -> dict[str, str]:
-        """The variables of this server, for a command beside it as well."""
-        others = {k: v for k, v in os.environ.items() if k not in {v.name for v in VARIABLES}}
-        # Everybody here signs up from one address.
-        return others | {
-            "CHAT_DATA_DIR": str(self._data),
-            "CHAT_SIGNUP_RATE": "1000/hour",
-            "CHAT_LOGIN_RATE": "1000/hour",
-            "CHAT_SEND_BURST": "1000",
-        }
-
-    def start(self) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "manage.py", "run", f"--port={self.port}", "--no-worker"],
-            cwd=settings.BASE_DIR,
-            env=self.environment,
-            stdout=self._output,
-            stderr=subprocess.STDOUT,
-        )
-        deadline = time.monotonic() + _PATIENCE_S
-        while not self._ready():
-            assert self._process.poll() is None, self.output
-            assert time.monotonic() < deadline, "the server did not become ready"
-            # Between processes there is no event to await.
-            time.sleep(0.05)
-
-    def _ready(self) -> bool:
-        connection = HTTPConnection("127.0.0.1", self.port, timeout=5)
-        try:
-            connection.request("GET", "/readyz")
-            return connection.getresponse().status == 200
-        except OSError:
-            return False
-        finally:
-            connection.close()
-
-    @property
-    def output(self) -> str:
-        """What all the runs have printed."""
-        self._output.seek(0)
-        return self._output.read().decode(errors="replace")
+        """The variables of its processes, for a command beside them as well."""
+        return environment(**self._stack.variables)
 
     def kill(self) -> None:
-        """End the server as a power cut does."""
-        if self._process is not None:
-            with contextlib.suppress(ProcessLookupError):
-                self._process.send_signal(signal.SIGKILL)
-            self._process.wait()
-            self._process = None
+        """End all of its processes as a power cut does."""
+        self._stack.kill(*self._stack.names)
 
-    def close(self) -> None:
-        """End it for good."""
-        self.kill()
-        self._output.close()
+    def start(self) -> None:
+        """Start them again, and return once it takes connections."""
+        self._stack.restart(*self._stack.names)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run tests marked ``full_stack``, or with ``--full-stack`` all of them, on the full stack as well."""
+    if "server" in metafunc.fixturenames:
+        both = metafunc.config.getoption("full_stack") or any(metafunc.definition.iter_markers("full_stack"))
+        metafunc.parametrize("server", ["embedded", "full"] if both else ["embedded"], indirect=True)
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    running = Server(tmp_path_factory.mktemp("e2e") / "data")
-    running.start()
-    yield running
-    running.close()
+def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    directory = tmp_path_factory.mktemp("e2e") / "data"
+    stack: Stack
+    if request.param == "embedded":
+        stack = EmbeddedStack(directory, worker=False, **_RATES)
+    else:
+        stack = FullStack(directory, engines(request), **_RATES)
+    with stack:
+        yield Server(stack)
 
 
 #: How long a page may take to show what it should, in ms.
@@ -162,17 +121,21 @@ def visit(browser: Any, expected: list[str]) -> Iterator[Callable[..., Any]]:
 
 @pytest.fixture
 def person(server: Server, visit: Callable[..., Any]) -> Callable[..., Any]:
-    """Return ``person(username, **context) -> Page``: somebody who just signed up, in a browser of their own."""
+    """Return ``person(username, **context) -> Page``: somebody who just signed up, in a browser of their own.
+
+    Where there are several gateways, one after the other is at a different one.
+    """
+    urls = itertools.cycle(server.urls)
 
     def make(username: str, **context: Any) -> Any:
-        page = visit(**context)
+        page, url = visit(**context), next(urls)
         # By the form's address, without its page: that page has a test of its own.
-        signup, browser = f"{server.url}/accounts/signup/", page.context
+        signup, browser = f"{url}/accounts/signup/", page.context
         browser.request.get(signup)
         token = next(one["value"] for one in browser.cookies() if one["name"] == "csrftoken")
         form = {"username": username, "password1": PASSWORD, "email": "", "csrfmiddlewaretoken": token}
         assert browser.request.post(signup, form=form, max_redirects=0).status == 302
-        page.goto(server.url)
+        page.goto(url)
         page.wait_for_selector("#app[data-connection=online]")
         return page
 

@@ -16,6 +16,7 @@ Person = Callable[..., Any]
 TOP = "(node) => node.getBoundingClientRect().top"
 
 
+@pytest.mark.full_stack
 def test_two_people_chat_and_see_the_ticks(person: Person) -> None:
     ann, ben = name("ann"), name("ben")
     a, b = person(ann), person(ben)
@@ -47,6 +48,7 @@ def test_two_people_chat_and_see_the_ticks(person: Person) -> None:
     expect(a.locator(".day")).to_have_text(["Today"])
 
 
+@pytest.mark.full_stack
 def test_typing_and_presence_show(person: Person) -> None:
     ann, ben = name("ann"), name("ben")
     a, b = person(ann), person(ben)

@@ -29,6 +29,7 @@ def shown(page: Any) -> list[str]:
     return list(page.locator(".message .body").all_inner_texts())
 
 
+@pytest.mark.full_stack
 def test_a_server_killed_in_the_middle_of_a_chat_loses_and_doubles_nothing(person: Person, server: "Server") -> None:
     ann, ben = name("ann"), name("ben")
     a, b = person(ann), person(ben)
@@ -73,6 +74,7 @@ def test_a_server_killed_in_the_middle_of_a_chat_loses_and_doubles_nothing(perso
     assert shown(a) == order
 
 
+@pytest.mark.full_stack
 def test_the_outbox_survives_a_reload_without_a_connection(person: Person) -> None:
     ann, ben = name("ann"), name("ben")
     a, b = person(ann), person(ben)
@@ -126,6 +128,7 @@ class Wiretap:
         server.on_message(down)
 
 
+@pytest.mark.full_stack
 def test_lost_acks_doubled_frames_and_gaps_are_made_good(person: Person, account: Callable[[str], Any]) -> None:
     ben = account(name("ben"))
     a = person(name("ann"))

@@ -15,6 +15,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 Person = Callable[..., Any]
 
 
+@pytest.mark.full_stack
 def test_a_group_is_made_renamed_and_left(person: Person, account: Callable[[str], Any]) -> None:
     ann, ben, cleo = name("ann"), name("ben"), account(name("cleo"))
     a, b = person(ann), person(ben)

@@ -196,9 +196,10 @@ class EmbeddedStack(Stack):
 
     names = ("run",)
 
-    def __init__(self, data: Path, **variables: str) -> None:
-        """``variables``: CHAT_… variables beyond the data directory."""
+    def __init__(self, data: Path, *, worker: bool = True, **variables: str) -> None:
+        """``worker``: with its job worker. ``variables``: CHAT_… variables beyond the data directory."""
         self._data = data
+        self._worker = worker
         self._extra = variables
         self._port = lasting_port()
         self._running: Running | None = None
@@ -209,10 +210,14 @@ class EmbeddedStack(Stack):
         return {"CHAT_DATA_DIR": str(self._data), **self._extra}
 
     def start(self) -> None:
-        self._running = Running(self._data, port=self._port, variables=self.variables)
-        self._running.wait_until_ready()
-        # A kill is to find the whole tree.
-        wait_for(lambda: self._running is not None and bool(self._running.workers()))
+        running = Running(
+            self._data, *([] if self._worker else ["--no-worker"]), port=self._port, variables=self.variables
+        )
+        self._running = running
+        running.wait_until_ready()
+        if self._worker:
+            # A kill is to find the whole tree.
+            wait_for(lambda: bool(running.workers()))
 
     def stop(self) -> None:
         if self._running is not None:

@@ -1,12 +1,14 @@
 """The system under test as the machine moves it: started, cut off, crashed, held up, and asked whether it is done.
 
-``System`` is what a machine asks for; ``EmbeddedSystem`` is two gateways and a router on one event loop.
+``System`` is what a machine asks for. Both kinds are two gateways and a router on one event loop: ``EmbeddedSystem`` on
+the embedded engines, ``FullSystem`` on Kafka, Cassandra and Redis.
 """
 
 import asyncio
 import contextlib
 import queue
 import socket
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
@@ -37,6 +39,8 @@ class System(Protocol):
     gateways: Sequence[str]
     #: Messages in a backfill.
     max_backfill: int
+    #: Whether every copy of a message is acked with its one id. Otherwise a later ack, or the message, corrects it.
+    acks_agree: bool
 
     def people(self, devices: Mapping[str, int]) -> dict[str, list[Account]]:
         """Make a new account for each name, with as many devices. Called while nothing else runs."""
@@ -136,8 +140,10 @@ class Gateway:
         self._dying = []
 
 
-class EmbeddedSystem:
-    """Two gateways and a router on the running loop, on the embedded engines."""
+class InProcessSystem(ABC):
+    """Two gateways and a router on the running loop, with the adapters that the settings name."""
+
+    acks_agree: bool
 
     def __init__(self) -> None:
         self.max_backfill = container.limits().max_backfill
@@ -166,14 +172,18 @@ class EmbeddedSystem:
         await self._end()
         await container.message_log().close()
 
+    @abstractmethod
+    def _lose(self) -> None:
+        """Lose what the process alone knows, as it dies."""
+
+    @abstractmethod
+    def _forget(self) -> None:
+        """Begin with new adapters, where those that were there know anything that a new process would not."""
+
     async def _end(self) -> None:
         for gateway in self._gateways:
             gateway.cut()
-        log: Any = container.message_log()
-        # What waits for the log's writer is in memory only; what the writer has begun ends one way or the other.
-        with contextlib.suppress(queue.Empty):
-            while True:
-                log._queue.get_nowait()
+        self._lose()
         for gateway in self._gateways:
             await gateway.gone()
         await self.hold_router()
@@ -181,9 +191,8 @@ class EmbeddedSystem:
     async def crash(self, *, router: bool) -> None:
         await self._end()
         await container.message_log().close()
-        for factory in (container.message_log, container.registry, container.pod_bus):
-            factory.cache_clear()
-        channel_layers.backends.clear()
+        container.message_log.cache_clear()
+        self._forget()
         await container.message_log().start()
         if router:
             await self.release_router()
@@ -225,3 +234,33 @@ class EmbeddedSystem:
                 # A commit tells nobody, so this looks.
                 while await log.lag(topic, group=GROUP):  # noqa: ASYNC110
                     await asyncio.sleep(0.005)
+
+
+class EmbeddedSystem(InProcessSystem):
+    """On the embedded engines: with the process, registry and channel layer are gone."""
+
+    acks_agree = True
+
+    def _lose(self) -> None:
+        log: Any = container.message_log()
+        # What waits for the log's writer is in memory only; what the writer has begun ends one way or the other.
+        with contextlib.suppress(queue.Empty):
+            while True:
+                log._queue.get_nowait()
+
+    def _forget(self) -> None:
+        container.registry.cache_clear()
+        container.pod_bus.cache_clear()
+        channel_layers.backends.clear()
+
+
+class FullSystem(InProcessSystem):
+    """On Kafka, Cassandra and Redis, which outlive every crash and still know of the dead."""
+
+    acks_agree = False
+
+    def _lose(self) -> None:
+        """Nothing can be taken back from kafka-python's thread; whoever waited for it is gone."""
+
+    def _forget(self) -> None:
+        """The clients of Redis keep nothing that a new process would not find there."""

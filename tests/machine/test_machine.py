@@ -12,12 +12,23 @@ from tests.machine.machine import ChatMachine, Part
 pytestmark = pytest.mark.slow
 
 
-def test_no_sequence_of_events_breaks_a_promise(new_machine: Callable[[], ChatMachine]) -> None:
+def move(new_machine: Callable[[], ChatMachine], *, share: float) -> None:
+    """Run the machine for a share of the profile's examples."""
     profile = settings.default
     assert profile is not None
-    # One of these takes a hundred times as long as an example of a pure property.
-    mine = settings(max_examples=int(profile.max_examples * 0.3), stateful_step_count=20)
+    mine = settings(max_examples=int(profile.max_examples * share), stateful_step_count=20)
     run_state_machine_as_test(cast("type[ChatMachine]", new_machine), settings=mine)
+
+
+def test_no_sequence_of_events_breaks_a_promise(new_machine: Callable[[], ChatMachine]) -> None:
+    # One of these takes a hundred times as long as an example of a pure property.
+    move(new_machine, share=0.3)
+
+
+@pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
+def test_nor_does_it_on_kafka_cassandra_and_redis(new_full_machine: Callable[[], ChatMachine]) -> None:
+    # And here each costs some seconds.
+    move(new_full_machine, share=0.1)
 
 
 # --- found, and made short ------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """The registry in Redis beyond its port: round trips, outages, loops and threads, and that nothing is left behind."""
 
 import asyncio
+import gc
 import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -275,6 +276,16 @@ def test_calls_from_threads_leave_no_connection_open(redis_server: RedisServer, 
         assert all(pool.map(async_to_sync(ask), range(5 * threads)))
     assert max(opened) <= threads
     assert not registry._clients._clients
+    assert _connections(redis_server) == before
+
+
+async def test_a_client_is_left_to_the_loop_and_not_to_the_collector(redis_server: RedisServer, prefix: str) -> None:
+    registry = RedisConnectionRegistry(url_of(redis_server), prefix=prefix)
+    await registry.register("p1", [(ANN, "a")])
+    before = _connections(redis_server)
+    del registry
+    # An open connection that is collected is a warning, and a warning is an error.
+    gc.collect()
     assert _connections(redis_server) == before
 
 

@@ -79,7 +79,11 @@ class LoopClient:
 
     client: Client
     places: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_MAX_CONCURRENT))
-    holder: AsyncGenerator["LoopClient", None] | None = None
+
+
+#: Holds each loop's generators until it ends, also where whoever asked for the client is gone: the collector would come
+#: upon an open connection before it came upon the generator that closes it.
+_holders: dict[asyncio.AbstractEventLoop, list[AsyncGenerator[LoopClient, None]]] = {}
 
 
 class LoopClients:
@@ -96,8 +100,8 @@ class LoopClients:
         if mine is None:
             self._forget_dead_loops()
             holder = self._hold(loop)
+            _holders.setdefault(loop, []).append(holder)
             mine = await anext(holder)
-            mine.holder = holder
         return mine
 
     async def _hold(self, loop: asyncio.AbstractEventLoop) -> AsyncGenerator[LoopClient, None]:
@@ -106,10 +110,13 @@ class LoopClients:
             yield mine
         finally:
             self._clients.pop(loop, None)
+            # It ends, and ends all of them.
+            _holders.pop(loop, None)
             with contextlib.suppress(*UNREACHABLE):
                 await mine.client.aclose()
 
     def _forget_dead_loops(self) -> None:
         # A loop that was closed without ending its generators; its sockets go with the last reference.
-        for loop in [loop for loop in list(self._clients) if loop.is_closed()]:
+        for loop in [loop for loop in {*self._clients, *_holders} if loop.is_closed()]:
             self._clients.pop(loop, None)
+            _holders.pop(loop, None)

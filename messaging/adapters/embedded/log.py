@@ -186,8 +186,8 @@ class SqliteMessageLog:
         settled = [
             (loop, future, next(positions) if isinstance(work, NewRecord) else None) for work, loop, future in batch
         ]
-        self._settle(settled)
         DEDUPE_HITS.labels("log").inc(sum(place is not None and place.duplicate for _, _, place in settled))
+        self._settle(settled)
         topics = {record.topic for record in records}
         for reader in tuple(self._readers):
             if reader.topic in topics:

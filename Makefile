@@ -11,7 +11,7 @@ BIN := $(VENV)/bin
 LINT := CHAT_DATA_DIR=var/lint
 
 .DEFAULT_GOAL := help
-.PHONY: help run dev browser services services-stop test test-fast lint format bench lock proto clean
+.PHONY: help run dev browser promtool services services-stop test test-fast lint format bench lock proto clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,13 +45,21 @@ browser:
 		|| echo "chromium could not be installed; the tests in a browser will be left out" >&2; \
 	fi
 
+# Checks the alert rules. Unpacked from Debian's package and not installed, which would start a Prometheus as well.
+promtool:
+	@if ! command -v promtool >/dev/null && [ ! -x var/promtool/usr/bin/promtool ] && command -v apt-get >/dev/null; then \
+		{ mkdir -p var/promtool && cd var/promtool && { [ "$$(id -u)" != 0 ] || apt-get update -q; } && \
+			apt-get -q download prometheus && dpkg -x prometheus_*.deb . && rm -f prometheus_*.deb; } >/dev/null 2>&1 \
+		|| echo "promtool could not be had; the tests of the alert rules will be left out" >&2; \
+	fi
+
 services: dev ## Start Redis, PostgreSQL, Kafka and Cassandra here, without Docker, and say how to reach them
 	@$(BIN)/python -m tests.servers start
 
 services-stop: dev ## Stop them; their data stays in var/services
 	@$(BIN)/python -m tests.servers stop
 
-test: dev browser lint ## Lint, then every test; ends with a list of what was left out
+test: dev browser promtool lint ## Lint, then every test; ends with a list of what was left out
 	$(BIN)/pytest --durations=10
 
 test-fast: dev ## The tests that need no browser, no process tree and no patience

@@ -29,7 +29,7 @@ def test_the_settings_accept_the_environment(name: str) -> None:
 
 @pytest.mark.parametrize("name", [name for name, service in _SERVICES.items() if service["image"] != "chat"])
 def test_images_are_pinned_and_checked(name: str) -> None:
-    assert re.fullmatch(r"[a-z/]+:\d+\.\d+(\.\d+)?", _SERVICES[name]["image"])
+    assert re.fullmatch(r"[a-z/]+:v?\d+\.\d+(\.\d+)?", _SERVICES[name]["image"])
     assert _SERVICES[name]["healthcheck"]["test"][0] == "CMD"
 
 
@@ -47,13 +47,13 @@ def test_nothing_waits_for_a_check_that_is_not_made() -> None:
                 assert "test" in _SERVICES[other]["healthcheck"], f"{name} waits for {other}"
 
 
-def test_only_the_balancer_is_published_and_only_to_this_machine() -> None:
+def test_balancer_and_graphs_are_published_and_only_to_this_machine() -> None:
     published = {name: service["ports"] for name, service in _SERVICES.items() if "ports" in service}
-    assert set(published) == {"balancer"}
+    assert set(published) == {"balancer", "grafana"}
     assert all(port.startswith("127.0.0.1:") for port in published["balancer"])
     inner = {name for name, service in _SERVICES.items() if service["networks"] == ["engines"]}
     assert inner == {"postgres", "redis", "cassandra", "kafka-1", "kafka-2", "kafka-3"}
-    assert _COMPOSE["networks"]["engines"] == {"internal": True}
+    assert _COMPOSE["networks"]["engines"] == _COMPOSE["networks"]["monitoring"] == {"internal": True}
 
 
 def test_the_example_names_every_variable_and_holds_no_secret() -> None:

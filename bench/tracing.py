@@ -46,7 +46,7 @@ def gateway() -> bytes:
 
 def record(trace: bytes) -> Callable[[], object]:
     """Return what writes a record and reads it again."""
-    sent = events.MessageSent(UserId(1), uuid4().bytes, "x" * 64, [], None, trace)
+    sent = events.MessageSent(UserId(1), uuid4().bytes, "x" * 64, trace=trace)
     return lambda: events.decode_log_event(events.encode(sent))
 
 

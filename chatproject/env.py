@@ -61,6 +61,13 @@ def _port(text: str) -> int:
     return number
 
 
+def _whole(text: str) -> int:
+    number = int(text)
+    if number < 0:
+        raise ValueError("expected a whole number, 0 or more")
+    return number
+
+
 def _choice(*choices: str) -> Callable[[str], str]:
     def parse(text: str) -> str:
         if text not in choices:
@@ -180,6 +187,7 @@ VARIABLES = (
     Variable("CHAT_DB_THREADS", _positive, "4", "Threads for database work of a gateway or router process."),
     Variable("CHAT_SEND_RATE", _positive, "20", "Sends a user may make for long on one pod.", "messages/s"),
     Variable("CHAT_SEND_BURST", _positive, "60", "Sends a user may make at once on one pod.", "messages"),
+    Variable("CHAT_EDIT_WINDOW_S", _whole, "0", "How long an own message may be edited. 0: for ever.", "s"),
     Variable("CHAT_LOGIN_RATE", str, "10/min", "Logins by password, per address and user name (DRF notation)."),
     Variable("CHAT_SIGNUP_RATE", str, "20/hour", "New accounts per address (DRF notation)."),
     Variable("CHAT_API_RATE", str, "600/min", "REST requests per user (DRF notation)."),

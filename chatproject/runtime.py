@@ -88,7 +88,7 @@ async def start(roles: frozenset[str]) -> None:
             bus=container.pod_bus(),
             # Two loops, two threads: messages never queue behind receipts.
             database=_database("router", size=2),
-            max_members=container.limits().max_members,
+            limits=container.limits(),
             pace=_PACE if settings.ENV["CHAT_LOG"] == "kafka" else Pace(),
         )
         await _router.start()

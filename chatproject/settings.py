@@ -289,7 +289,11 @@ SPECTACULAR_SETTINGS = {
 
 #: Registry and channel layer live in one process: gateway and router share it.
 EMBEDDED = ENV["CHAT_REGISTRY"] == "memory" or ENV["CHAT_LAYER"] == "memory"
-LIMITS = Limits(send_rate_per_s=ENV["CHAT_SEND_RATE"], send_burst=ENV["CHAT_SEND_BURST"])
+LIMITS = Limits(
+    send_rate_per_s=ENV["CHAT_SEND_RATE"],
+    send_burst=ENV["CHAT_SEND_BURST"],
+    edit_window_s=ENV["CHAT_EDIT_WINDOW_S"],
+)
 TOKEN_LIFETIME = timedelta(days=ENV["CHAT_TOKEN_DAYS"])
 
 LOG_RETENTION_DAYS = ENV["CHAT_LOG_RETENTION_DAYS"]

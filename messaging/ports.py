@@ -17,8 +17,10 @@ from messaging.domain.messages import (
     DedupeKey,
     Membership,
     Role,
+    StoredChange,
     StoredMessage,
     StoredReceipt,
+    Tally,
 )
 
 # --- log --------------------------------------------------------------------------------------
@@ -153,7 +155,7 @@ class MessageLog(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """Where a message with some dedupe key was stored first."""
+    """Where a message or change with some dedupe key was stored first."""
 
     message_id: MessageId
     prev_id: MessageId | None
@@ -167,9 +169,9 @@ class StoreUnavailable(Exception):
 
 
 class MessageStore(Protocol):
-    """Messages by conversation, in id order (design section 4). Synchronous; every write is idempotent.
+    """Messages and changes of them by conversation, in id order (design section 4; docs/decisions/0024).
 
-    Raises StoreUnavailable from any method.
+    Synchronous; every write is idempotent. Raises StoreUnavailable from any method.
     """
 
     def find_placed(self, keys: Sequence[DedupeKey]) -> dict[DedupeKey, Placed]:
@@ -179,13 +181,18 @@ class MessageStore(Protocol):
         self,
         messages: Sequence[StoredMessage],
         *,
+        changes: Sequence[StoredChange] = (),
         recipients: Mapping[ConversationId, Sequence[UserId]],
         placed: Mapping[DedupeKey, Placed] | None = None,
     ) -> None:
-        """Store messages and their dedupe rows, index them for ``recipients`` (messages_by_user; may be empty),
-        and move each conversation's ``last_message_id`` forward. Durable on return. Writing one twice changes nothing.
+        """Store messages, changes and their dedupe rows, and fold the changes into their targets.
 
-        ``prev_id``, where there is one, was stored before, or is in ``messages``. ``placed`` is what ``find_placed``
+        Indexes messages for ``recipients`` (messages_by_user; may be empty), and moves each conversation's
+        ``last_message_id`` and ``last_id`` forward, after all else. Durable on return. Writing one twice changes
+        nothing, and in whatever order changes come the newest stands: of edits, of deletions, and of one user's
+        reactions with one emoji to one message.
+
+        ``prev_id``, where there is one, was stored before, or is of one of these. ``placed`` is what ``find_placed``
         said of all their keys, where nobody else can have stored one of them since; without it the store looks itself.
         """
 
@@ -209,6 +216,21 @@ class MessageStore(Protocol):
         self, conversation_id: ConversationId, *, after: MessageId, upto: MessageId | None = None, limit: int
     ) -> list[StoredMessage]:
         """Return the oldest ``limit`` messages with ``after < id <= upto``, oldest first."""
+
+    def newest_changes(
+        self,
+        conversation_id: ConversationId,
+        *,
+        after: MessageId = MessageId(0),
+        upto: MessageId | None = None,
+        limit: int,
+    ) -> list[StoredChange]:
+        """Return the newest ``limit`` changes with ``after < id <= upto``, newest first."""
+
+    def reactions(
+        self, refs: Sequence[tuple[ConversationId, MessageId]], *, viewer: UserId
+    ) -> dict[tuple[ConversationId, MessageId], list[Tally]]:
+        """Return the reactions to those messages that have any; the emoji that came first, first."""
 
     def count_unread(
         self, user_id: UserId, since: Mapping[ConversationId, MessageId], *, cap: int
@@ -259,7 +281,7 @@ class ConversationStore(Protocol):
     def memberships(
         self, user_id: UserId, conversation_ids: Sequence[ConversationId]
     ) -> dict[ConversationId, tuple[Membership, MessageId | None]]:
-        """Return the user's memberships in these, also ended ones, each with the conversation's ``last_message_id``."""
+        """Return the user's memberships in these, also ended ones, each with the conversation's ``last_id``."""
 
     def members(self, conversation_id: ConversationId, *, after: UserId = UserId(0), limit: int) -> list[Membership]:
         """Return a page of the active members in user-id order, beginning after ``after``."""

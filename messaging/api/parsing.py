@@ -14,7 +14,7 @@ from rest_framework.request import Request
 from chatproject import container
 from messaging.domain import ids
 from messaging.domain.errors import InvalidInput, NotFound, TooLarge, TooManyMembers
-from messaging.domain.ids import ConversationId, UserId
+from messaging.domain.ids import ConversationId, MessageId, UserId
 
 #: Bytes of a request's body. The longest message, every character of it escaped, fits.
 MAX_BODY_BYTES: Final = 1024 * 1024
@@ -118,6 +118,14 @@ def conversation_of(ref: str) -> ConversationId:
         return ids.parse_conversation(ref)
     except ids.InvalidId:
         raise NotFound("no such conversation") from None
+
+
+def message_of(ref: str) -> tuple[ConversationId, MessageId]:
+    """Return the ids in a path. Raises NotFound: a malformed one is an absent one."""
+    try:
+        return ids.parse_server_id(ref)
+    except ids.InvalidId:
+        raise NotFound("no such message") from None
 
 
 def user_of(ref: str) -> UserId:

@@ -31,6 +31,12 @@ def message(frame: frames.Msg) -> dict[str, Any]:
         "prev": frame.prev,
         "reply_to": frame.reply_to,
         "kind": frame.kind,
+        "forwarded": frame.forwarded,
+        "edited_at": frame.edited_at,
+        "deleted": frame.deleted,
+        "reactions": [
+            {"emoji": it.emoji, "count": it.count, "mine": it.mine, "users": it.users} for it in frame.reactions
+        ],
     }
     if frame.msg_id is not None:
         body["msg_id"] = frame.msg_id

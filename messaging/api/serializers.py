@@ -36,6 +36,16 @@ class SendSerializer(serializers.Serializer[Any]):
     body = StrictCharField(required=False, allow_blank=True, default="", help_text="At most 64 KiB of UTF-8.")
     media = BoundedListField(child=StrictCharField(), check=check_media, required=False, default=list)
     reply_to = StrictCharField(required=False, allow_null=True, default=None, help_text="`m_…` of this conversation.")
+    forwarded_from = StrictCharField(
+        required=False, allow_null=True, default=None, help_text="`m_…` of any message that the sender can read."
+    )
+
+
+class EditSerializer(serializers.Serializer[Any]):
+    """Another text for one's own message, as in the socket's `edit`."""
+
+    msg_id = StrictCharField(help_text="A UUID made by the client; repeating it makes no second edit.")
+    body = StrictCharField(allow_blank=True, help_text="At most 64 KiB of UTF-8.")
 
 
 class AddMembersSerializer(serializers.Serializer[Any]):
@@ -76,19 +86,32 @@ class EventSerializer(serializers.Serializer[Any]):
     role = serializers.CharField(allow_null=True)
 
 
+class ReactionSerializer(serializers.Serializer[Any]):
+    """What a message got of one emoji."""
+
+    emoji = serializers.CharField()
+    count = serializers.IntegerField()
+    mine = serializers.BooleanField(help_text="The reader is among them.")
+    users = serializers.ListField(child=serializers.CharField(), help_text="The first few.")
+
+
 class MessageSerializer(serializers.Serializer[Any]):
-    """A message, with the fields of the socket's `msg`."""
+    """A message as it is now, with the fields of the socket's `msg`."""
 
     server_id = serializers.CharField()
     conv = serializers.CharField()
     ts = serializers.IntegerField(help_text="Unix milliseconds.")
     body = serializers.CharField()
     media = serializers.ListField(child=serializers.CharField())
-    prev = serializers.CharField(allow_null=True, help_text="The message before it in the conversation.")
+    prev = serializers.CharField(allow_null=True, help_text="The message or change before it in the conversation.")
     reply_to = serializers.CharField(allow_null=True)
     kind = serializers.ChoiceField(choices=["text", "event"])
     msg_id = serializers.UUIDField(required=False, help_text="Only of one's own messages.")
     event = EventSerializer(required=False, help_text="Only with kind `event`.")
+    forwarded = serializers.BooleanField()
+    edited_at = serializers.IntegerField(allow_null=True, help_text="Unix milliseconds; null where it never was.")
+    deleted = serializers.BooleanField(help_text="Then body, media and reactions are empty.")
+    reactions = ReactionSerializer(many=True)
 
     def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
         """Return the fields, with `from`, which Python keeps for itself."""
@@ -136,6 +159,9 @@ class HistorySerializer(serializers.Serializer[Any]):
     results = MessageSerializer(many=True)
     next = serializers.CharField(allow_null=True, help_text="Older ones: pass as `before`.")
     prev = serializers.CharField(allow_null=True, help_text="Newer ones: pass as `after`.")
+    mark = serializers.CharField(
+        allow_null=True, help_text="`m_…` of a message or change: all changes up to it are in the results."
+    )
 
 
 class MembersSerializer(serializers.Serializer[Any]):
@@ -146,7 +172,7 @@ class MembersSerializer(serializers.Serializer[Any]):
 
 
 class SentSerializer(serializers.Serializer[Any]):
-    """A message that is in the log, as in the socket's `ack`."""
+    """A message or change that is in the log, as in the socket's `ack`."""
 
     msg_id = serializers.CharField()
     server_id = serializers.CharField()

@@ -9,14 +9,14 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from messaging.api import render, serializers
-from messaging.api.parsing import BoundedJSONParser, conversation_of, cursor_of, limit_of, me, user_of
+from messaging.api.parsing import BoundedJSONParser, conversation_of, cursor_of, limit_of, me, message_of, user_of
 from messaging.api.problems import CONTENT_TYPE
 from messaging.domain import ids
 from messaging.domain.errors import InvalidInput
 from messaging.domain.ids import DeviceId, MessageId
 from messaging.domain.messages import Role
-from messaging.selectors import history, inbox
-from messaging.services import conversations, post, read_marks
+from messaging.selectors import history, inbox, messages
+from messaging.services import changes, conversations, post, read_marks
 
 _DEFAULT_PAGE: Final = 50
 
@@ -123,14 +123,15 @@ class MessagesView(MessagingView):
             after=cursor_of(request, "after"),
             limit=limit_of(request, default=_DEFAULT_PAGE),
         )
-        return Response(
-            {"results": [render.message(frame) for frame in page.results], "next": page.next, "prev": page.prev}
-        )
+        results = [render.message(frame) for frame in page.results]
+        return Response({"results": results, "next": page.next, "prev": page.prev, "mark": page.mark})
 
     @extend_schema(
         operation_id="messages_send",
         request=serializers.SendSerializer,
-        responses=_answers(400, 403, 404, 413, 503, _200=serializers.SentSerializer, _201=serializers.SentSerializer),
+        responses=_answers(
+            400, 403, 404, 409, 413, 503, _200=serializers.SentSerializer, _201=serializers.SentSerializer
+        ),
     )
     def post(self, request: Request, conversation: str) -> Response:
         """Send a message: 201 once it is durable, 200 with the first one's id where `msg_id` was sent before."""
@@ -145,6 +146,82 @@ class MessagesView(MessagingView):
             },
             status=200 if sent.duplicate else 201,
         )
+
+
+_MSG_ID = OpenApiParameter(
+    "msg_id", OpenApiTypes.UUID, description="The change's own id; repeating it makes no second one."
+)
+
+
+class MessageView(MessagingView):
+    """One message."""
+
+    @extend_schema(operation_id="messages_retrieve", responses=_answers(404, _200=serializers.MessageSerializer))
+    def get(self, request: Request, message: str) -> Response:
+        """Show the message as it is now."""
+        conversation_id, message_id = message_of(message)
+        frame = messages.one_message(user_id=me(request), conversation_id=conversation_id, message_id=message_id)
+        return Response(render.message(frame))
+
+    @extend_schema(
+        operation_id="messages_edit",
+        request=serializers.EditSerializer,
+        responses=_answers(400, 403, 404, 409, 413, 503, _200=serializers.SentSerializer),
+    )
+    def patch(self, request: Request, message: str) -> Response:
+        """Give one's own message another text; answers once the edit is durable."""
+        data = _checked(serializers.EditSerializer(data=request.data))
+        conversation_id, message_id = message_of(message)
+        sent = changes.edit_message(actor=me(request), conversation_id=conversation_id, message_id=message_id, **data)
+        server_id = ids.server_id(conversation_id, sent.message_id)
+        return Response({"msg_id": data["msg_id"], "server_id": server_id, "ts": sent.ts_ms})
+
+    @extend_schema(
+        operation_id="messages_delete", parameters=[_MSG_ID], responses=_answers(400, 403, 404, 503, _204=None)
+    )
+    def delete(self, request: Request, message: str) -> Response:
+        """Delete a message for everyone: one's own, or, for a group's owner and admins, any."""
+        conversation_id, message_id = message_of(message)
+        changes.delete_message(
+            actor=me(request),
+            conversation_id=conversation_id,
+            message_id=message_id,
+            msg_id=request.query_params.get("msg_id"),
+        )
+        return Response(status=204)
+
+
+class ReactionView(MessagingView):
+    """One's own reaction to a message with one emoji."""
+
+    @extend_schema(
+        operation_id="reactions_set",
+        request=None,
+        parameters=[_MSG_ID],
+        responses=_answers(400, 403, 404, 409, 413, 503, _204=None),
+    )
+    def put(self, request: Request, message: str, emoji: str) -> Response:
+        """Put an emoji to a message."""
+        return self._set(request, message, emoji, on=True)
+
+    @extend_schema(
+        operation_id="reactions_remove", parameters=[_MSG_ID], responses=_answers(400, 403, 404, 409, 503, _204=None)
+    )
+    def delete(self, request: Request, message: str, emoji: str) -> Response:
+        """Take it back."""
+        return self._set(request, message, emoji, on=False)
+
+    def _set(self, request: Request, message: str, emoji: str, *, on: bool) -> Response:
+        conversation_id, message_id = message_of(message)
+        changes.set_reaction(
+            actor=me(request),
+            conversation_id=conversation_id,
+            message_id=message_id,
+            emoji=emoji,
+            on=on,
+            msg_id=request.query_params.get("msg_id"),
+        )
+        return Response(status=204)
 
 
 class MembersView(MessagingView):

@@ -54,6 +54,15 @@ class Append:
 
 
 @dataclass(frozen=True, slots=True)
+class Alter:
+    """Authorise a change of ``target``, append it to the log, and ack when it is durable."""
+
+    frame: frames.Edit | frames.Delete | frames.React
+    conversation: ConversationId
+    target: MessageId
+
+
+@dataclass(frozen=True, slots=True)
 class SaveReceipt:
     """Authorise and pass the receipt on."""
 
@@ -91,7 +100,7 @@ class Close:
     reason: str
 
 
-Effect = Reply | Authenticate | Append | SaveReceipt | ShowTyping | Replay | Watch | Close
+Effect = Reply | Authenticate | Append | Alter | SaveReceipt | ShowTyping | Replay | Watch | Close
 
 
 class Allowance:
@@ -170,11 +179,12 @@ class Connection:
             raise Unauthenticated("authenticate first")
         match frame:
             case frames.Send():
-                wait_s = allowance.sends.take(now)
-                if wait_s:
-                    # Rounded up: who comes back after exactly this time is let through.
-                    raise RateLimited("too many messages", retry_after=ceil(wait_s * 1000) / 1000)
+                self._take_send(allowance, now)
                 return [Append(frame, ids.parse_conversation(frame.conv))]
+            case frames.Edit() | frames.Delete() | frames.React():
+                # All go the same way as a message, and cost as much.
+                self._take_send(allowance, now)
+                return [Alter(frame, *ids.parse_server_id(frame.server_id))]
             case frames.Delivered():
                 return [SaveReceipt(False, *ids.parse_server_id(frame.server_id))]
             case frames.Read():
@@ -192,6 +202,13 @@ class Connection:
                 # The pong's time is the gateway's to fill in: this machine has no wall clock.
                 return [Reply(frames.Pong(ts=0))]
 
+    @staticmethod
+    def _take_send(allowance: Allowance, now: float) -> None:
+        wait_s = allowance.sends.take(now)
+        if wait_s:
+            # Rounded up: who comes back after exactly this time is let through.
+            raise RateLimited("too many messages", retry_after=ceil(wait_s * 1000) / 1000)
+
     def _marks(self, marks: dict[str, str]) -> dict[ConversationId, MessageId]:
         if len(marks) > self._limits.max_sync_marks:
             raise TooLarge(f"{len(marks)} marks; the limit is {self._limits.max_sync_marks}")
@@ -206,6 +223,6 @@ class Connection:
 
 
 def error_reply(error: ChatError, frame: frames.ClientFrame | None = None) -> Reply:
-    """Return the error frame that answers ``frame``; it names the send it belongs to."""
-    msg_id = frame.msg_id[:64] if isinstance(frame, frames.Send) else None
+    """Return the error frame that answers ``frame``; it names the send or change it belongs to."""
+    msg_id = frame.msg_id[:64] if isinstance(frame, frames.Send | frames.Edit | frames.Delete | frames.React) else None
     return Reply(frames.Error(error.code, error.detail, msg_id, error.retry_after))

@@ -22,6 +22,7 @@ _Device = Annotated[DeviceId, msgspec.Meta(ge=0, le=MAX_ID)]
 _Uuid = Annotated[bytes, msgspec.Meta(min_length=16, max_length=16)]
 
 ChangeKind = Literal["created", "member_added", "member_removed", "member_left", "role_changed", "renamed"]
+MessageChangeKind = Literal["edit", "delete", "react"]
 
 
 class _Event(msgspec.Struct, frozen=True, tag_field="t", omit_defaults=True):
@@ -36,6 +37,7 @@ class MessageSent(_Event, tag="m", frozen=True):
     body: str
     media: list[str] = []
     reply_to: _Message | None = None
+    forwarded: bool = False
     #: Of a message that is traced: see messaging/tracing.py.
     trace: bytes = b""
 
@@ -51,7 +53,22 @@ class ConversationChanged(_Event, tag="c", frozen=True):
     role: str | None = None
 
 
-LogEvent = MessageSent | ConversationChanged
+class MessageChanged(_Event, tag="e", frozen=True):
+    """Topic ``messages``: a message was edited, deleted or reacted to, at this place in the order of messages.
+
+    ``body`` goes with an edit; ``emoji`` and ``on`` with a reaction.
+    """
+
+    actor: _User
+    client_msg_id: _Uuid
+    target: _Message
+    kind: MessageChangeKind
+    body: str = ""
+    emoji: str = ""
+    on: bool = False
+
+
+LogEvent = MessageSent | ConversationChanged | MessageChanged
 
 
 class Receipt(msgspec.Struct, frozen=True, array_like=True):

@@ -10,9 +10,10 @@ from typing import Literal
 import msgspec
 
 __all__ = [
-    "Ack", "Auth", "Backfill", "ClientFrame", "Conv", "Delivered", "DeliveredEvent", "Drain", "Error",
-    "Event", "Msg", "Ping", "Pong", "Presence", "PresenceState", "Read", "ReadEvent", "Ready", "Send",
-    "ServerFrame", "ServerLimits", "Sync", "Synced", "Typing", "TypingEvent",
+    "Ack", "Auth", "Backfill", "Change", "ClientFrame", "Conv", "Delete", "DeleteEvent", "Delivered",
+    "DeliveredEvent", "Drain", "Edit", "EditEvent", "Error", "Event", "Link", "Msg", "Ping", "Pong", "Presence",
+    "PresenceState", "React", "ReactEvent", "Reaction", "Read", "ReadEvent", "Ready", "Send", "ServerFrame",
+    "ServerLimits", "Sync", "Synced", "Typing", "TypingEvent",
 ]  # fmt: skip
 
 
@@ -30,13 +31,41 @@ class Auth(_Frame, tag="auth", frozen=True):
 
 
 class Send(_Frame, tag="send", frozen=True):
-    """Send a message. ``msg_id`` is a UUID made by the client; repeating it is safe."""
+    """Send a message. ``msg_id`` is a UUID made by the client; repeating it is safe.
+
+    ``forwarded_from`` is a message that the sender can read; the new one is marked as forwarded, and tells no origin.
+    """
 
     msg_id: str
     conv: str
     body: str = ""
     media: list[str] = []
     reply_to: str | None = None
+    forwarded_from: str | None = None
+
+
+class Edit(_Frame, tag="edit", frozen=True):
+    """Give one's own message ``server_id`` another text. ``msg_id`` is the change's own; repeating it is safe."""
+
+    msg_id: str
+    server_id: str
+    body: str = ""
+
+
+class Delete(_Frame, tag="delete", frozen=True):
+    """Delete a message for everyone. ``msg_id`` is the change's own."""
+
+    msg_id: str
+    server_id: str
+
+
+class React(_Frame, tag="react", frozen=True):
+    """Put an emoji to a message, or take it back (``on`` false). ``msg_id`` is the change's own."""
+
+    msg_id: str
+    server_id: str
+    emoji: str
+    on: bool = False
 
 
 class Delivered(_Frame, tag="delivered", frozen=True):
@@ -73,7 +102,7 @@ class Presence(_Frame, tag="presence", frozen=True):
     users: list[str] = []
 
 
-ClientFrame = Auth | Send | Delivered | Read | Typing | Sync | Ping | Presence
+ClientFrame = Auth | Send | Edit | Delete | React | Delivered | Read | Typing | Sync | Ping | Presence
 
 
 # --- server -> client -------------------------------------------------------------------------
@@ -127,11 +156,21 @@ class Event(msgspec.Struct, frozen=True, omit_defaults=True):
     role: str | None = None
 
 
+class Reaction(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a message got of one emoji. ``mine``: the reader is among them; ``users``: the first few."""
+
+    emoji: str
+    count: int
+    mine: bool = False
+    users: list[str] = []
+
+
 class Msg(_Frame, tag="msg", frozen=True):
-    """A message, in the order of the log. ``prev`` is the message before it in the conversation.
+    """A message, in the order of the log. ``prev`` is the message or change before it in the conversation.
 
     ``from`` is spelt ``sender`` in code (a Python keyword). ``msg_id`` is sent to the sender's own
-    devices only.
+    devices only. ``edited_at``, ``deleted`` and ``reactions`` are what changes have made of it since; a live frame,
+    which comes before all changes, has none of them.
     """
 
     server_id: str
@@ -145,6 +184,61 @@ class Msg(_Frame, tag="msg", frozen=True):
     msg_id: str | None = None
     kind: Literal["text", "event"] = "text"
     event: Event | None = None
+    forwarded: bool = False
+    edited_at: int | None = None
+    deleted: bool = False
+    reactions: list[Reaction] = []
+
+
+class EditEvent(_Frame, tag="edit", frozen=True):
+    """The message ``target`` has another text. ``server_id`` is the change's own, in the order of messages."""
+
+    server_id: str
+    target: str
+    conv: str
+    sender: str = msgspec.field(name="from")
+    ts: int
+    body: str = ""
+    prev: str | None = None
+    msg_id: str | None = None
+
+
+class DeleteEvent(_Frame, tag="delete", frozen=True):
+    """The message ``target`` is deleted for everyone, by ``from``."""
+
+    server_id: str
+    target: str
+    conv: str
+    sender: str = msgspec.field(name="from")
+    ts: int
+    prev: str | None = None
+    msg_id: str | None = None
+
+
+class ReactEvent(_Frame, tag="react", frozen=True):
+    """``from`` put an emoji to ``target``, or took it back. ``count``: how many have put this emoji there now."""
+
+    server_id: str
+    target: str
+    conv: str
+    sender: str = msgspec.field(name="from")
+    ts: int
+    emoji: str
+    on: bool = False
+    count: int = 0
+    prev: str | None = None
+    msg_id: str | None = None
+
+
+class Link(_Frame, tag="link", frozen=True):
+    """A place in the chain where there is nothing for the reader to see (any more)."""
+
+    server_id: str
+    conv: str
+    prev: str | None = None
+
+
+Change = EditEvent | DeleteEvent | ReactEvent | Link
 
 
 class DeliveredEvent(_Frame, tag="delivered", frozen=True):
@@ -179,11 +273,18 @@ class PresenceState(_Frame, tag="presence", frozen=True):
 
 
 class Backfill(_Frame, tag="backfill", frozen=True):
-    """What came after a mark, oldest first, at most ``max_backfill`` (the newest). ``more``: there is older still."""
+    """What came after a mark, oldest first: messages as they are now (at most ``max_backfill``), and changes.
+
+    ``more``: there are older messages. ``mark``: whoever takes this has everything up to there, but for what ``more``
+    leaves out. ``stale``: there are older changes, too; messages that the device holds may have changed unseen.
+    """
 
     conv: str
     messages: list[Msg]
     more: bool = False
+    changes: list[Change] = []
+    mark: str | None = None
+    stale: bool = False
 
 
 class Synced(_Frame, tag="synced", frozen=True):
@@ -216,6 +317,6 @@ class Conv(_Frame, tag="conv", frozen=True):
 
 
 ServerFrame = (
-    Ready | Ack | Error | Msg | DeliveredEvent | ReadEvent | TypingEvent | PresenceState
-    | Backfill | Synced | Pong | Drain | Conv
+    Ready | Ack | Error | Msg | EditEvent | DeleteEvent | ReactEvent | Link | DeliveredEvent | ReadEvent | TypingEvent
+    | PresenceState | Backfill | Synced | Pong | Drain | Conv
 )  # fmt: skip

@@ -23,6 +23,13 @@ class Limits:
     max_group_small: int = 100
     max_members: int = 5_000
     max_name_chars: int = 120
+    #: Different emoji of one user on one message, and of everybody on one message.
+    max_reactions_per_user: int = 10
+    max_reactions: int = 20
+    #: Changes (edits, deletions, reactions) in one backfill.
+    max_backfill_changes: int = 200
+    #: For how long one's own text may be edited; 0: for ever.
+    edit_window_s: int = 0
     heartbeat_s: int = 30
     idle_timeout_s: int = 90
     auth_timeout_s: int = 5

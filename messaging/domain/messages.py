@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
 from messaging.domain.ids import ConversationId, DeviceId, MessageId, UserId, first_id_at
 
@@ -47,7 +48,10 @@ class Membership:
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """A conversation. ``members`` holds the active members' ids up to ``max_group_small`` and is None above."""
+    """A conversation. ``members`` holds the active members' ids up to ``max_group_small`` and is None above.
+
+    ``last_id`` is its newest message or change, ``last_message_id`` its newest message.
+    """
 
     id: ConversationId
     type: ConversationType
@@ -58,6 +62,7 @@ class Conversation:
     last_message_id: MessageId | None
     created_by: UserId | None = None
     hot_k: int = 1
+    last_id: MessageId | None = None
 
     @property
     def activity_id(self) -> MessageId:
@@ -69,7 +74,11 @@ class Conversation:
 
 @dataclass(frozen=True, slots=True)
 class StoredMessage:
-    """One row of ``messages``. ``kind``: ``text`` or ``event``; an event's ``body`` is the JSON of ``frames.Event``."""
+    """One row of ``messages``. ``kind``: ``text`` or ``event``; an event's ``body`` is the JSON of ``frames.Event``.
+
+    ``body`` stays as it was written. What changes have made of it since is folded in beside it, and given back by
+    reads only: ``edit_id`` and ``edited_body`` are the newest edit, ``delete_id`` is the deletion.
+    """
 
     conversation_id: ConversationId
     message_id: MessageId
@@ -80,11 +89,68 @@ class StoredMessage:
     prev_id: MessageId | None = None
     reply_to: MessageId | None = None
     kind: str = "text"
+    forwarded: bool = False
+    edit_id: MessageId | None = None
+    edited_body: str = ""
+    delete_id: MessageId | None = None
+
+    @property
+    def text(self) -> str:
+        """The text as it is to be read now."""
+        if self.delete_id is not None:
+            return ""
+        return self.body if self.edit_id is None else self.edited_body
+
+
+class MessageChangeKind(StrEnum):
+    """What may be done to a message after it was sent."""
+
+    EDIT = "edit"
+    DELETE = "delete"
+    REACT = "react"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredChange:
+    """One row of ``message_changes``: what ``actor_id`` did to ``target_id``.
+
+    ``body`` goes with an edit; ``emoji``, ``on`` and ``count`` (how many had put the emoji there, after it) with a
+    reaction.
+    """
+
+    conversation_id: ConversationId
+    change_id: MessageId
+    target_id: MessageId
+    actor_id: UserId
+    client_msg_id: bytes
+    kind: MessageChangeKind
+    body: str = ""
+    emoji: str = ""
+    on: bool = False
+    count: int = 0
+    prev_id: MessageId | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What a message got of one emoji, for one reader: ``mine`` says whether it is among the ``count``.
+
+    ``users`` are the first few, in the order in which they reacted.
+    """
+
+    emoji: str
+    count: int
+    mine: bool
+    users: tuple[UserId, ...]
+
+
+#: Users that a tally names.
+TALLY_USERS: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
 class DedupeKey:
-    """What makes a message the same message: conversation, sender and the client's UUID (16 bytes)."""
+    """What makes a message or change the same one: conversation, sender and the client's UUID (16 bytes)."""
 
     conversation_id: ConversationId
     sender_id: UserId

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from asgiref.typing import WebSocketScope
 from channels.consumer import AsyncConsumer
 from django.conf import settings
+from opentelemetry.trace import Span
 from prometheus_client import Counter, Histogram
 
 from accounts.models import Device
@@ -25,11 +26,13 @@ from messaging.domain import frames, ids
 from messaging.domain.connection import Connection, error_reply
 from messaging.domain.errors import Blocked, ChatError, CloseCode, Unauthenticated, Unavailable
 from messaging.domain.ids import ConversationId, DeviceId, UserId
+from messaging.domain.messages import MessageChangeKind
 from messaging.gateway.outbox import Encoded, Outbox
 from messaging.gateway.pod import TYPING_DROPPED, Pod
 from messaging.ports import NewRecord, Position, PositionUnknown
 from messaging.protocol import codec as codecs
 from messaging.selectors import history
+from messaging.services import changes
 from messaging.services import send as sending
 
 logger = logging.getLogger(__name__)
@@ -49,6 +52,9 @@ BACKFILL_MORE = Counter("chat_backfills_truncated_total", "Backfills that left o
 SYNC_BACKFILLS = Histogram(
     "chat_sync_backfills", "Backfills that answered one sync.", buckets=(0, 1, 2, 5, 10, 20, 50, 100, 500)
 )
+
+#: What the log takes, and an ``ack`` answers.
+_Acked = frames.Send | frames.Edit | frames.Delete | frames.React
 
 #: Set by the gateway's own protocol class: ``abort`` ends a socket whose peer does not read, and ``write`` writes a
 #: WebSocket frame at once, or returns False where it would have to wait.
@@ -210,6 +216,8 @@ class ChatConsumer(AsyncConsumer):  # type: ignore[misc]  # channels has no type
         match effect:
             case machine.Append():
                 await self._append(effect.frame, effect.conversation)
+            case machine.Alter():
+                await self._alter(effect)
             case machine.SaveReceipt():
                 await self._receipt(effect)
             case machine.ShowTyping():
@@ -266,11 +274,47 @@ class ChatConsumer(AsyncConsumer):  # type: ignore[misc]  # channels has no type
             body=frame.body,
             media=frame.media,
             reply_to=frame.reply_to,
+            forwarded=frame.forwarded_from is not None,
             limits=pod.limits,
         )
         started = pod.clock.monotonic()
         if pod.access.cached(user, conversation, started) is None:
             await pod.access.require(user, conversation, started)
+        if frame.forwarded_from is not None:
+            await pod.database.run(changes.may_forward, message, frame.forwarded_from)
+        span = tracing.begin("gateway.send", ago_s=pod.clock.monotonic() - started) if tracing.is_on() else None
+        record = sending.message_record(message, trace=tracing.carried(span))
+        await self._put(record, frame, conversation, started, span=span)
+
+    async def _alter(self, effect: machine.Alter) -> None:
+        pod, frame = self.pod, effect.frame
+        user = self.socket.connection.user
+        started = pod.clock.monotonic()
+
+        change = changes.validate_change(
+            MessageChangeKind(str(frame.__struct_config__.tag)),
+            actor=user,
+            target=effect.target,
+            msg_id=frame.msg_id,
+            body=frame.body if isinstance(frame, frames.Edit) else "",
+            emoji=frame.emoji if isinstance(frame, frames.React) else "",
+            on=isinstance(frame, frames.React) and frame.on,
+            limits=pod.limits,
+        )
+        await pod.database.run(changes.authorise_change, effect.conversation, change, limits=pod.limits)
+        await self._put(sending.change_record(effect.conversation, change), frame, effect.conversation, started)
+
+    async def _put(
+        self,
+        record: NewRecord,
+        frame: _Acked,
+        conversation: ConversationId,
+        started: float,
+        *,
+        span: Span | None = None,
+    ) -> None:
+        """Append, and leave the ack to the callback. Waits only while too many of the socket's own are on their way."""
+        pod, socket = self.pod, self.socket
         while socket.inflight >= pod.limits.max_inflight_sends:
             # Not reading on is the backpressure: TCP carries it to the client.
             if socket.room is None:
@@ -278,8 +322,6 @@ class ChatConsumer(AsyncConsumer):  # type: ignore[misc]  # channels has no type
             socket.room.clear()
             await socket.room.wait()
         socket.inflight += 1
-        span = tracing.begin("gateway.send", ago_s=pod.clock.monotonic() - started) if tracing.is_on() else None
-        record = sending.message_record(message, trace=tracing.carried(span))
         # Called here and now, in the order of the frames; only the waiting is left to the callback.
         future = asyncio.ensure_future(pod.log.append(record))
         future.add_done_callback(lambda done: self._appended(done, frame, conversation, record, started))
@@ -289,7 +331,7 @@ class ChatConsumer(AsyncConsumer):  # type: ignore[misc]  # channels has no type
     def _appended(
         self,
         done: "asyncio.Future[Position]",
-        frame: frames.Send,
+        frame: _Acked,
         conversation: ConversationId,
         record: NewRecord,
         started: float,
@@ -306,7 +348,7 @@ class ChatConsumer(AsyncConsumer):  # type: ignore[misc]  # channels has no type
         self._ack(frame, conversation, sending.placed(done.result()), started)
 
     async def _finish(
-        self, sending_on: Awaitable[sending.Sent], frame: frames.Send, conversation: ConversationId, started: float
+        self, sending_on: Awaitable[sending.Sent], frame: _Acked, conversation: ConversationId, started: float
     ) -> None:
         try:
             sent = await sending_on
@@ -316,7 +358,7 @@ class ChatConsumer(AsyncConsumer):  # type: ignore[misc]  # channels has no type
         else:
             self._ack(frame, conversation, sent, started)
 
-    def _ack(self, frame: frames.Send, conversation: ConversationId, sent: sending.Sent, started: float) -> None:
+    def _ack(self, frame: _Acked, conversation: ConversationId, sent: sending.Sent, started: float) -> None:
         self._landed()
         SEND_TO_ACK.observe(self.pod.clock.monotonic() - started)
         self.socket.put(frames.Ack(frame.msg_id, ids.server_id(conversation, sent.message_id), sent.ts_ms))

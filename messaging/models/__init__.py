@@ -1,6 +1,14 @@
 """Tables of the relational adapters (design section 4). Data and constraints only; the rules are in services."""
 
 from messaging.models.conversations import ConversationRow, MembershipRow
-from messaging.models.messages import MessageByUserRow, MessageRow, ReceiptRow
+from messaging.models.messages import MessageByUserRow, MessageChangeRow, MessageRow, ReactionRow, ReceiptRow
 
-__all__ = ["ConversationRow", "MembershipRow", "MessageByUserRow", "MessageRow", "ReceiptRow"]
+__all__ = [
+    "ConversationRow",
+    "MembershipRow",
+    "MessageByUserRow",
+    "MessageChangeRow",
+    "MessageRow",
+    "ReactionRow",
+    "ReceiptRow",
+]

@@ -16,6 +16,8 @@ class ConversationRow(models.Model):
     created_at = models.DateTimeField(default=timezone.now)
     members_count = models.PositiveIntegerField(default=0)
     last_message_id = models.BigIntegerField(null=True)
+    #: The newest message or change.
+    last_id = models.BigIntegerField(null=True)
     activity_id = models.BigIntegerField(db_index=True)
     hot_k = models.PositiveSmallIntegerField(default=1)
     home_region = models.CharField(max_length=32, blank=True)

@@ -1,10 +1,13 @@
-"""Messages, their index by user, and delivery receipts."""
+"""Messages, what was changed about them, their index by user, and delivery receipts."""
 
 from django.db import models
 
 
 class MessageRow(models.Model):
-    """One message. The unique dedupe key makes a second copy impossible whatever the router does."""
+    """One message. The unique dedupe key makes a second copy impossible whatever the router does.
+
+    ``body`` is as it was written; the newest edit and the deletion are folded in beside it, by their changes' ids.
+    """
 
     pk = models.CompositePrimaryKey("conversation_id", "message_id")
     conversation_id = models.BigIntegerField()
@@ -16,8 +19,10 @@ class MessageRow(models.Model):
     media_refs = models.JSONField(default=list)
     prev_id = models.BigIntegerField(null=True)
     reply_to = models.BigIntegerField(null=True)
-    edited_at = models.DateTimeField(null=True)
-    deleted_at = models.DateTimeField(null=True)
+    forwarded = models.BooleanField(db_default=False)
+    edit_id = models.BigIntegerField(null=True)
+    edited_body = models.BinaryField(null=True)
+    delete_id = models.BigIntegerField(null=True)
 
     class Meta:
         db_table = "messages"
@@ -26,6 +31,46 @@ class MessageRow(models.Model):
                 fields=["conversation_id", "sender_id", "client_msg_id"], name="one_message_per_client_id"
             )
         ]
+
+
+class MessageChangeRow(models.Model):
+    """One edit, deletion or reaction, as it stands in the order of messages: the history of a message."""
+
+    pk = models.CompositePrimaryKey("conversation_id", "change_id")
+    conversation_id = models.BigIntegerField()
+    change_id = models.BigIntegerField()
+    target_id = models.BigIntegerField()
+    actor_id = models.BigIntegerField()
+    client_msg_id = models.BinaryField(max_length=16)
+    kind = models.CharField(max_length=8)
+    body = models.BinaryField()
+    emoji = models.CharField(max_length=64, blank=True)
+    is_on = models.BooleanField()
+    count = models.PositiveIntegerField()
+    prev_id = models.BigIntegerField(null=True)
+
+    class Meta:
+        db_table = "message_changes"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["conversation_id", "actor_id", "client_msg_id"], name="one_change_per_client_id"
+            )
+        ]
+
+
+class ReactionRow(models.Model):
+    """Where a user's newest change with one emoji left it: put there, or taken back."""
+
+    pk = models.CompositePrimaryKey("conversation_id", "target_id", "emoji", "user_id")
+    conversation_id = models.BigIntegerField()
+    target_id = models.BigIntegerField()
+    emoji = models.CharField(max_length=64)
+    user_id = models.BigIntegerField()
+    change_id = models.BigIntegerField()
+    is_on = models.BooleanField()
+
+    class Meta:
+        db_table = "message_reactions"
 
 
 class MessageByUserRow(models.Model):

@@ -7,7 +7,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class ClientFrame(_message.Message):
-    __slots__ = ("auth", "send", "delivered", "read", "typing", "sync", "ping", "presence")
+    __slots__ = ("auth", "send", "delivered", "read", "typing", "sync", "ping", "presence", "edit", "delete", "react")
     AUTH_FIELD_NUMBER: _ClassVar[int]
     SEND_FIELD_NUMBER: _ClassVar[int]
     DELIVERED_FIELD_NUMBER: _ClassVar[int]
@@ -16,6 +16,9 @@ class ClientFrame(_message.Message):
     SYNC_FIELD_NUMBER: _ClassVar[int]
     PING_FIELD_NUMBER: _ClassVar[int]
     PRESENCE_FIELD_NUMBER: _ClassVar[int]
+    EDIT_FIELD_NUMBER: _ClassVar[int]
+    DELETE_FIELD_NUMBER: _ClassVar[int]
+    REACT_FIELD_NUMBER: _ClassVar[int]
     auth: Auth
     send: Send
     delivered: Delivered
@@ -24,10 +27,13 @@ class ClientFrame(_message.Message):
     sync: Sync
     ping: Ping
     presence: Presence
-    def __init__(self, auth: _Optional[_Union[Auth, _Mapping]] = ..., send: _Optional[_Union[Send, _Mapping]] = ..., delivered: _Optional[_Union[Delivered, _Mapping]] = ..., read: _Optional[_Union[Read, _Mapping]] = ..., typing: _Optional[_Union[Typing, _Mapping]] = ..., sync: _Optional[_Union[Sync, _Mapping]] = ..., ping: _Optional[_Union[Ping, _Mapping]] = ..., presence: _Optional[_Union[Presence, _Mapping]] = ...) -> None: ...
+    edit: Edit
+    delete: Delete
+    react: React
+    def __init__(self, auth: _Optional[_Union[Auth, _Mapping]] = ..., send: _Optional[_Union[Send, _Mapping]] = ..., delivered: _Optional[_Union[Delivered, _Mapping]] = ..., read: _Optional[_Union[Read, _Mapping]] = ..., typing: _Optional[_Union[Typing, _Mapping]] = ..., sync: _Optional[_Union[Sync, _Mapping]] = ..., ping: _Optional[_Union[Ping, _Mapping]] = ..., presence: _Optional[_Union[Presence, _Mapping]] = ..., edit: _Optional[_Union[Edit, _Mapping]] = ..., delete: _Optional[_Union[Delete, _Mapping]] = ..., react: _Optional[_Union[React, _Mapping]] = ...) -> None: ...
 
 class ServerFrame(_message.Message):
-    __slots__ = ("ready", "ack", "error", "msg", "delivered", "read", "typing", "presence", "backfill", "synced", "pong", "drain", "conv")
+    __slots__ = ("ready", "ack", "error", "msg", "delivered", "read", "typing", "presence", "backfill", "synced", "pong", "drain", "conv", "edit", "delete", "react", "link")
     READY_FIELD_NUMBER: _ClassVar[int]
     ACK_FIELD_NUMBER: _ClassVar[int]
     ERROR_FIELD_NUMBER: _ClassVar[int]
@@ -41,6 +47,10 @@ class ServerFrame(_message.Message):
     PONG_FIELD_NUMBER: _ClassVar[int]
     DRAIN_FIELD_NUMBER: _ClassVar[int]
     CONV_FIELD_NUMBER: _ClassVar[int]
+    EDIT_FIELD_NUMBER: _ClassVar[int]
+    DELETE_FIELD_NUMBER: _ClassVar[int]
+    REACT_FIELD_NUMBER: _ClassVar[int]
+    LINK_FIELD_NUMBER: _ClassVar[int]
     ready: Ready
     ack: Ack
     error: Error
@@ -54,7 +64,11 @@ class ServerFrame(_message.Message):
     pong: Pong
     drain: Drain
     conv: Conv
-    def __init__(self, ready: _Optional[_Union[Ready, _Mapping]] = ..., ack: _Optional[_Union[Ack, _Mapping]] = ..., error: _Optional[_Union[Error, _Mapping]] = ..., msg: _Optional[_Union[Msg, _Mapping]] = ..., delivered: _Optional[_Union[DeliveredEvent, _Mapping]] = ..., read: _Optional[_Union[ReadEvent, _Mapping]] = ..., typing: _Optional[_Union[TypingEvent, _Mapping]] = ..., presence: _Optional[_Union[PresenceState, _Mapping]] = ..., backfill: _Optional[_Union[Backfill, _Mapping]] = ..., synced: _Optional[_Union[Synced, _Mapping]] = ..., pong: _Optional[_Union[Pong, _Mapping]] = ..., drain: _Optional[_Union[Drain, _Mapping]] = ..., conv: _Optional[_Union[Conv, _Mapping]] = ...) -> None: ...
+    edit: EditEvent
+    delete: DeleteEvent
+    react: ReactEvent
+    link: Link
+    def __init__(self, ready: _Optional[_Union[Ready, _Mapping]] = ..., ack: _Optional[_Union[Ack, _Mapping]] = ..., error: _Optional[_Union[Error, _Mapping]] = ..., msg: _Optional[_Union[Msg, _Mapping]] = ..., delivered: _Optional[_Union[DeliveredEvent, _Mapping]] = ..., read: _Optional[_Union[ReadEvent, _Mapping]] = ..., typing: _Optional[_Union[TypingEvent, _Mapping]] = ..., presence: _Optional[_Union[PresenceState, _Mapping]] = ..., backfill: _Optional[_Union[Backfill, _Mapping]] = ..., synced: _Optional[_Union[Synced, _Mapping]] = ..., pong: _Optional[_Union[Pong, _Mapping]] = ..., drain: _Optional[_Union[Drain, _Mapping]] = ..., conv: _Optional[_Union[Conv, _Mapping]] = ..., edit: _Optional[_Union[EditEvent, _Mapping]] = ..., delete: _Optional[_Union[DeleteEvent, _Mapping]] = ..., react: _Optional[_Union[ReactEvent, _Mapping]] = ..., link: _Optional[_Union[Link, _Mapping]] = ...) -> None: ...
 
 class Auth(_message.Message):
     __slots__ = ("token",)
@@ -63,18 +77,50 @@ class Auth(_message.Message):
     def __init__(self, token: _Optional[str] = ...) -> None: ...
 
 class Send(_message.Message):
-    __slots__ = ("msg_id", "conv", "body", "media", "reply_to")
+    __slots__ = ("msg_id", "conv", "body", "media", "reply_to", "forwarded_from")
     MSG_ID_FIELD_NUMBER: _ClassVar[int]
     CONV_FIELD_NUMBER: _ClassVar[int]
     BODY_FIELD_NUMBER: _ClassVar[int]
     MEDIA_FIELD_NUMBER: _ClassVar[int]
     REPLY_TO_FIELD_NUMBER: _ClassVar[int]
+    FORWARDED_FROM_FIELD_NUMBER: _ClassVar[int]
     msg_id: str
     conv: str
     body: str
     media: _containers.RepeatedScalarFieldContainer[str]
     reply_to: str
-    def __init__(self, msg_id: _Optional[str] = ..., conv: _Optional[str] = ..., body: _Optional[str] = ..., media: _Optional[_Iterable[str]] = ..., reply_to: _Optional[str] = ...) -> None: ...
+    forwarded_from: str
+    def __init__(self, msg_id: _Optional[str] = ..., conv: _Optional[str] = ..., body: _Optional[str] = ..., media: _Optional[_Iterable[str]] = ..., reply_to: _Optional[str] = ..., forwarded_from: _Optional[str] = ...) -> None: ...
+
+class Edit(_message.Message):
+    __slots__ = ("msg_id", "server_id", "body")
+    MSG_ID_FIELD_NUMBER: _ClassVar[int]
+    SERVER_ID_FIELD_NUMBER: _ClassVar[int]
+    BODY_FIELD_NUMBER: _ClassVar[int]
+    msg_id: str
+    server_id: str
+    body: str
+    def __init__(self, msg_id: _Optional[str] = ..., server_id: _Optional[str] = ..., body: _Optional[str] = ...) -> None: ...
+
+class Delete(_message.Message):
+    __slots__ = ("msg_id", "server_id")
+    MSG_ID_FIELD_NUMBER: _ClassVar[int]
+    SERVER_ID_FIELD_NUMBER: _ClassVar[int]
+    msg_id: str
+    server_id: str
+    def __init__(self, msg_id: _Optional[str] = ..., server_id: _Optional[str] = ...) -> None: ...
+
+class React(_message.Message):
+    __slots__ = ("msg_id", "server_id", "emoji", "on")
+    MSG_ID_FIELD_NUMBER: _ClassVar[int]
+    SERVER_ID_FIELD_NUMBER: _ClassVar[int]
+    EMOJI_FIELD_NUMBER: _ClassVar[int]
+    ON_FIELD_NUMBER: _ClassVar[int]
+    msg_id: str
+    server_id: str
+    emoji: str
+    on: bool
+    def __init__(self, msg_id: _Optional[str] = ..., server_id: _Optional[str] = ..., emoji: _Optional[str] = ..., on: _Optional[bool] = ...) -> None: ...
 
 class Delivered(_message.Message):
     __slots__ = ("server_id",)
@@ -184,7 +230,7 @@ class Event(_message.Message):
     def __init__(self, type: _Optional[str] = ..., users: _Optional[_Iterable[str]] = ..., name: _Optional[str] = ..., role: _Optional[str] = ...) -> None: ...
 
 class Msg(_message.Message):
-    __slots__ = ("server_id", "conv", "ts", "body", "media", "prev", "reply_to", "msg_id", "kind", "event")
+    __slots__ = ("server_id", "conv", "ts", "body", "media", "prev", "reply_to", "msg_id", "kind", "event", "forwarded", "edited_at", "deleted", "reactions")
     SERVER_ID_FIELD_NUMBER: _ClassVar[int]
     CONV_FIELD_NUMBER: _ClassVar[int]
     FROM_FIELD_NUMBER: _ClassVar[int]
@@ -196,6 +242,10 @@ class Msg(_message.Message):
     MSG_ID_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
     EVENT_FIELD_NUMBER: _ClassVar[int]
+    FORWARDED_FIELD_NUMBER: _ClassVar[int]
+    EDITED_AT_FIELD_NUMBER: _ClassVar[int]
+    DELETED_FIELD_NUMBER: _ClassVar[int]
+    REACTIONS_FIELD_NUMBER: _ClassVar[int]
     server_id: str
     conv: str
     ts: int
@@ -206,7 +256,104 @@ class Msg(_message.Message):
     msg_id: str
     kind: str
     event: Event
-    def __init__(self, server_id: _Optional[str] = ..., conv: _Optional[str] = ..., ts: _Optional[int] = ..., body: _Optional[str] = ..., media: _Optional[_Iterable[str]] = ..., prev: _Optional[str] = ..., reply_to: _Optional[str] = ..., msg_id: _Optional[str] = ..., kind: _Optional[str] = ..., event: _Optional[_Union[Event, _Mapping]] = ..., **kwargs) -> None: ...
+    forwarded: bool
+    edited_at: int
+    deleted: bool
+    reactions: _containers.RepeatedCompositeFieldContainer[Reaction]
+    def __init__(self, server_id: _Optional[str] = ..., conv: _Optional[str] = ..., ts: _Optional[int] = ..., body: _Optional[str] = ..., media: _Optional[_Iterable[str]] = ..., prev: _Optional[str] = ..., reply_to: _Optional[str] = ..., msg_id: _Optional[str] = ..., kind: _Optional[str] = ..., event: _Optional[_Union[Event, _Mapping]] = ..., forwarded: _Optional[bool] = ..., edited_at: _Optional[int] = ..., deleted: _Optional[bool] = ..., reactions: _Optional[_Iterable[_Union[Reaction, _Mapping]]] = ..., **kwargs) -> None: ...
+
+class Reaction(_message.Message):
+    __slots__ = ("emoji", "count", "mine", "users")
+    EMOJI_FIELD_NUMBER: _ClassVar[int]
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    MINE_FIELD_NUMBER: _ClassVar[int]
+    USERS_FIELD_NUMBER: _ClassVar[int]
+    emoji: str
+    count: int
+    mine: bool
+    users: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, emoji: _Optional[str] = ..., count: _Optional[int] = ..., mine: _Optional[bool] = ..., users: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class EditEvent(_message.Message):
+    __slots__ = ("server_id", "target", "conv", "ts", "body", "prev", "msg_id")
+    SERVER_ID_FIELD_NUMBER: _ClassVar[int]
+    TARGET_FIELD_NUMBER: _ClassVar[int]
+    CONV_FIELD_NUMBER: _ClassVar[int]
+    FROM_FIELD_NUMBER: _ClassVar[int]
+    TS_FIELD_NUMBER: _ClassVar[int]
+    BODY_FIELD_NUMBER: _ClassVar[int]
+    PREV_FIELD_NUMBER: _ClassVar[int]
+    MSG_ID_FIELD_NUMBER: _ClassVar[int]
+    server_id: str
+    target: str
+    conv: str
+    ts: int
+    body: str
+    prev: str
+    msg_id: str
+    def __init__(self, server_id: _Optional[str] = ..., target: _Optional[str] = ..., conv: _Optional[str] = ..., ts: _Optional[int] = ..., body: _Optional[str] = ..., prev: _Optional[str] = ..., msg_id: _Optional[str] = ..., **kwargs) -> None: ...
+
+class DeleteEvent(_message.Message):
+    __slots__ = ("server_id", "target", "conv", "ts", "prev", "msg_id")
+    SERVER_ID_FIELD_NUMBER: _ClassVar[int]
+    TARGET_FIELD_NUMBER: _ClassVar[int]
+    CONV_FIELD_NUMBER: _ClassVar[int]
+    FROM_FIELD_NUMBER: _ClassVar[int]
+    TS_FIELD_NUMBER: _ClassVar[int]
+    PREV_FIELD_NUMBER: _ClassVar[int]
+    MSG_ID_FIELD_NUMBER: _ClassVar[int]
+    server_id: str
+    target: str
+    conv: str
+    ts: int
+    prev: str
+    msg_id: str
+    def __init__(self, server_id: _Optional[str] = ..., target: _Optional[str] = ..., conv: _Optional[str] = ..., ts: _Optional[int] = ..., prev: _Optional[str] = ..., msg_id: _Optional[str] = ..., **kwargs) -> None: ...
+
+class ReactEvent(_message.Message):
+    __slots__ = ("server_id", "target", "conv", "ts", "emoji", "on", "count", "prev", "msg_id")
+    SERVER_ID_FIELD_NUMBER: _ClassVar[int]
+    TARGET_FIELD_NUMBER: _ClassVar[int]
+    CONV_FIELD_NUMBER: _ClassVar[int]
+    FROM_FIELD_NUMBER: _ClassVar[int]
+    TS_FIELD_NUMBER: _ClassVar[int]
+    EMOJI_FIELD_NUMBER: _ClassVar[int]
+    ON_FIELD_NUMBER: _ClassVar[int]
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    PREV_FIELD_NUMBER: _ClassVar[int]
+    MSG_ID_FIELD_NUMBER: _ClassVar[int]
+    server_id: str
+    target: str
+    conv: str
+    ts: int
+    emoji: str
+    on: bool
+    count: int
+    prev: str
+    msg_id: str
+    def __init__(self, server_id: _Optional[str] = ..., target: _Optional[str] = ..., conv: _Optional[str] = ..., ts: _Optional[int] = ..., emoji: _Optional[str] = ..., on: _Optional[bool] = ..., count: _Optional[int] = ..., prev: _Optional[str] = ..., msg_id: _Optional[str] = ..., **kwargs) -> None: ...
+
+class Link(_message.Message):
+    __slots__ = ("server_id", "conv", "prev")
+    SERVER_ID_FIELD_NUMBER: _ClassVar[int]
+    CONV_FIELD_NUMBER: _ClassVar[int]
+    PREV_FIELD_NUMBER: _ClassVar[int]
+    server_id: str
+    conv: str
+    prev: str
+    def __init__(self, server_id: _Optional[str] = ..., conv: _Optional[str] = ..., prev: _Optional[str] = ...) -> None: ...
+
+class Change(_message.Message):
+    __slots__ = ("edit", "delete", "react", "link")
+    EDIT_FIELD_NUMBER: _ClassVar[int]
+    DELETE_FIELD_NUMBER: _ClassVar[int]
+    REACT_FIELD_NUMBER: _ClassVar[int]
+    LINK_FIELD_NUMBER: _ClassVar[int]
+    edit: EditEvent
+    delete: DeleteEvent
+    react: ReactEvent
+    link: Link
+    def __init__(self, edit: _Optional[_Union[EditEvent, _Mapping]] = ..., delete: _Optional[_Union[DeleteEvent, _Mapping]] = ..., react: _Optional[_Union[ReactEvent, _Mapping]] = ..., link: _Optional[_Union[Link, _Mapping]] = ...) -> None: ...
 
 class DeliveredEvent(_message.Message):
     __slots__ = ("server_id", "user", "ts")
@@ -247,14 +394,20 @@ class PresenceState(_message.Message):
     def __init__(self, user: _Optional[str] = ..., state: _Optional[str] = ..., last_seen: _Optional[int] = ...) -> None: ...
 
 class Backfill(_message.Message):
-    __slots__ = ("conv", "messages", "more")
+    __slots__ = ("conv", "messages", "more", "changes", "mark", "stale")
     CONV_FIELD_NUMBER: _ClassVar[int]
     MESSAGES_FIELD_NUMBER: _ClassVar[int]
     MORE_FIELD_NUMBER: _ClassVar[int]
+    CHANGES_FIELD_NUMBER: _ClassVar[int]
+    MARK_FIELD_NUMBER: _ClassVar[int]
+    STALE_FIELD_NUMBER: _ClassVar[int]
     conv: str
     messages: _containers.RepeatedCompositeFieldContainer[Msg]
     more: bool
-    def __init__(self, conv: _Optional[str] = ..., messages: _Optional[_Iterable[_Union[Msg, _Mapping]]] = ..., more: _Optional[bool] = ...) -> None: ...
+    changes: _containers.RepeatedCompositeFieldContainer[Change]
+    mark: str
+    stale: bool
+    def __init__(self, conv: _Optional[str] = ..., messages: _Optional[_Iterable[_Union[Msg, _Mapping]]] = ..., more: _Optional[bool] = ..., changes: _Optional[_Iterable[_Union[Change, _Mapping]]] = ..., mark: _Optional[str] = ..., stale: _Optional[bool] = ...) -> None: ...
 
 class Synced(_message.Message):
     __slots__ = ("convs",)

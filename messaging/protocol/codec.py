@@ -95,7 +95,12 @@ def _fill(message: Any, value: msgspec.Struct) -> None:
             target = getattr(message, name)
             if item and isinstance(item[0], msgspec.Struct):
                 for element in item:
-                    _fill(target.add(), element)
+                    added = target.add()
+                    # One of several kinds is in a message whose oneof names the kind, as a frame is.
+                    named = "op" in added.DESCRIPTOR.oneofs_by_name
+                    nested = getattr(added, str(element.__struct_config__.tag)) if named else added
+                    nested.SetInParent()
+                    _fill(nested, element)
             else:
                 target.extend(item)
         else:
@@ -131,7 +136,14 @@ class ProtobufCodec:
                     body.body,
                     list(body.media),
                     body.reply_to if body.HasField("reply_to") else None,
+                    body.forwarded_from if body.HasField("forwarded_from") else None,
                 )
+            case "edit":
+                return frames.Edit(body.msg_id, body.server_id, body.body)
+            case "delete":
+                return frames.Delete(body.msg_id, body.server_id)
+            case "react":
+                return frames.React(body.msg_id, body.server_id, body.emoji, body.on)
             case "delivered":
                 return frames.Delivered(body.server_id)
             case "read":

@@ -14,25 +14,37 @@ import msgspec
 from prometheus_client import Counter
 
 from messaging.domain import events, frames, ids
-from messaging.domain.errors import Forbidden, TooManyMembers
+from messaging.domain.changes import check_change, check_reaction
+from messaging.domain.errors import ChatError, Conflict, Forbidden, NotFound, TooManyMembers
 from messaging.domain.ids import ConversationId, MessageId, UserId, conversation_ref, server_id, user_ref
 from messaging.domain.limits import Limits
-from messaging.domain.messages import DedupeKey, Role, StoredMessage
+from messaging.domain.messages import (
+    ConversationType,
+    DedupeKey,
+    MessageChangeKind,
+    Role,
+    StoredChange,
+    StoredMessage,
+)
 from messaging.ports import ConversationStore, MessageStore, Placed, Record
-from messaging.router.conversations import ConversationCache
-from messaging.selectors.history import message_frame
+from messaging.router.conversations import ConversationCache, Known
+from messaging.router.targets import Targets
+from messaging.selectors.history import change_frame, link_frame, message_frame
 
 logger = logging.getLogger(__name__)
 
 MESSAGES = Counter("chat_router_messages_total", "Messages stored and fanned out.")
-DUPLICATES = Counter("chat_router_duplicates_total", "Later copies of a message that were dropped.")
+CHANGES = Counter("chat_router_changes_total", "Edits, deletions and reactions stored and fanned out.", ["kind"])
+REFUSED = Counter("chat_router_changes_refused_total", "Changes dropped because at their place they were not allowed.")
+DUPLICATES = Counter("chat_router_duplicates_total", "Later copies of a message or change that were dropped.")
 STRANGERS = Counter(
     "chat_router_strangers_total", "Messages dropped because their sender was no member at that place of the log."
 )
 
 
-#: Members of a group, where the settings say nothing else.
-MAX_MEMBERS: Final = Limits().max_members
+#: What holds where the settings say nothing else.
+DEFAULT_LIMITS: Final = Limits()
+_MODERATORS: Final = (Role.OWNER, Role.ADMIN)
 #: Users that a change names in the history; every member would receive a longer list, 5,000 times over.
 _MAX_NAMED: Final = 100
 
@@ -52,11 +64,11 @@ class Applier:
     """Applies records of the ``messages`` topic to the stores, in order."""
 
     def __init__(
-        self, *, messages: MessageStore, conversations: ConversationStore, max_members: int = MAX_MEMBERS
+        self, *, messages: MessageStore, conversations: ConversationStore, limits: Limits = DEFAULT_LIMITS
     ) -> None:
         self._messages = messages
         self._conversations = conversations
-        self._max_members = max_members
+        self._limits = limits
         self._cache = ConversationCache(conversations)
 
     def apply(self, records: Sequence[Record]) -> Applied:
@@ -66,7 +78,7 @@ class Applier:
             Exception: a store failed; nothing may be committed, and the same records come again.
         """
         try:
-            return _Poll(self._messages, self._conversations, self._cache, self._max_members).apply(records)
+            return _Poll(self._messages, self._conversations, self._cache, self._limits).apply(records)
         except Exception:
             # The cache may be ahead of a write that failed.
             self._cache.clear()
@@ -96,14 +108,16 @@ class _Poll:
     """One poll in the making."""
 
     def __init__(
-        self, messages: MessageStore, conversations: ConversationStore, cache: ConversationCache, max_members: int
+        self, messages: MessageStore, conversations: ConversationStore, cache: ConversationCache, limits: Limits
     ) -> None:
         self._messages = messages
         self._conversations = conversations
         self._cache = cache
-        self._max_members = max_members
+        self._limits = limits
+        self._targets = Targets(messages)
         self._out = Applied()
         self._rows: list[StoredMessage] = []
+        self._changes: list[StoredChange] = []
         self._recipients: dict[ConversationId, Sequence[UserId]] = {}
         self._placed: dict[DedupeKey, Placed] = {}
 
@@ -121,22 +135,37 @@ class _Poll:
         self._cache.load(first)
         placed = self._messages.find_placed([key for _, key, _ in decoded])
         self._placed = dict(placed)
+        self._load_targets(decoded)
         for message_id, key, event in decoded:
-            if isinstance(event, events.MessageSent):
-                self._on_message(message_id, key, event)
-            else:
-                self._on_change(message_id, key, event)
-        if self._rows:
+            match event:
+                case events.MessageSent():
+                    self._on_message(message_id, key, event)
+                case events.MessageChanged():
+                    self._on_message_change(message_id, key, event)
+                case events.ConversationChanged():
+                    self._on_change(message_id, key, event)
+        if self._rows or self._changes:
             # Nobody else reads these partitions, so what was found still holds.
-            self._messages.upsert(self._rows, recipients=self._recipients, placed=placed)
+            self._messages.upsert(self._rows, changes=self._changes, recipients=self._recipients, placed=placed)
             MESSAGES.inc(len(self._rows))
+            for change in self._changes:
+                CHANGES.labels(change.kind.value).inc()
         return self._out
+
+    def _load_targets(self, decoded: Sequence[tuple[MessageId, DedupeKey, events.LogEvent]]) -> None:
+        changes = [
+            ((key.conversation_id, event.target), event)
+            for _, key, event in decoded
+            if isinstance(event, events.MessageChanged)
+        ]
+        reacting = [(ref, event.actor) for ref, event in changes if event.kind == "react"]
+        self._targets.load([ref for ref, _ in changes], reacting)
 
     def _on_message(self, message_id: MessageId, key: DedupeKey, event: events.MessageSent) -> None:
         audience = self._audience(message_id, key)
         if audience is None:
             STRANGERS.inc()
-            self._refuse(key, event)
+            self._refuse(key, Forbidden("you are not a member of this conversation"))
             return
         row = self._place(
             message_id,
@@ -149,6 +178,7 @@ class _Poll:
                 body=event.body,
                 media=event.media,
                 reply_to=event.reply_to,
+                forwarded=event.forwarded,
             ),
         )
         if row is not None:
@@ -174,17 +204,33 @@ class _Poll:
 
     def _place(self, message_id: MessageId, key: DedupeKey, row: StoredMessage) -> StoredMessage | None:
         """Return the row with its ``prev``, or None for a later copy, whose sender is told the first one's id."""
-        first = self._placed.get(key)
-        known = self._cache.get(key.conversation_id)
-        if first is not None and first.message_id != message_id:
-            DUPLICATES.inc()
-            ack = frames.Ack(
-                str(UUID(bytes=key.client_msg_id)),
-                server_id(key.conversation_id, first.message_id),
-                ids.timestamp_ms(first.message_id),
-            )
-            self._out.deliveries.append(events.Deliver([key.sender_id], ack))
+        if self._is_copy(message_id, key):
             return None
+        known = self._cache.get(key.conversation_id)
+        row = replace(row, prev_id=self._chain(message_id, key, known))
+        self._rows.append(row)
+        self._targets.add(row)
+        if known is not None and known.indexed_by_user:
+            self._recipients[key.conversation_id] = tuple(known.members)
+        return row
+
+    def _is_copy(self, message_id: MessageId, key: DedupeKey) -> bool:
+        """Return whether an earlier record was the same message or change; if so, its sender is told that one's id."""
+        first = self._placed.get(key)
+        if first is None or first.message_id == message_id:
+            return False
+        DUPLICATES.inc()
+        ack = frames.Ack(
+            str(UUID(bytes=key.client_msg_id)),
+            server_id(key.conversation_id, first.message_id),
+            ids.timestamp_ms(first.message_id),
+        )
+        self._out.deliveries.append(events.Deliver([key.sender_id], ack))
+        return True
+
+    def _chain(self, message_id: MessageId, key: DedupeKey, known: Known | None) -> MessageId | None:
+        """Return what stands before a message or change, which is the newest of its conversation from here on."""
+        first = self._placed.get(key)
         if first is not None:
             # Read again after a crash, with the ``prev`` it was given then. It is written again as well: where a
             # store has no transactions, the crash may have come between its dedupe row and the others.
@@ -192,19 +238,13 @@ class _Poll:
         else:
             prev_id = known.last_id if known is not None else None
             self._placed[key] = Placed(message_id, prev_id)
-        row = replace(row, prev_id=prev_id)
         if known is not None and (known.last_id is None or known.last_id < message_id):
             known.last_id = message_id
-        self._rows.append(row)
-        if known is not None and known.indexed_by_user:
-            self._recipients[key.conversation_id] = tuple(known.members)
-        return row
+        return prev_id
 
-    def _refuse(self, key: DedupeKey, event: events.MessageSent) -> None:
-        error = frames.Error(
-            Forbidden.code, "you are not a member of this conversation", str(UUID(bytes=event.client_msg_id))
-        )
-        self._out.deliveries.append(events.Deliver([event.sender], error))
+    def _refuse(self, key: DedupeKey, error: ChatError) -> None:
+        frame = frames.Error(error.code, error.detail, str(UUID(bytes=key.client_msg_id)))
+        self._out.deliveries.append(events.Deliver([key.sender_id], frame))
 
     def _deliver(self, row: StoredMessage, members: frozenset[UserId], *, trace: bytes = b"") -> None:
         self._out.authors.append((row.conversation_id, row.message_id, row.sender_id))
@@ -213,6 +253,83 @@ class _Poll:
         self._out.deliveries.append(
             events.Deliver(list(members), others, author=row.sender_id, own=own if own != others else None, trace=trace)
         )
+
+    # --- changes of messages ----------------------------------------------------------------------
+
+    def _on_message_change(self, change_id: MessageId, key: DedupeKey, event: events.MessageChanged) -> None:
+        if self._is_copy(change_id, key):
+            return
+        audience = self._audience(change_id, key)
+        known = self._cache.get(key.conversation_id)
+        try:
+            if audience is None or known is None:
+                raise Forbidden("you are not a member of this conversation")
+            if key not in self._placed:
+                self._check(change_id, key, event, known)
+        except ChatError as error:
+            REFUSED.inc()
+            self._refuse(key, error)
+            return
+        change = self._targets.fold(
+            StoredChange(
+                conversation_id=key.conversation_id,
+                change_id=change_id,
+                target_id=event.target,
+                actor_id=event.actor,
+                client_msg_id=event.client_msg_id,
+                kind=MessageChangeKind(event.kind),
+                body=event.body,
+                emoji=event.emoji,
+                on=event.on,
+                prev_id=self._chain(change_id, key, known),
+            )
+        )
+        self._changes.append(change)
+        self._deliver_change(change, audience, known)
+
+    def _check(self, change_id: MessageId, key: DedupeKey, event: events.MessageChanged, known: Known) -> None:
+        """Pass a change that is allowed at its place in the log. Raises ChatError."""
+        if known.last_id is not None and change_id <= known.last_id:
+            # Read again, and what is stored has nothing of it: it was refused the first time, and has no place in the
+            # chain, whatever might allow it by now.
+            raise Conflict("this change could not be made")
+        ref = (key.conversation_id, event.target)
+        target = self._targets.get(ref)
+        if target is None or target.message_id >= change_id:
+            raise NotFound("no such message")
+        kind = MessageChangeKind(event.kind)
+        joined_id = known.since.get(event.actor, MessageId(0))
+        place = None
+        of_others = kind is MessageChangeKind.DELETE and target.sender_id != event.actor
+        if of_others or event.actor not in known.members:
+            # A role, or the stay of somebody who has left since.
+            place = self._conversations.membership(event.actor, key.conversation_id)
+            joined_id = joined_id if place is None else place.joined_id
+        check_change(
+            kind,
+            target,
+            actor=event.actor,
+            joined_id=joined_id,
+            moderator=known.type is not ConversationType.DM and place is not None and place.role in _MODERATORS,
+            body=event.body,
+            age_ms=ids.timestamp_ms(change_id) - ids.timestamp_ms(event.target),
+            before=change_id,
+            limits=self._limits,
+        )
+        if kind is MessageChangeKind.REACT and event.on:
+            mine = self._targets.emoji_of(ref, event.actor)
+            check_reaction(event.emoji, mine=mine, all_emoji=self._targets.counts(ref), limits=self._limits)
+
+    def _deliver_change(self, change: StoredChange, readers: frozenset[UserId], known: Known) -> None:
+        """Show the change to those who can see its target; the others get its place in the chain and no more."""
+        blind = known.blind(readers, change.target_id)
+        others = change_frame(change, viewer=UserId(0))
+        own = change_frame(change, viewer=change.actor_id)
+        self._out.deliveries.append(events.Deliver(list(readers - blind), others, author=change.actor_id, own=own))
+        if blind:
+            self._out.deliveries.append(events.Deliver(list(blind), link_frame(change)))
+
+    # --- changes of conversations -----------------------------------------------------------------
 
     def _on_change(self, message_id: MessageId, key: DedupeKey, event: events.ConversationChanged) -> None:
         before = self._cache.get(key.conversation_id)
@@ -255,7 +372,7 @@ class _Poll:
         """Make users members at this place; return False where others were quicker and there is no room for them."""
         try:
             self._conversations.add_members(
-                conversation_id, users, role=Role.MEMBER, limit=self._max_members, at=message_id
+                conversation_id, users, role=Role.MEMBER, limit=self._limits.max_members, at=message_id
             )
         except TooManyMembers:
             # Whoever asked for it was told the same by the store.

@@ -1,4 +1,4 @@
-"""What the router remembers of conversations: members and the newest message.
+"""What the router remembers of conversations: members and the newest message or change.
 
 Members are stored when they are added, which may be ahead of the router's place in the log; so it knows of
 those who joined since where their membership begins.
@@ -21,12 +21,14 @@ _MEMBER_PAGE = 1_000
 
 @dataclass(slots=True)
 class Known:
-    """One conversation: its members, and the id of its newest stored message."""
+    """One conversation: its members, and the id of its newest stored message or change."""
 
     type: ConversationType
     members: frozenset[UserId]
     #: ``joined_id`` of the members who joined after the place at which this was read.
     joined: Mapping[UserId, MessageId]
+    #: ``joined_id`` of all who were not there from the beginning.
+    since: Mapping[UserId, MessageId]
     last_id: MessageId | None
     until: float
 
@@ -35,6 +37,11 @@ class Known:
         if not self.joined:
             return self.members
         return self.members - {user for user, joined_id in self.joined.items() if joined_id >= message_id}
+
+    def blind(self, readers: frozenset[UserId], message_id: MessageId) -> frozenset[UserId]:
+        """Return who of the readers cannot see an earlier message: those who joined after it."""
+        late = (user for user, joined_id in self.since.items() if joined_id >= message_id)
+        return readers.intersection(late)
 
     @property
     def indexed_by_user(self) -> bool:
@@ -68,7 +75,8 @@ class ConversationCache:
                 conversation.type,
                 frozenset(member.user_id for member in members),
                 {member.user_id: member.joined_id for member in members if member.joined_id >= places[id_]},
-                before.last_id if before is not None else conversation.last_message_id,
+                {member.user_id: member.joined_id for member in members if member.joined_id},
+                before.last_id if before is not None else conversation.last_id,
                 now + _TTL_S,
             )
             self._known.move_to_end(id_)

@@ -13,6 +13,7 @@ from prometheus_client import Counter, Gauge, Histogram
 from messaging import tracing
 from messaging.domain import events, frames
 from messaging.domain.authors import Authors
+from messaging.domain.limits import Limits
 from messaging.ports import (
     TOPIC_DEAD,
     TOPIC_MESSAGES,
@@ -27,7 +28,7 @@ from messaging.ports import (
     PositionUnknown,
     Record,
 )
-from messaging.router.apply import MAX_MEMBERS, Applied, Applier
+from messaging.router.apply import DEFAULT_LIMITS, Applied, Applier
 from messaging.router.receipts import ReceiptApplier
 from messaging.services.fanout import fan_out
 from messaging.threads import DatabaseThreads
@@ -94,7 +95,7 @@ class Router:
         registry: ConnectionRegistry,
         bus: PodBus,
         database: DatabaseThreads,
-        max_members: int = MAX_MEMBERS,
+        limits: Limits = DEFAULT_LIMITS,
         pace: Pace = Pace(),
     ) -> None:
         self._log = log
@@ -103,7 +104,7 @@ class Router:
         self._bus = bus
         self._database = database
         self._authors = Authors()
-        self._applier = Applier(messages=messages, conversations=conversations, max_members=max_members)
+        self._applier = Applier(messages=messages, conversations=conversations, limits=limits)
         self._receipts = ReceiptApplier(messages=messages, conversations=conversations, authors=self._authors)
         self._tasks: list[asyncio.Task[None]] = []
 

@@ -12,7 +12,7 @@ from messaging.domain import frames, ids
 from messaging.domain.errors import InvalidInput
 from messaging.domain.ids import ConversationId, MessageId, UserId
 from messaging.domain.limits import Limits
-from messaging.domain.messages import Membership, StoredMessage
+from messaging.domain.messages import Membership, MessageChangeKind, StoredChange, StoredMessage, Tally
 from messaging.selectors.access import require_member
 from messaging.selectors.cursors import seal, unseal
 
@@ -20,35 +20,90 @@ _SCOPE: Final = "history"
 #: Messages that one sync sends of conversations the device named no mark for; the newest of each go in any case.
 _UNNAMED_BUDGET: Final = 1_000
 _UNNAMED_CONVERSATIONS: Final = 100
+#: What a reaction takes in a frame, and each user that it names; about.
+_REACTION_BYTES, _USER_BYTES = 60, 17
 
 _event = msgspec.json.Decoder(frames.Event)
 
 
 @dataclass(frozen=True, slots=True)
 class HistoryPage:
-    """Messages, newest first. ``next`` leads to older, ``prev`` to newer ones; None where there are none."""
+    """Messages as they are now, newest first. ``next`` leads to older, ``prev`` to newer ones; None without any.
+
+    ``mark``: changes up to there are in the results; None where the user can see nothing.
+    """
 
     results: list[frames.Msg]
     next: str | None
     prev: str | None
+    mark: str | None
 
 
-def message_frame(message: StoredMessage, *, viewer: UserId) -> frames.Msg:
-    """Return the message as ``viewer`` may see it; the client's own id goes to its sender only."""
+def message_frame(message: StoredMessage, *, viewer: UserId, tallies: Sequence[Tally] = ()) -> frames.Msg:
+    """Return the message as ``viewer`` may see it; the client's own id goes to its sender only.
+
+    Of one that was deleted nothing is left but its place; of one that was edited, the newest text.
+    """
     conversation = message.conversation_id
     is_event = message.kind == "event"
+    deleted = message.delete_id is not None
     return frames.Msg(
         server_id=ids.server_id(conversation, message.message_id),
         conv=ids.conversation_ref(conversation),
         sender=ids.user_ref(message.sender_id),
         ts=ids.timestamp_ms(message.message_id),
-        body="" if is_event else message.body,
-        media=message.media,
-        prev=None if message.prev_id is None else ids.server_id(conversation, message.prev_id),
-        reply_to=None if message.reply_to is None else ids.server_id(conversation, message.reply_to),
+        body="" if is_event else message.text,
+        media=[] if deleted else message.media,
+        prev=_ref(conversation, message.prev_id),
+        reply_to=None if deleted else _ref(conversation, message.reply_to),
         msg_id=str(UUID(bytes=message.client_msg_id)) if message.sender_id == viewer else None,
         kind="event" if is_event else "text",
         event=_event.decode(message.body) if is_event else None,
+        forwarded=message.forwarded and not deleted,
+        edited_at=None if deleted or message.edit_id is None else ids.timestamp_ms(message.edit_id),
+        deleted=deleted,
+        reactions=[] if deleted else [_reaction(tally) for tally in tallies],
+    )
+
+
+def _ref(conversation: ConversationId, number: MessageId | None) -> str | None:
+    return None if number is None else ids.server_id(conversation, number)
+
+
+def _reaction(tally: Tally) -> frames.Reaction:
+    return frames.Reaction(tally.emoji, tally.count, tally.mine, [ids.user_ref(user) for user in tally.users])
+
+
+def change_frame(change: StoredChange, *, viewer: UserId) -> frames.EditEvent | frames.DeleteEvent | frames.ReactEvent:
+    """Return the change as those see it who can see its target; the client's own id goes to its author only."""
+    conversation = change.conversation_id
+    place = {
+        "server_id": ids.server_id(conversation, change.change_id),
+        "target": ids.server_id(conversation, change.target_id),
+        "conv": ids.conversation_ref(conversation),
+        "sender": ids.user_ref(change.actor_id),
+    }
+    ts = ids.timestamp_ms(change.change_id)
+    prev = _ref(conversation, change.prev_id)
+    msg_id = str(UUID(bytes=change.client_msg_id)) if change.actor_id == viewer else None
+    match change.kind:
+        case MessageChangeKind.EDIT:
+            return frames.EditEvent(**place, ts=ts, body=change.body, prev=prev, msg_id=msg_id)
+        case MessageChangeKind.DELETE:
+            return frames.DeleteEvent(**place, ts=ts, prev=prev, msg_id=msg_id)
+        case MessageChangeKind.REACT:
+            return frames.ReactEvent(
+                **place, ts=ts, emoji=change.emoji, on=change.on, count=change.count, prev=prev, msg_id=msg_id
+            )
+
+
+def link_frame(change: StoredChange) -> frames.Link:
+    """Return the change as those see it who cannot see its target: its place in the chain."""
+    conversation = change.conversation_id
+    return frames.Link(
+        server_id=ids.server_id(conversation, change.change_id),
+        conv=ids.conversation_ref(conversation),
+        prev=_ref(conversation, change.prev_id),
     )
 
 
@@ -70,48 +125,110 @@ def backfill(user_id: UserId, marks: dict[ConversationId, MessageId], *, limits:
     found: list[frames.Backfill] = []
     for conversation, mark in marks.items():
         place, last = standing.get(conversation, (None, None))
-        if place is None or last is None or min(last, _end(place)) <= mark:
+        if place is None or last is None or (upto := _end(place, last)) <= max(mark, place.joined_id):
             continue
-        part = _replay(user_id, place, after=ids.replay_start(mark), limit=limits.max_backfill, limits=limits)
-        if any(ids.parse_server_id(message.server_id)[1] > mark for message in part.messages):
-            found.append(part)
+        after = ids.replay_start(mark)
+        found.append(_replay(user_id, place, after=after, upto=upto, limit=limits.max_backfill, limits=limits))
     budget = _UNNAMED_BUDGET
     for conversation in unnamed:
-        place, _ = standing.get(conversation, (None, None))
-        if place is None:
+        place, last = standing.get(conversation, (None, None))
+        if place is None or last is None:
             continue
         most = max(1, min(limits.max_backfill, budget))
-        part = _replay(user_id, place, after=MessageId(0), limit=most, limits=limits)
+        part = _replay(user_id, place, after=MessageId(0), upto=_end(place, last), limit=most, limits=limits, new=True)
         budget -= len(part.messages)
         if part.messages:
             found.append(part)
     return found
 
 
-def _end(place: Membership) -> MessageId:
-    return MessageId(ids.MAX_ID) if place.left_id is None else place.left_id
+def _end(place: Membership, last: MessageId) -> MessageId:
+    """Return the newest id of a conversation, whose own is ``last``, that the user may see."""
+    return last if place.left_id is None else min(last, place.left_id)
 
 
-def _replay(user_id: UserId, place: Membership, *, after: MessageId, limit: int, limits: Limits) -> frames.Backfill:
-    newest = container.message_store().newest(
-        place.conversation_id, after=MessageId(max(after, place.joined_id)), upto=place.left_id, limit=limit + 1
-    )
-    kept = newest[: min(limit, _fitting(newest, limits.max_backfill_bytes))]
+def _replay(
+    user_id: UserId,
+    place: Membership,
+    *,
+    after: MessageId,
+    upto: MessageId,
+    limit: int,
+    limits: Limits,
+    new: bool = False,
+) -> frames.Backfill:
+    """Return what stands between ``after`` and ``upto``. ``new``: to a device that holds nothing there.
+
+    ``upto`` was the newest when it was asked for: what has come since stays out, so that the two lists end together.
+    """
+    store = container.message_store()
+    after = MessageId(max(after, place.joined_id))
+    conversation = place.conversation_id
+    newest = store.newest(conversation, after=after, upto=upto, limit=limit + 1)
+    most = limits.max_backfill_changes
+    changes = store.newest_changes(conversation, after=after, upto=upto, limit=most + 1)
+    # What came after the first of these messages was reacted to after it, too.
+    refs = [(conversation, message.message_id) for message in newest] if changes else []
+    tallies = store.reactions(refs, viewer=user_id) if refs else {}
+    as_frames = [
+        message_frame(message, viewer=user_id, tallies=tallies.get((conversation, message.message_id), ()))
+        for message in newest
+    ]
+    sizes = [_size(frame) for frame in as_frames]
+    kept = min(limit, _fitting(sizes, limits.max_backfill_bytes))
+    shown = _changes(user_id, place, changes[:most], limits.max_backfill_bytes - sum(sizes[:kept]))
     return frames.Backfill(
-        conv=ids.conversation_ref(place.conversation_id),
-        messages=[message_frame(message, viewer=user_id) for message in reversed(kept)],
-        more=len(newest) > len(kept),
+        conv=ids.conversation_ref(conversation),
+        messages=as_frames[:kept][::-1],
+        more=len(newest) > kept,
+        changes=shown,
+        mark=ids.server_id(conversation, upto),
+        # A device that holds nothing has nothing that could have changed.
+        stale=len(changes) > len(shown) and not new,
     )
 
 
-def _fitting(messages: Sequence[StoredMessage], max_bytes: int) -> int:
-    """Return how many of the first messages are within ``max_bytes`` together; one at least."""
+def _changes(
+    user_id: UserId, place: Membership, changes: Sequence[StoredChange], max_bytes: int
+) -> list[frames.Change]:
+    """Return the newest changes whose texts are within ``max_bytes`` together, oldest first.
+
+    A text that is gone by now, edited once more or deleted, is not given out: its place in the chain is.
+    """
+    conversation = place.conversation_id
+    edited = [(conversation, it.target_id) for it in changes if it.kind is MessageChangeKind.EDIT]
+    targets = container.message_store().get(list(set(edited))) if edited else {}
+    shown: list[frames.Change] = []
     size = 0
-    for count, message in enumerate(messages):
-        size += len(message.body.encode()) + sum(map(len, message.media))
-        if size > max_bytes:
+    for change in changes:
+        frame: frames.Change = change_frame(change, viewer=user_id)
+        if change.target_id <= place.joined_id:
+            frame = link_frame(change)
+        elif change.kind is MessageChangeKind.EDIT:
+            target = targets.get((conversation, change.target_id))
+            if target is None or target.delete_id is not None or target.edit_id != change.change_id:
+                frame = link_frame(change)
+            else:
+                size += len(change.body.encode())
+        if size > max(0, max_bytes):
+            break
+        shown.append(frame)
+    return shown[::-1]
+
+
+def _size(frame: frames.Msg) -> int:
+    reactions = sum(_REACTION_BYTES + _USER_BYTES * len(it.users) for it in frame.reactions)
+    return len(frame.body.encode()) + sum(map(len, frame.media)) + reactions
+
+
+def _fitting(sizes: Sequence[int], max_bytes: int) -> int:
+    """Return how many of the first are within ``max_bytes`` together; one at least."""
+    total = 0
+    for count, size in enumerate(sizes):
+        total += size
+        if total > max_bytes:
             return max(1, count)
-    return len(messages)
+    return len(sizes)
 
 
 def _position(text: str | None, conversation: ConversationId) -> MessageId | None:
@@ -141,7 +258,8 @@ def history_page(
         NotFound: not a member.
         InvalidInput: a cursor is forged or of another list.
     """
-    place = require_member(user_id, conversation_id).membership
+    access = require_member(user_id, conversation_id)
+    place, last_id = access.membership, access.conversation.last_id
     older_than, newer_than = _position(before, conversation_id), _position(after, conversation_id)
     store = container.message_store()
     start = MessageId(max(newer_than or 0, place.joined_id))
@@ -156,8 +274,15 @@ def history_page(
     # At an empty page the cursors go back to where it was asked for.
     newest = page[0].message_id if page else MessageId((older_than or 1) - 1)
     oldest = page[-1].message_id if page else MessageId(start + 1)
+    refs = [(conversation_id, message.message_id) for message in page]
+    tallies = store.reactions(refs, viewer=user_id) if refs else {}
     return HistoryPage(
-        [message_frame(message, viewer=user_id) for message in page],
+        [
+            message_frame(message, viewer=user_id, tallies=tallies.get((conversation_id, message.message_id), ()))
+            for message in page
+        ],
         seal(_SCOPE, conversation_id, oldest) if has_older else None,
         seal(_SCOPE, conversation_id, newest) if has_newer else None,
+        # Read before the messages, so that they are at least as new.
+        _ref(conversation_id, last_id) if last_id is not None and last_id > place.joined_id else None,
     )

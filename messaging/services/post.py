@@ -5,6 +5,7 @@ from asgiref.sync import async_to_sync
 from chatproject import container
 from messaging.domain.ids import ConversationId, UserId
 from messaging.selectors.access import may_send
+from messaging.services.changes import may_forward
 from messaging.services.send import Sent, send_message, validate_send
 
 
@@ -16,11 +17,13 @@ def post_message(
     body: str,
     media: list[str],
     reply_to: str | None,
+    forwarded_from: str | None = None,
 ) -> Sent:
     """Return where the message stands in the log, once it is durable. Idempotent by ``msg_id``.
 
     Raises:
-        NotFound: the sender is no member. Blocked: one of a DM's two blocked the other.
+        NotFound: the sender is no member, or cannot read what is to be forwarded. Conflict: that is deleted.
+        Blocked: one of a DM's two blocked the other.
         InvalidInput, TooLarge: see ``validate_send``.
         Unavailable: not stored; repeat with the same ``msg_id``.
     """
@@ -32,6 +35,9 @@ def post_message(
         body=body,
         media=media,
         reply_to=reply_to,
+        forwarded=forwarded_from is not None,
         limits=container.limits(),
     )
+    if forwarded_from is not None:
+        may_forward(message, forwarded_from)
     return async_to_sync(send_message)(log=container.message_log(), message=message)

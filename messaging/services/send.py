@@ -47,11 +47,12 @@ class Outgoing:
     body: str
     media: list[str]
     reply_to: MessageId | None
+    forwarded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A message that is in the log. ``duplicate``: an earlier send had the same client id; this is its place."""
+    """A message or change that is in the log. ``duplicate``: an earlier one had its client id; this is that place."""
 
     message_id: MessageId
     ts_ms: int
@@ -70,23 +71,8 @@ def parse_client_msg_id(text: str) -> bytes:
     return parsed.bytes
 
 
-def validate_send(
-    *,
-    sender: UserId,
-    conversation: ConversationId,
-    msg_id: str,
-    body: str,
-    media: list[str],
-    reply_to: str | None,
-    limits: Limits,
-) -> Outgoing:
-    """Return what may be appended.
-
-    Raises:
-        InvalidInput: bad ``msg_id``, ``reply_to`` or media reference, or nothing in it.
-        TooLarge: the body is over ``max_body_bytes`` of UTF-8, or there are too many media references.
-    """
-    client_msg_id = parse_client_msg_id(msg_id)
+def check_body(body: str, limits: Limits) -> None:
+    """Pass a text that may be stored. Raises InvalidInput; TooLarge: it is over ``max_body_bytes`` of UTF-8."""
     # A lone surrogate passes JSON's escapes but has no UTF-8 form, and Protobuf clients could not read it.
     try:
         size = len(body.encode())
@@ -96,6 +82,27 @@ def validate_send(
         raise TooLarge(f"body is {size} bytes; the limit is {limits.max_body_bytes}")
     if "\x00" in body:
         raise InvalidInput("body must not contain NUL characters")
+
+
+def validate_send(
+    *,
+    sender: UserId,
+    conversation: ConversationId,
+    msg_id: str,
+    body: str,
+    media: list[str],
+    reply_to: str | None,
+    limits: Limits,
+    forwarded: bool = False,
+) -> Outgoing:
+    """Return what may be appended.
+
+    Raises:
+        InvalidInput: bad ``msg_id``, ``reply_to`` or media reference, or nothing in it.
+        TooLarge: the body is over ``max_body_bytes`` of UTF-8, or there are too many media references.
+    """
+    client_msg_id = parse_client_msg_id(msg_id)
+    check_body(body, limits)
     if not body.strip() and not media:
         raise InvalidInput("a message needs a body or media")
     if len(media) > limits.max_media_refs:
@@ -111,7 +118,7 @@ def validate_send(
             raise InvalidInput("reply_to is not a server_id") from None
         if reply_conversation != conversation:
             raise InvalidInput("reply_to is in another conversation")
-    return Outgoing(sender, conversation, client_msg_id, body, media, reply_id)
+    return Outgoing(sender, conversation, client_msg_id, body, media, reply_id, forwarded)
 
 
 def _conversation_key(conversation: ConversationId) -> bytes:
@@ -136,7 +143,13 @@ def message_record(message: Outgoing, *, trace: bytes = b"") -> NewRecord:
         _conversation_key(message.conversation),
         events.encode(
             events.MessageSent(
-                message.sender, message.client_msg_id, message.body, message.media, message.reply_to, trace
+                message.sender,
+                message.client_msg_id,
+                message.body,
+                message.media,
+                message.reply_to,
+                message.forwarded,
+                trace,
             )
         ),
         _dedupe_bytes(message.conversation, message.sender, message.client_msg_id),
@@ -210,16 +223,25 @@ async def send_message(*, log: MessageLog, message: Outgoing) -> Sent:
             span.end()
 
 
-async def append_change(*, log: MessageLog, conversation: ConversationId, change: events.ConversationChanged) -> Sent:
-    """Put a change of membership or metadata at its place in the order of messages.
-
-    Raises:
-        Unavailable: the change is not in the log.
-    """
-    record = NewRecord(
+def change_record(
+    conversation: ConversationId, change: events.ConversationChanged | events.MessageChanged
+) -> NewRecord:
+    """Return the log record of a change; its dedupe key is (conversation, actor, client's UUID)."""
+    return NewRecord(
         TOPIC_MESSAGES,
         _conversation_key(conversation),
         events.encode(change),
         _dedupe_bytes(conversation, change.actor, change.client_msg_id),
     )
-    return await append_durably(log, record)
+
+
+async def append_change(
+    *, log: MessageLog, conversation: ConversationId, change: events.ConversationChanged | events.MessageChanged
+) -> Sent:
+    """Put a change of the conversation, or of a message, at its place in the order of messages.
+
+    Raises:
+        Unavailable: the change is not in the log.
+        TooLarge: the record is over the log's limit.
+    """
+    return await append_durably(log, change_record(conversation, change))

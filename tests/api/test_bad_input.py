@@ -20,7 +20,11 @@ Route = Callable[[], None]
 
 every_endpoint_with_a_body = pytest.mark.parametrize("endpoint", [it for it in ENDPOINTS if it.has_body], ids=str)
 #: What reads no body, whatever it is.
-BODILESS = {"post devices/revoke-others", "put blocks/<str:user>"}
+BODILESS = {
+    "post devices/revoke-others",
+    "put blocks/<str:user>",
+    "put messages/<str:message>/reactions/<str:emoji>",
+}
 
 
 def fine(response: Any) -> Any:
@@ -40,6 +44,7 @@ def call(ann: Person, bob: Person) -> Callable[..., Any]:
         # The limits on logins are not what is tried here.
         cache.clear()
         values = {"conversation": group, "user": bob.ref, "device": ids.device_ref(5)}
+        values |= {"message": ids.server_id(ids.parse_conversation(group), 5), "emoji": "👍"}
         needed = {name: value for name, value in values.items() if f"<str:{name}>" in endpoint.route}
         return getattr(ann.client, endpoint.method)(endpoint.path(**needed), raw, content_type=content_type)
 
@@ -89,8 +94,9 @@ FIELDS: dict[str, dict[str, Any]] = {
     "post conversations": {"type": "group", "members": [], "name": "x"},
     "patch conversations/<str:conversation>": {"name": "x"},
     "post conversations/<str:conversation>/messages": {
-        "msg_id": str(uuid4()), "body": "hello", "media": [], "reply_to": None,
+        "msg_id": str(uuid4()), "body": "hello", "media": [], "reply_to": None, "forwarded_from": None,
     },
+    "patch messages/<str:message>": {"msg_id": str(uuid4()), "body": "better"},
     "post conversations/<str:conversation>/members": {"members": ["u_AAAAAAAAAAE"]},
     "patch conversations/<str:conversation>/members/<str:user>": {"role": "member"},
     "put conversations/<str:conversation>/read": {"server_id": "m_AAAAAAAAAAEAAAAAAAAAAQ"},
@@ -197,7 +203,7 @@ def test_an_unknown_path_is_not_found(ann: Person, path: str) -> None:
 def test_another_method_is_not_allowed(ann: Person, route: str) -> None:
     known = {it.method for it in ENDPOINTS if it.route == route}
     client = APIClient() if route in ("accounts", "tokens") else ann.client
-    values = {"conversation": "c_x", "user": "u_x", "device": "d_x"}
+    values = {"conversation": "c_x", "user": "u_x", "device": "d_x", "message": "m_x", "emoji": "x"}
     needed = {name: value for name, value in values.items() if f"<str:{name}>" in route}
     for method in {"get", "post", "put", "patch", "delete"} - known:
         response = getattr(client, method)(Endpoint(method, route).path(**needed))
@@ -227,10 +233,10 @@ NASTY_REFS = [
 def test_a_malformed_id_in_a_path_is_an_absent_one(ann: Person, bob: Person, ref: str) -> None:
     group = ann.group(bob)
     for endpoint in ENDPOINTS:
-        for bad in ("conversation", "user", "device"):
+        for bad in ("conversation", "user", "device", "message"):
             if f"<str:{bad}>" not in endpoint.route:
                 continue
-            values = {"conversation": group, "user": bob.ref, "device": ids.device_ref(5)} | {bad: ref}
+            values = {"conversation": group, "user": bob.ref, "device": ids.device_ref(5), "emoji": "👍"} | {bad: ref}
             needed = {name: value for name, value in values.items() if f"<str:{name}>" in endpoint.route}
             body = FIELDS.get(str(endpoint), {})
             call = getattr(ann.client, endpoint.method)

@@ -40,6 +40,10 @@ def test_a_sent_message_is_in_history(ann: Person, bob: Person, route: Route) ->
         "reply_to": sent["server_id"],
         "kind": "text",
         "msg_id": reply["msg_id"],
+        "forwarded": False,
+        "edited_at": None,
+        "deleted": False,
+        "reactions": [],
     }
     assert (older["body"], older["media"], older["ts"]) == ("héllo 👋", ["a/b"], sent["ts"])
     assert "msg_id" not in older

@@ -14,7 +14,13 @@ from tests.api.endpoints import ENDPOINTS, OPEN, Endpoint
 pytestmark = pytest.mark.django_db
 Route = Callable[[], None]
 
-VALUES = {"conversation": ids.conversation_ref(5), "user": ids.user_ref(5), "device": ids.device_ref(5)}
+VALUES = {
+    "conversation": ids.conversation_ref(5),
+    "user": ids.user_ref(5),
+    "device": ids.device_ref(5),
+    "message": ids.server_id(5, 5),
+    "emoji": "👍",
+}
 
 
 def ask(client: APIClient, endpoint: Endpoint, body: Any = None, **values: str) -> Any:
@@ -40,7 +46,7 @@ def test_what_is_open_is_open() -> None:
 
 # --- conversations of others ----------------------------------------------------------------------
 
-_CONVERSATION = [it for it in ENDPOINTS if "<str:conversation>" in it.route]
+_CONVERSATION = [it for it in ENDPOINTS if "<str:conversation>" in it.route or "<str:message>" in it.route]
 
 
 def _good_body(endpoint: Endpoint, conversation: str, person: Person, other: Person, server_id: str) -> Any:
@@ -53,6 +59,8 @@ def _good_body(endpoint: Endpoint, conversation: str, person: Person, other: Per
         f"patch {base}/members/<str:user>": {"role": "member"},
         f"put {base}/read": {"server_id": server_id},
         f"put {base}/mute": {"until": None},
+        "patch messages/<str:message>": {"msg_id": str(uuid4()), "body": "better"},
+        "put messages/<str:message>/reactions/<str:emoji>": None,
     }
     return bodies[str(endpoint)] if endpoint.has_body else None
 
@@ -62,7 +70,7 @@ def _everything(person: Person, conversation: str, other: Person, server_id: str
     for endpoint in _CONVERSATION:
         for about in (other, person) if "<str:user>" in endpoint.route else (other,):
             body = _good_body(endpoint, conversation, person, other, server_id)
-            answer = ask(person.client, endpoint, body, conversation=conversation, user=about.ref)
+            answer = ask(person.client, endpoint, body, conversation=conversation, user=about.ref, message=server_id)
             answers[f"{endpoint} {about.user.username}"] = answer
     return answers
 

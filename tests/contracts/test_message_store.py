@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import permutations
 from uuid import uuid4
 
 import pytest
@@ -11,7 +12,16 @@ from messaging.adapters.cassandra.messages import CassandraMessageStore
 from messaging.adapters.orm.conversations import OrmConversationStore
 from messaging.adapters.orm.messages import OrmMessageStore
 from messaging.domain.ids import ConversationId, DeviceId, MessageId, UserId, new_random_id
-from messaging.domain.messages import ConversationType, DedupeKey, StoredMessage, StoredReceipt
+from messaging.domain.messages import (
+    TALLY_USERS,
+    ConversationType,
+    DedupeKey,
+    MessageChangeKind,
+    StoredChange,
+    StoredMessage,
+    StoredReceipt,
+    Tally,
+)
 from messaging.ports import ConversationStore, MessageStore, NewConversation
 
 Pair = tuple[MessageStore, ConversationStore]
@@ -179,3 +189,175 @@ def test_receipts_may_come_twice(store: MessageStore, conversation: Conversation
 def test_nothing_to_store_is_no_error(store: MessageStore) -> None:
     store.upsert([], recipients={})
     assert store.get([]) == {}
+
+
+# --- changes --------------------------------------------------------------------------------------
+
+
+def change(
+    conversation: ConversationId, number: int, target: int, kind: str, actor: UserId = ANN, **more: object
+) -> StoredChange:
+    fields = {"client_msg_id": uuid4().bytes, **more}
+    return StoredChange(
+        conversation,
+        MessageId(number),
+        MessageId(target),
+        actor,
+        kind=MessageChangeKind(kind),
+        **fields,  # type: ignore[arg-type]
+    )
+
+
+def react(
+    conversation: ConversationId, number: int, target: int, actor: UserId, emoji: str = "👍", *, on: bool = True
+) -> StoredChange:
+    return change(conversation, number, target, "react", actor, emoji=emoji, on=on)
+
+
+def one(store: MessageStore, conversation: ConversationId, number: int) -> StoredMessage:
+    return store.get([(conversation, MessageId(number))])[conversation, MessageId(number)]
+
+
+def last_row(stores: Pair, conversation: ConversationId) -> int | None:
+    return stores[1].get([conversation])[conversation].last_id
+
+
+def test_a_stored_change_comes_back_as_it_was(store: MessageStore, conversation: ConversationId) -> None:
+    changes = [
+        change(conversation, 6, 5, "edit", body="héllo 👋\n", prev_id=MessageId(5)),
+        change(conversation, 7, 5, "react", BOB, emoji="👨‍👩‍👧‍👦", on=True, count=3, prev_id=MessageId(6)),
+        change(conversation, (1 << 63) - 1, 5, "delete"),
+    ]
+    store.upsert([text(conversation, 5)], changes=changes, recipients={})
+    assert store.newest_changes(conversation, limit=10) == changes[::-1]
+
+
+def test_a_forwarded_message_stays_one(store: MessageStore, conversation: ConversationId) -> None:
+    messages = [text(conversation, 5, forwarded=True), text(conversation, 6)]
+    store.upsert(messages, recipients={})
+    assert store.newest(conversation, limit=2) == messages[::-1]
+
+
+def test_changes_keep_their_bounds_and_are_no_messages(store: MessageStore, conversation: ConversationId) -> None:
+    changes = [change(conversation, n, 1, "edit", body=str(n)) for n in range(2, 8)]
+    store.upsert([text(conversation, 1), text(conversation, 8)], changes=changes, recipients={})
+
+    def newest(**bounds: int) -> list[int]:
+        return [it.change_id for it in store.newest_changes(conversation, **bounds)]  # type: ignore[arg-type]
+
+    assert newest(limit=2) == [7, 6]
+    assert newest(after=5, limit=9) == [7, 6]
+    assert newest(after=3, upto=6, limit=9) == [6, 5, 4]
+    assert store.newest_changes(ConversationId(4), limit=9) == []
+    assert [m.message_id for m in store.newest(conversation, limit=9)] == [8, 1]
+
+
+def test_the_last_row_is_of_either_kind_and_moves_forward_only(stores: Pair, conversation: ConversationId) -> None:
+    store = stores[0]
+    assert last_row(stores, conversation) is None
+    store.upsert([text(conversation, 5)], recipients={})
+    store.upsert([], changes=[change(conversation, 6, 5, "edit", body="x")], recipients={})
+    assert (last_id(stores, conversation), last_row(stores, conversation)) == (5, 6)
+    store.upsert([text(conversation, 7)], changes=[change(conversation, 8, 5, "edit", body="x")], recipients={})
+    store.upsert([text(conversation, 3)], changes=[change(conversation, 4, 3, "edit", body="x")], recipients={})
+    assert (last_id(stores, conversation), last_row(stores, conversation)) == (7, 8)
+    assert stores[1].memberships(ANN, [conversation])[conversation][1] == 8
+
+
+def test_find_placed_knows_changes(store: MessageStore, conversation: ConversationId) -> None:
+    it = change(conversation, 6, 5, "edit", body="x", prev_id=MessageId(5))
+    store.upsert([text(conversation, 5)], changes=[it], recipients={})
+    key = DedupeKey(conversation, ANN, it.client_msg_id)
+    [(found, at)] = store.find_placed([key]).items()
+    assert (found, at.message_id, at.prev_id) == (key, 6, 5)
+
+
+def test_a_second_copy_of_a_change_is_not_stored(stores: Pair, conversation: ConversationId) -> None:
+    store = stores[0]
+    first = change(conversation, 6, 5, "edit", body="first")
+    store.upsert([text(conversation, 5)], changes=[first], recipients={})
+    store.upsert([], changes=[replace(first, change_id=MessageId(9), body="second")], recipients={})
+    assert store.newest_changes(conversation, limit=10) == [first]
+    assert one(store, conversation, 5).text == "first"
+    assert last_row(stores, conversation) == 6
+
+
+def test_changes_are_folded_in_whatever_order_they_are_written(stores: Pair, conversation: ConversationId) -> None:
+    store = stores[0]
+    numbers = range(10, 10 * 25, 10)
+    for first, order in zip(numbers, permutations(range(4)), strict=True):
+        store.upsert([text(conversation, first, body="first")], recipients={})
+        changes = [
+            change(conversation, first + 1, first, "edit", body="zzz older"),
+            change(conversation, first + 2, first, "edit", body="newer"),
+            react(conversation, first + 3, first, BOB),
+            react(conversation, first + 4, first, BOB, on=False),
+        ]
+        for number in order:
+            store.upsert([], changes=[changes[number]], recipients={})
+        row = one(store, conversation, first)
+        assert (row.body, row.edit_id, row.edited_body) == ("first", first + 2, "newer")
+        assert store.reactions([(conversation, MessageId(first))], viewer=BOB) == {}
+
+
+def test_the_newest_deletion_stands_and_the_text_is_kept(store: MessageStore, conversation: ConversationId) -> None:
+    for first, order in ((10, (1, 2)), (20, (2, 1))):
+        store.upsert([text(conversation, first, body="x")], recipients={})
+        for number in order:
+            deletion = change(conversation, first + number, first, "delete")
+            store.upsert([], changes=[deletion], recipients={})
+        row = one(store, conversation, first)
+        assert (row.body, row.text, row.delete_id) == ("x", "", first + 2)
+
+
+def test_folding_again_changes_nothing(store: MessageStore, conversation: ConversationId) -> None:
+    messages = [text(conversation, 5)]
+    changes = [
+        change(conversation, 6, 5, "edit", body="older"),
+        react(conversation, 7, 5, BOB),
+        change(conversation, 8, 5, "edit", body="newer"),
+        react(conversation, 9, 5, BOB, on=False),
+    ]
+    store.upsert(messages, changes=changes, recipients={})
+
+    def everything() -> object:
+        refs = [(conversation, MessageId(5))]
+        return store.get(refs), store.newest_changes(conversation, limit=9), store.reactions(refs, viewer=BOB)
+
+    before = everything()
+    store.upsert(messages, changes=changes[:2], recipients={})
+    store.upsert(messages, recipients={})
+    assert everything() == before
+
+
+def test_reactions_are_tallied(store: MessageStore, conversation: ConversationId) -> None:
+    crowd = [UserId(100 + n) for n in range(TALLY_USERS + 4)]
+    numbers = iter(range(10, 1_000))
+    messages = [text(conversation, n) for n in (5, 6, 7)]
+    changes = [react(conversation, next(numbers), 5, user) for user in crowd]
+    changes += [
+        react(conversation, next(numbers), 5, ANN, "🎉"),
+        react(conversation, next(numbers), 5, crowd[0], on=False),
+    ]
+    changes.append(react(conversation, next(numbers), 6, BOB, "❤️"))
+    store.upsert(messages, changes=changes, recipients={})
+    refs = [(conversation, MessageId(n)) for n in (5, 6, 7)]
+    first_few = tuple(crowd[1 : TALLY_USERS + 1])
+    assert store.reactions(refs, viewer=crowd[-1]) == {
+        (conversation, 5): [
+            Tally("👍", len(crowd) - 1, True, first_few),
+            Tally("🎉", 1, False, (ANN,)),
+        ],
+        (conversation, 6): [Tally("❤️", 1, False, (BOB,))],
+    }
+    assert [it.mine for it in store.reactions(refs, viewer=ANN)[conversation, MessageId(5)]] == [False, True]
+    assert store.reactions([], viewer=ANN) == {}
+
+
+def test_changes_of_one_conversation_are_not_those_of_another(stores: Pair, conversation: ConversationId) -> None:
+    store = stores[0]
+    other = ConversationId(4)
+    store.upsert([text(conversation, 5), text(other, 5)], changes=[react(other, 6, 5, ANN)], recipients={})
+    assert store.reactions([(conversation, MessageId(5))], viewer=ANN) == {}
+    assert store.newest_changes(conversation, limit=9) == []
+    assert last_row(stores, conversation) == 5

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from messaging.domain import frames, ids
 from messaging.domain.connection import (
     Allowance,
+    Alter,
     Append,
     Authenticate,
     Close,
@@ -35,9 +36,14 @@ CONV_REF, SERVER_ID, USER_REF = ids.conversation_ref(CONV), ids.server_id(CONV, 
 MSG_ID = "1b4e28ba-2fa1-4d3b-a3f5-ef19b5a7633b"
 
 SEND = frames.Send(MSG_ID, CONV_REF, "hello")
+EDIT, DELETE = frames.Edit(MSG_ID, SERVER_ID, "hello"), frames.Delete(MSG_ID, SERVER_ID)
+REACT = frames.React(MSG_ID, SERVER_ID, "👍", on=True)
 #: A good frame of each op, and what it leads to on an open connection. The test below holds it complete.
 FRAMES: dict[type, tuple[frames.ClientFrame, list[Effect]]] = {
     frames.Send: (SEND, [Append(SEND, CONV)]),
+    frames.Edit: (EDIT, [Alter(EDIT, CONV, MESSAGE)]),
+    frames.Delete: (DELETE, [Alter(DELETE, CONV, MESSAGE)]),
+    frames.React: (REACT, [Alter(REACT, CONV, MESSAGE)]),
     frames.Delivered: (frames.Delivered(SERVER_ID), [SaveReceipt(False, CONV, MESSAGE)]),
     frames.Read: (frames.Read(SERVER_ID), [SaveReceipt(True, CONV, MESSAGE)]),
     frames.Typing: (frames.Typing(CONV_REF), [ShowTyping(CONV)]),
@@ -106,6 +112,9 @@ def test_a_frame_changes_no_state_but_auth(op: type, state: State) -> None:
 MALFORMED = [
     frames.Send(MSG_ID, "c_x", "hello"),
     frames.Send(MSG_ID, ids.user_ref(5), "hello"),
+    frames.Edit(MSG_ID, "m_x", "hello"),
+    frames.Delete(MSG_ID, CONV_REF),
+    frames.React(MSG_ID, "", "👍"),
     frames.Delivered("m_x"),
     frames.Delivered(CONV_REF),
     frames.Read(""),
@@ -121,7 +130,7 @@ MALFORMED = [
 def test_a_malformed_id_is_refused_and_nothing_done(frame: frames.ClientFrame) -> None:
     it = connection()
     error = refusal(it.receive(frame, NOW))
-    assert (error.code, error.msg_id) == ("invalid", MSG_ID if isinstance(frame, frames.Send) else None)
+    assert (error.code, error.msg_id) == ("invalid", getattr(frame, "msg_id", None))
     assert error.detail
     assert it.receive(frames.Ping(), NOW) == [Reply(frames.Pong(ts=0))]
 
@@ -131,6 +140,9 @@ def test_no_string_makes_it_fail(text: str) -> None:
     it = connection(limits=replace(LIMITS, send_burst=1_000_000))
     for frame in (
         frames.Send(text, text, text, [text], text),
+        frames.Edit(text, text, text),
+        frames.Delete(text, text),
+        frames.React(text, text, text),
         frames.Delivered(text),
         frames.Read(text),
         frames.Typing(text),
@@ -214,7 +226,16 @@ def test_sends_past_the_burst_are_refused_with_a_time_that_holds() -> None:
     assert it.receive(SEND, NOW + error.retry_after) == [Append(SEND, CONV)]
 
 
-def test_only_sends_count_as_sends() -> None:
+@pytest.mark.parametrize("frame", [EDIT, DELETE, REACT], ids=lambda it: type(it).__name__)
+def test_a_change_counts_as_a_send(frame: frames.ClientFrame) -> None:
+    it = connection(limits=replace(LIMITS, send_burst=2))
+    assert it.receive(frame, NOW) == [Alter(frame, CONV, MESSAGE)]
+    assert it.receive(SEND, NOW) == [Append(SEND, CONV)]
+    error = refusal(it.receive(frame, NOW))
+    assert (error.code, error.msg_id) == (RateLimited.code, MSG_ID)
+
+
+def test_nothing_else_counts_as_a_send() -> None:
     it = connection(limits=replace(LIMITS, send_burst=1))
     for _ in range(50):
         assert it.receive(frames.Ping(), NOW) == [Reply(frames.Pong(ts=0))]
@@ -284,11 +305,12 @@ def test_presence_up_to_the_limit() -> None:
 # --- error frames ---------------------------------------------------------------------------------
 
 
-def test_an_error_names_the_send_it_answers_and_no_other_frame() -> None:
+def test_an_error_names_the_send_or_change_it_answers_and_no_other_frame() -> None:
     error = RateLimited("slowly", retry_after=1.5)
     for frame, _ in FRAMES.values():
         answer = error_reply(error, frame).frame
-        assert answer == frames.Error("rate_limited", "slowly", MSG_ID if frame is SEND else None, 1.5)
+        msg_id = MSG_ID if frame in (SEND, EDIT, DELETE, REACT) else None
+        assert answer == frames.Error("rate_limited", "slowly", msg_id, 1.5)
     assert error_reply(error).frame == frames.Error("rate_limited", "slowly", None, 1.5)
 
 

@@ -75,6 +75,8 @@ def test_what_a_server_does_not_know_is_ignored() -> None:
 
 def from_protobuf(message: Message) -> dict[str, Any]:
     """Return a Protobuf message as the JSON object of the same frame; absent and default look alike in both."""
+    if "op" in message.DESCRIPTOR.oneofs_by_name:
+        return from_protobuf(getattr(message, str(message.WhichOneof("op"))))
     body: dict[str, Any] = {}
     for field in message.DESCRIPTOR.fields:
         value = getattr(message, field.name)

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from messaging.adapters.cassandra.changes import NOT_MUTED, Change, Changes, State, joining, leaving, now_ms, with_role
-from messaging.adapters.cassandra.layout import LAST_IDS, day_of, written_us
+from messaging.adapters.cassandra.layout import LAST_IDS, day_of, last_row, written_us
 from messaging.adapters.cassandra.session import CassandraSession, Row, chunks
 from messaging.domain.errors import NotFound, TooManyMembers
 from messaging.domain.ids import ConversationId, MessageId, UserId, first_id_at
@@ -21,7 +21,8 @@ from messaging.ports import InboxRow, NewConversation, StoreUnavailable
 logger = logging.getLogger(__name__)
 
 _WHAT: Final = (
-    "conversation_id, type, created_at, created_by, name, members_count, last_message_id, hot_k, version, pending"
+    "conversation_id, type, created_at, created_by, name, members_count, last_message_id, hot_k, version, pending,"
+    " last_id"
 )
 _GET: Final = (
     "SELECT " + _WHAT + ", user_id, role FROM {ks}.conversations WHERE conversation_id IN ? PER PARTITION LIMIT ?"
@@ -62,6 +63,10 @@ _STEP: Final = 100
 def _aware(moment: datetime) -> datetime:
     """Return a column of type ``timestamp``, which the driver gives without its zone."""
     return moment.replace(tzinfo=UTC)
+
+
+def _message_id(number: int | None) -> MessageId | None:
+    return None if number is None else MessageId(number)
 
 
 def _membership(row: Row) -> Membership | None:
@@ -164,7 +169,7 @@ class CassandraConversationStore:
         return {id_: self._conversation(row, members[id_]) for id_, row in found.items()}
 
     def _conversation(self, row: Row, members: list[tuple[int, str | None]]) -> Conversation:
-        id_, kind, created_at, created_by, name, count, last_message_id, hot_k, version, pending = row[:10]
+        id_, kind, created_at, created_by, name, count, last_message_id, hot_k, version, pending, last_id = row[:11]
         if pending and version / 1e6 < time.time() - _ABANDONED_S:
             self._settle_abandoned(id_)
         inline: frozenset[UserId] | None = None
@@ -181,9 +186,10 @@ class CassandraConversationStore:
             name=name,
             members_count=count,
             members=inline,
-            last_message_id=None if last_message_id is None else MessageId(last_message_id),
+            last_message_id=_message_id(last_message_id),
             created_by=None if created_by is None else UserId(created_by),
             hot_k=hot_k,
+            last_id=_message_id(last_row(last_message_id, last_id)),
         )
 
     def _settle_abandoned(self, conversation_id: ConversationId) -> None:
@@ -215,10 +221,10 @@ class CassandraConversationStore:
     def memberships(
         self, user_id: UserId, conversation_ids: Sequence[ConversationId]
     ) -> dict[ConversationId, tuple[Membership, MessageId | None]]:
-        """Return the user's memberships in these, each with the conversation's ``last_message_id``."""
+        """Return the user's memberships in these, each with the conversation's ``last_id``."""
         places = self._places_of(user_id, conversation_ids)
-        last: dict[ConversationId, MessageId | None] = dict(self._session.many(LAST_IDS, list(places)))
-        return {id_: (place, last.get(id_)) for id_, place in places.items()}
+        last = {id_: last_row(message, row) for id_, message, row in self._session.many(LAST_IDS, list(places))}
+        return {id_: (place, _message_id(last.get(id_))) for id_, place in places.items()}
 
     def _places_of(
         self, user_id: UserId, conversation_ids: Sequence[ConversationId]
@@ -271,7 +277,8 @@ class CassandraConversationStore:
     def active_since(self, user_id: UserId, after: MessageId, *, limit: int) -> list[ConversationId]:
         """Return the user's active conversations whose ``last_message_id`` is above ``after``, newest first."""
         recent = [id_ for id_, day in self._active_of([user_id])[0] if day >= day_of(after)]
-        newer = [(last, id_) for id_, last in self._session.many(LAST_IDS, recent) if last is not None and last > after]
+        last_ids = self._session.many(LAST_IDS, recent)
+        newer = [(last, id_) for id_, last, _ in last_ids if last is not None and last > after]
         return [id_ for _, id_ in sorted(newer, reverse=True)[:limit]]
 
     def inbox(self, user_id: UserId, *, before: tuple[int, int] | None = None, limit: int) -> list[InboxRow]:

@@ -14,9 +14,17 @@ BUCKET_MS: Final = 10 * DAY_MS
 ACTIVE_DAY: Final = (
     "UPDATE {ks}.membership USING TIMESTAMP ? SET active_day = ? WHERE user_id = ? AND conversation_id = ?"
 )
-LAST_IDS: Final = "SELECT DISTINCT conversation_id, last_message_id FROM {ks}.conversations WHERE conversation_id IN ?"
+#: The newest message, and the newest message or change (absent where no change was ever written: see ``last_row``).
+LAST_IDS: Final = (
+    "SELECT DISTINCT conversation_id, last_message_id, last_id FROM {ks}.conversations WHERE conversation_id IN ?"
+)
 #: Before this many milliseconds (year 2248) an earlier moment still gives a later write timestamp.
 _FIRST_WINS_MS: Final = 1 << 43
+
+
+def last_row(last_message_id: int | None, last_id: int | None) -> int | None:
+    """Return the newest row of a conversation; one that was written before there were changes has its last message."""
+    return last_message_id if last_id is None else last_id
 
 
 def bucket_of(message_id: int) -> int:

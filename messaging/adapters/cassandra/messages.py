@@ -1,12 +1,12 @@
-"""Messages in Cassandra (design section 4; docs/decisions/0015-cassandra-tables.md and 0018-cassandra-dedupe.md).
+"""Messages and changes in Cassandra (design section 4; docs/decisions/0015-cassandra-tables.md, 0018 and 0024).
 
-There are no transactions. ``upsert`` writes all that belongs to the messages, and then moves
-``last_message_id``; each of it may be done again.
+There are no transactions. ``upsert`` writes all that belongs to the messages, folds changes in, and then moves the
+last ids; each of it may be done again.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from cassandra.query import UNSET_VALUE
 
@@ -23,16 +23,29 @@ from messaging.adapters.cassandra.layout import (
 )
 from messaging.adapters.cassandra.session import CassandraSession, Row, Work, chunks
 from messaging.domain.ids import MAX_ID, ConversationId, MessageId, UserId
-from messaging.domain.messages import DedupeKey, StoredMessage, StoredReceipt
+from messaging.domain.messages import (
+    TALLY_USERS,
+    DedupeKey,
+    MessageChangeKind,
+    StoredChange,
+    StoredMessage,
+    StoredReceipt,
+    Tally,
+)
 from messaging.ports import Placed
+
+_Row = TypeVar("_Row", StoredMessage, StoredChange)
 
 _FIND_PLACED: Final = "SELECT dedupe_key, message_id, prev_id FROM {ks}.message_dedupe WHERE dedupe_key IN ?"
 _PLACE: Final = "INSERT INTO {ks}.message_dedupe (dedupe_key, message_id, prev_id) VALUES (?, ?, ?) USING TIMESTAMP ?"
 
-_COLUMNS: Final = "conversation_id, message_id, sender_id, client_msg_id, body, media_refs, prev_id, reply_to, kind"
+_COLUMNS: Final = (
+    "conversation_id, message_id, sender_id, client_msg_id, body, media_refs, prev_id, reply_to, kind, forwarded, edit,"
+    " delete_id"
+)
 _INSERT: Final = (
     "INSERT INTO {ks}.messages (conversation_id, bucket, message_id, sender_id, client_msg_id, body, media_refs,"
-    " prev_id, reply_to, kind) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP ?"
+    " prev_id, reply_to, kind, forwarded) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP ?"
 )
 _BY_IDS: Final = (
     "SELECT " + _COLUMNS + " FROM {ks}.messages WHERE conversation_id = ? AND bucket = ? AND message_id IN ?"
@@ -48,6 +61,38 @@ _OLDEST: Final = (
 _UNREAD: Final = (
     "SELECT message_id, sender_id, kind FROM {ks}.messages"
     " WHERE conversation_id = ? AND bucket = ? AND message_id > ? AND message_id <= ? LIMIT ?"
+)
+
+_CHANGE: Final = (
+    "conversation_id, change_id, target_id, actor_id, client_msg_id, kind, body, emoji, is_on, count, prev_id"
+)
+_INSERT_CHANGE: Final = (
+    "INSERT INTO {ks}.message_changes (conversation_id, bucket, change_id, target_id, actor_id, client_msg_id, kind,"
+    " body, emoji, is_on, count, prev_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP ?"
+)
+_CHANGES_BY_IDS: Final = (
+    "SELECT conversation_id, change_id FROM {ks}.message_changes"
+    " WHERE conversation_id = ? AND bucket = ? AND change_id IN ?"
+)
+_NEWEST_CHANGES: Final = (
+    "SELECT " + _CHANGE + " FROM {ks}.message_changes"
+    " WHERE conversation_id = ? AND bucket = ? AND change_id > ? AND change_id <= ? LIMIT ?"
+)
+# An edit's id and text are one cell: of two edits in one millisecond Cassandra keeps the larger, which is the later.
+_EDIT: Final = (
+    "UPDATE {ks}.messages USING TIMESTAMP ? SET edit = ? WHERE conversation_id = ? AND bucket = ? AND message_id = ?"
+)
+_DELETE: Final = (
+    "UPDATE {ks}.messages USING TIMESTAMP ? SET delete_id = ?"
+    " WHERE conversation_id = ? AND bucket = ? AND message_id = ?"
+)
+_REACT: Final = (
+    "INSERT INTO {ks}.message_reactions (conversation_id, bucket, target_id, emoji, user_id, state)"
+    " VALUES (?, ?, ?, ?, ?, ?) USING TIMESTAMP ?"
+)
+_REACTIONS: Final = (
+    "SELECT conversation_id, target_id, emoji, user_id, state FROM {ks}.message_reactions"
+    " WHERE conversation_id = ? AND bucket = ? AND target_id IN ?"
 )
 
 _ADD_BUCKET: Final = "INSERT INTO {ks}.message_buckets (conversation_id, bucket) VALUES (?, ?) USING TIMESTAMP ?"
@@ -69,6 +114,7 @@ _BY_USER: Final = (
 )
 _MEMBERS: Final = "SELECT conversation_id, user_id, role FROM {ks}.conversations WHERE conversation_id IN ?"
 _MOVE_LAST: Final = "UPDATE {ks}.conversations USING TIMESTAMP ? SET last_message_id = ? WHERE conversation_id = ?"
+_MOVE_LAST_ROW: Final = "UPDATE {ks}.conversations USING TIMESTAMP ? SET last_id = ? WHERE conversation_id = ?"
 
 _RECEIPT: Final = (
     "INSERT INTO {ks}.receipts (conversation_id, message_id, user_id, device_id, delivered_at)"
@@ -97,11 +143,75 @@ def _message(row: Row) -> StoredMessage:
         prev_id=None if row[6] is None else MessageId(row[6]),
         reply_to=None if row[7] is None else MessageId(row[7]),
         kind=row[8],
+        forwarded=bool(row[9]),
+        edit_id=None if row[10] is None else MessageId(row[10][0]),
+        edited_body="" if row[10] is None else row[10][1].decode(),
+        delete_id=None if row[11] is None else MessageId(row[11]),
     )
 
 
-def _dedupe_key(message: StoredMessage) -> DedupeKey:
-    return DedupeKey(message.conversation_id, message.sender_id, message.client_msg_id)
+def _change(row: Row) -> StoredChange:
+    return StoredChange(
+        conversation_id=ConversationId(row[0]),
+        change_id=MessageId(row[1]),
+        target_id=MessageId(row[2]),
+        actor_id=UserId(row[3]),
+        client_msg_id=row[4],
+        kind=MessageChangeKind(row[5]),
+        body=row[6].decode(),
+        emoji=row[7],
+        on=row[8],
+        count=row[9],
+        prev_id=None if row[10] is None else MessageId(row[10]),
+    )
+
+
+def _id_of(row: StoredMessage | StoredChange) -> MessageId:
+    return row.message_id if isinstance(row, StoredMessage) else row.change_id
+
+
+def _dedupe_key(row: StoredMessage | StoredChange) -> DedupeKey:
+    author = row.sender_id if isinstance(row, StoredMessage) else row.actor_id
+    return DedupeKey(row.conversation_id, author, row.client_msg_id)
+
+
+def _first_copies(rows: Sequence[_Row], placed: Mapping[DedupeKey, Placed]) -> list[_Row]:
+    """Return the rows that no earlier copy stands for."""
+    first = {key: at.message_id for key, at in placed.items()}
+    return [row for row in rows if first.setdefault(_dedupe_key(row), _id_of(row)) == _id_of(row)]
+
+
+def _by_bucket(statement: str, refs: Iterable[tuple[ConversationId, MessageId]]) -> list[Work]:
+    """Return what asks for rows by the ids of messages or changes, a statement for each partition and ``_IDS``."""
+    wanted: dict[tuple[ConversationId, int], set[MessageId]] = {}
+    for conversation, number in refs:
+        wanted.setdefault((conversation, bucket_of(number)), set()).add(number)
+    return [
+        (statement, (conversation, bucket, list(chunk)))
+        for (conversation, bucket), ids in wanted.items()
+        for chunk in chunks(list(ids), _IDS)
+    ]
+
+
+def _folding(changes: Iterable[StoredChange]) -> Iterator[Work]:
+    """Yield what folds changes into their targets: with the times of the changes, so that the newest stands."""
+    for c in changes:
+        at, target = written_us(c.change_id), (c.conversation_id, bucket_of(c.target_id), c.target_id)
+        match c.kind:
+            case MessageChangeKind.EDIT:
+                yield _EDIT, (at, (c.change_id, c.body.encode()), *target)
+            case MessageChangeKind.DELETE:
+                yield _DELETE, (at, c.change_id, *target)
+            case MessageChangeKind.REACT:
+                yield _REACT, (*target, c.emoji, c.actor_id, (c.change_id, c.on), at)
+
+
+def _tallies(of_emoji: Mapping[str, list[tuple[int, UserId]]], viewer: UserId) -> list[Tally]:
+    tallies = []
+    for emoji, unordered in sorted(of_emoji.items(), key=lambda item: min(item[1])):
+        users = [user for _, user in sorted(unordered)]
+        tallies.append(Tally(emoji, len(users), viewer in users, tuple(users[:TALLY_USERS])))
+    return tallies
 
 
 def _or_unset(value: Any) -> Any:
@@ -129,70 +239,79 @@ class CassandraMessageStore:
         self,
         messages: Sequence[StoredMessage],
         *,
+        changes: Sequence[StoredChange] = (),
         recipients: Mapping[ConversationId, Sequence[UserId]],
         placed: Mapping[DedupeKey, Placed] | None = None,
     ) -> None:
-        """Store messages and what leads to them. Durable on return.
+        """Store messages, changes and what leads to them, and fold the changes in. Durable on return.
 
         After an error or a crash at any point the same call, with the ``prev_id`` that ``find_placed`` gives by then,
         completes what was begun.
         """
         if placed is None:
-            placed = self.find_placed([_dedupe_key(m) for m in messages])
-        fresh, present = self._first_copies(messages, placed)
+            placed = self.find_placed([*map(_dedupe_key, messages), *map(_dedupe_key, changes)])
+        fresh = _first_copies(messages, placed)
+        fresh_changes = _first_copies(changes, placed)
+        fresh_rows: list[StoredMessage | StoredChange] = [*fresh, *fresh_changes]
+        # Read again after a crash, which may have come before or after the row.
+        present = set(self.get([(m.conversation_id, m.message_id) for m in fresh if _dedupe_key(m) in placed]))
+        again = [(c.conversation_id, c.change_id) for c in fresh_changes if _dedupe_key(c) in placed]
         self._session.write(
             [
-                *self._placing(fresh),
-                *self._new_buckets(fresh),
-                *self._new_days(fresh),
+                *self._placing(fresh_rows),
+                *self._new_buckets(fresh_rows),
+                *self._new_days(fresh_rows),
                 *self._rows(fresh, present),
+                *self._change_rows(fresh_changes, self._present_changes(again)),
                 *self._by_user(fresh, recipients),
             ]
         )
-        # Only now: until this mark has moved, whoever repeats it all finds what was found before and gives the same
+        # After the messages: a fold into a row that is not there would be read as a message of nobody.
+        self._session.write(_folding(fresh_changes))
+        # Only now: until these marks have moved, whoever repeats it all finds what was found before and gives the same
         # ``prev``; and what is said to be the last message is there.
-        newest: dict[ConversationId, MessageId] = {}
-        for m in fresh:
-            newest[m.conversation_id] = max(newest.get(m.conversation_id, m.message_id), m.message_id)
-        self._session.write([(_MOVE_LAST, (written_us(m), m, c)) for c, m in newest.items()])
+        last = {m.conversation_id: m.message_id for m in sorted(fresh, key=_id_of)}
+        last_rows = {row.conversation_id: _id_of(row) for row in sorted(fresh_rows, key=_id_of)}
+        self._session.write(
+            [
+                *((_MOVE_LAST, (written_us(at), at, conversation)) for conversation, at in last.items()),
+                *((_MOVE_LAST_ROW, (written_us(at), at, conversation)) for conversation, at in last_rows.items()),
+            ]
+        )
 
-    def _first_copies(
-        self, messages: Sequence[StoredMessage], placed: Mapping[DedupeKey, Placed]
-    ) -> tuple[list[StoredMessage], set[tuple[ConversationId, MessageId]]]:
-        """Return the messages that no earlier copy stands for, and which of them ``messages`` has already."""
-        first = {key: at.message_id for key, at in placed.items()}
-        fresh = [m for m in messages if first.setdefault(_dedupe_key(m), m.message_id) == m.message_id]
-        # Read again after a crash, which may have come before or after the row.
-        again = [(m.conversation_id, m.message_id) for m in fresh if _dedupe_key(m) in placed]
-        return fresh, set(self.get(again))
+    def _present_changes(
+        self, refs: Sequence[tuple[ConversationId, MessageId]]
+    ) -> set[tuple[ConversationId, MessageId]]:
+        found = self._session.each(_by_bucket(_CHANGES_BY_IDS, refs))
+        return {(conversation, change) for rows in found for conversation, change in rows}
 
     @staticmethod
-    def _placing(messages: Iterable[StoredMessage]) -> list[Work]:
+    def _placing(rows: Iterable[StoredMessage | StoredChange]) -> list[Work]:
         return [
             (
                 _PLACE,
-                (pack_dedupe_key(_dedupe_key(m)), m.message_id, _or_unset(m.prev_id), written_us(m.message_id)),
+                (pack_dedupe_key(_dedupe_key(row)), _id_of(row), _or_unset(row.prev_id), written_us(_id_of(row))),
             )
-            for m in messages
+            for row in rows
         ]
 
     @staticmethod
-    def _new_buckets(messages: Iterable[StoredMessage]) -> list[Work]:
+    def _new_buckets(rows: Iterable[StoredMessage | StoredChange]) -> list[Work]:
         """Return an index row for each bucket that may be new: that of ``prev_id`` is there, or is written here."""
         new = {
-            (m.conversation_id, bucket_of(m.message_id)): written_us(m.message_id)
-            for m in messages
-            if m.prev_id is None or bucket_of(m.prev_id) != bucket_of(m.message_id)
+            (row.conversation_id, bucket_of(_id_of(row))): written_us(_id_of(row))
+            for row in rows
+            if row.prev_id is None or bucket_of(row.prev_id) != bucket_of(_id_of(row))
         }
         return [(_ADD_BUCKET, (conversation, bucket, at)) for (conversation, bucket), at in new.items()]
 
-    def _new_days(self, messages: Iterable[StoredMessage]) -> list[Work]:
+    def _new_days(self, rows: Iterable[StoredMessage | StoredChange]) -> list[Work]:
         """Return the mark "active on this day" for every member, where the day is not that of ``prev_id``."""
         days: dict[ConversationId, int] = {}
-        for m in messages:
-            day = day_of(m.message_id)
-            if m.prev_id is None or day_of(m.prev_id) != day:
-                days[m.conversation_id] = max(days.get(m.conversation_id, 0), day)
+        for row in rows:
+            day = day_of(_id_of(row))
+            if row.prev_id is None or day_of(row.prev_id) != day:
+                days[row.conversation_id] = max(days.get(row.conversation_id, 0), day)
         return [
             (ACTIVE_DAY, (day_written_us(days[conversation]), days[conversation], user, conversation))
             for conversation, user, role in self._session.many(_MEMBERS, list(days))
@@ -215,11 +334,37 @@ class CassandraMessageStore:
                     _or_unset(m.prev_id),
                     _or_unset(m.reply_to),
                     m.kind,
+                    m.forwarded or UNSET_VALUE,
                     written_us(m.message_id),
                 ),
             )
             for m in messages
             if (m.conversation_id, m.message_id) not in present
+        ]
+
+    @staticmethod
+    def _change_rows(changes: Iterable[StoredChange], present: set[tuple[ConversationId, MessageId]]) -> list[Work]:
+        return [
+            (
+                _INSERT_CHANGE,
+                (
+                    c.conversation_id,
+                    bucket_of(c.change_id),
+                    c.change_id,
+                    c.target_id,
+                    c.actor_id,
+                    c.client_msg_id,
+                    c.kind.value,
+                    c.body.encode(),
+                    c.emoji,
+                    c.on,
+                    c.count,
+                    _or_unset(c.prev_id),
+                    written_us(c.change_id),
+                ),
+            )
+            for c in changes
+            if (c.conversation_id, c.change_id) not in present
         ]
 
     @staticmethod
@@ -255,16 +400,7 @@ class CassandraMessageStore:
         self, refs: Sequence[tuple[ConversationId, MessageId]]
     ) -> dict[tuple[ConversationId, MessageId], StoredMessage]:
         """Return those that exist."""
-        wanted: dict[tuple[ConversationId, int], set[MessageId]] = {}
-        for conversation, message in refs:
-            wanted.setdefault((conversation, bucket_of(message)), set()).add(message)
-        found = self._session.each(
-            [
-                (_BY_IDS, (conversation, bucket, list(chunk)))
-                for (conversation, bucket), ids in wanted.items()
-                for chunk in chunks(list(ids), _IDS)
-            ]
-        )
+        found = self._session.each(_by_bucket(_BY_IDS, refs))
         messages = [_message(row) for rows in found for row in rows]
         return {(m.conversation_id, m.message_id): m for m in messages}
 
@@ -279,20 +415,44 @@ class CassandraMessageStore:
     ) -> list[StoredMessage]:
         """Return the newest ``limit`` messages with ``after < id < before`` and ``id <= upto``, newest first."""
         last = min(MAX_ID if upto is None else upto, MAX_ID if before is None else before - 1)
-        return self._walk(conversation_id, after, last, limit, down=True)
+        return [_message(row) for row in self._walk(_NEWEST, conversation_id, after, last, limit, down=True)]
 
     def oldest_after(
         self, conversation_id: ConversationId, *, after: MessageId, upto: MessageId | None = None, limit: int
     ) -> list[StoredMessage]:
         """Return the oldest ``limit`` messages with ``after < id <= upto``, oldest first."""
-        return self._walk(conversation_id, after, MAX_ID if upto is None else upto, limit, down=False)
+        last = MAX_ID if upto is None else upto
+        return [_message(row) for row in self._walk(_OLDEST, conversation_id, after, last, limit, down=False)]
+
+    def newest_changes(
+        self,
+        conversation_id: ConversationId,
+        *,
+        after: MessageId = MessageId(0),
+        upto: MessageId | None = None,
+        limit: int,
+    ) -> list[StoredChange]:
+        """Return the newest ``limit`` changes with ``after < id <= upto``, newest first."""
+        last = MAX_ID if upto is None else upto
+        return [_change(row) for row in self._walk(_NEWEST_CHANGES, conversation_id, after, last, limit, down=True)]
+
+    def reactions(
+        self, refs: Sequence[tuple[ConversationId, MessageId]], *, viewer: UserId
+    ) -> dict[tuple[ConversationId, MessageId], list[Tally]]:
+        """Return the reactions to those messages that have any; the emoji that came first, first."""
+        found: dict[tuple[ConversationId, MessageId], dict[str, list[tuple[int, UserId]]]] = {}
+        for rows in self._session.each(_by_bucket(_REACTIONS, refs)):
+            for conversation, target, emoji, user, (change, on) in rows:
+                if on:
+                    found.setdefault((conversation, target), {}).setdefault(emoji, []).append((change, user))
+        return {ref: _tallies(of_emoji, viewer) for ref, of_emoji in found.items()}
 
     def _walk(
-        self, conversation_id: ConversationId, after: int, last: int, limit: int, *, down: bool
-    ) -> list[StoredMessage]:
-        """Return up to ``limit`` messages with ``after < id <= last``, from the end that ``down`` says.
+        self, statement: str, conversation_id: ConversationId, after: int, last: int, limit: int, *, down: bool
+    ) -> list[Row]:
+        """Return up to ``limit`` rows with ``after < id <= last``, from the end that ``down`` says.
 
-        Reads only buckets that have messages: one, then two, four …, so that a busy conversation costs one read
+        Reads only buckets that have rows: one, then two, four …, so that a busy conversation costs one read
         and a sparse one few rounds.
         """
         low, high = bucket_of(after), bucket_of(last)
@@ -307,7 +467,7 @@ class CassandraMessageStore:
                 wanted = limit - len(found)
                 for rows in self._session.each(
                     [
-                        (_NEWEST if down else _OLDEST, (conversation_id, bucket, after, last, wanted))
+                        (statement, (conversation_id, bucket, after, last, wanted))
                         for bucket in buckets[start : start + size]
                     ]
                 ):
@@ -316,7 +476,7 @@ class CassandraMessageStore:
             if len(buckets) < _INDEX_PAGE:
                 break
             low, high = (low, buckets[-1] - 1) if down else (buckets[-1] + 1, high)
-        return [_message(row) for row in found[:limit]]
+        return found[:limit]
 
     def count_unread(
         self, user_id: UserId, since: Mapping[ConversationId, MessageId], *, cap: int
@@ -326,7 +486,7 @@ class CassandraMessageStore:
         Bounded also where the user's own messages lie between: it reads at most twenty times.
         """
         counts = dict.fromkeys(since, 0)
-        last_ids: dict[ConversationId, int | None] = dict(self._session.many(LAST_IDS, list(since)))
+        last_ids = {id_: last for id_, last, _ in self._session.many(LAST_IDS, list(since))}
         walks = {c: _Unread(c, since[c]) for c in since if (last_ids.get(c) or 0) > since[c]}
         if not walks:
             return counts

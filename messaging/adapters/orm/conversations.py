@@ -24,13 +24,13 @@ T = TypeVar("T")
 _CHUNK: Final = 500
 
 _CONVERSATIONS: Final = (
-    "SELECT id, type, created_at, name, members_count, last_message_id, created_by, hot_k"
+    "SELECT id, type, created_at, name, members_count, last_message_id, created_by, hot_k, last_id"
     " FROM conversations WHERE id IN ({})"
 )
 _MEMBERS: Final = "SELECT conversation_id, user_id FROM membership WHERE conversation_id IN ({}) AND left_id IS NULL"
 _MEMBERSHIPS: Final = (
     "SELECT m.conversation_id, m.role, m.joined_id, m.joined_at, m.left_id, m.last_read_id, m.muted_until,"
-    " c.last_message_id FROM membership m JOIN conversations c ON c.id = m.conversation_id"
+    " c.last_id FROM membership m JOIN conversations c ON c.id = m.conversation_id"
     " WHERE m.user_id = %s AND m.conversation_id IN ({})"
 )
 _ACTIVE_SINCE: Final = (
@@ -83,6 +83,7 @@ def _conversation(row: ConversationRow, members: frozenset[UserId] | None) -> Co
         last_message_id=None if row.last_message_id is None else MessageId(row.last_message_id),
         created_by=None if row.created_by is None else UserId(row.created_by),
         hot_k=row.hot_k,
+        last_id=None if row.last_id is None else MessageId(row.last_id),
     )
 
 
@@ -163,7 +164,7 @@ class OrmConversationStore:
                 rows += cursor.fetchall()
         members = self._inline_members({row[0]: row[4] for row in rows})
         found: dict[ConversationId, Conversation] = {}
-        for number, kind, created_at, name, members_count, last, created_by, hot_k in rows:
+        for number, kind, created_at, name, members_count, last, created_by, hot_k, last_id in rows:
             found[ConversationId(number)] = Conversation(
                 id=ConversationId(number),
                 type=ConversationType(kind),
@@ -174,6 +175,7 @@ class OrmConversationStore:
                 last_message_id=None if last is None else MessageId(last),
                 created_by=None if created_by is None else UserId(created_by),
                 hot_k=hot_k,
+                last_id=None if last_id is None else MessageId(last_id),
             )
         return found
 
@@ -205,7 +207,7 @@ class OrmConversationStore:
     def memberships(
         self, user_id: UserId, conversation_ids: Sequence[ConversationId]
     ) -> dict[ConversationId, tuple[Membership, MessageId | None]]:
-        """Return the user's memberships in these, each with the conversation's ``last_message_id``."""
+        """Return the user's memberships in these, each with the conversation's ``last_id``."""
         found: dict[ConversationId, tuple[Membership, MessageId | None]] = {}
         with connections[self._using].cursor() as cursor:
             for chunk in _chunks(list(dict.fromkeys(conversation_ids))):

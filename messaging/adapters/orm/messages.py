@@ -12,7 +12,15 @@ from typing import Any, Final, TypeVar
 from django.db import connections, transaction
 
 from messaging.domain.ids import ConversationId, MessageId, UserId
-from messaging.domain.messages import DedupeKey, StoredMessage, StoredReceipt
+from messaging.domain.messages import (
+    TALLY_USERS,
+    DedupeKey,
+    MessageChangeKind,
+    StoredChange,
+    StoredMessage,
+    StoredReceipt,
+    Tally,
+)
 from messaging.ports import Placed
 
 T = TypeVar("T")
@@ -22,7 +30,13 @@ _MAX_PARAMETERS: Final = 990
 #: Keys looked up by one statement; they have three parameters each.
 _CHUNK: Final = _MAX_PARAMETERS // 3
 
-_COLUMNS: Final = "conversation_id, message_id, sender_id, client_msg_id, body, media_refs, prev_id, reply_to, kind"
+_COLUMNS: Final = (
+    "conversation_id, message_id, sender_id, client_msg_id, body, media_refs, prev_id, reply_to, kind, forwarded"
+)
+_READ: Final = f"{_COLUMNS}, edit_id, edited_body, delete_id"
+_CHANGE: Final = (
+    "conversation_id, change_id, target_id, actor_id, client_msg_id, kind, body, emoji, is_on, count, prev_id"
+)
 
 _INSERT_MESSAGES: Final = f"INSERT INTO messages ({_COLUMNS}) VALUES {{}} ON CONFLICT DO NOTHING"  # noqa: S608
 _INSERT_BY_USER: Final = (
@@ -35,8 +49,37 @@ _INSERT_RECEIPTS: Final = (
 _LOCK: Final = "SELECT 1 FROM conversations WHERE id IN {} ORDER BY id FOR UPDATE"
 _MOVE_LAST: Final = (
     "WITH k (c, m) AS (VALUES {})"
-    " UPDATE conversations SET last_message_id = k.m, activity_id = k.m FROM k"
+    " UPDATE conversations SET last_message_id = k.m, activity_id = k.m,"
+    " last_id = CASE WHEN last_id > k.m THEN last_id ELSE k.m END FROM k"
     " WHERE id = k.c AND (last_message_id IS NULL OR last_message_id < k.m)"
+)
+_MOVE_LAST_CHANGE: Final = (
+    "WITH k (c, m) AS (VALUES {})"
+    " UPDATE conversations SET last_id = k.m FROM k WHERE id = k.c AND (last_id IS NULL OR last_id < k.m)"
+)
+
+_INSERT_CHANGES: Final = f"INSERT INTO message_changes ({_CHANGE}) VALUES {{}} ON CONFLICT DO NOTHING"  # noqa: S608
+_EDIT: Final = (
+    "UPDATE messages SET edit_id = %s, edited_body = %s"
+    " WHERE conversation_id = %s AND message_id = %s AND (edit_id IS NULL OR edit_id < %s)"
+)
+_DELETE: Final = (
+    "UPDATE messages SET delete_id = %s"
+    " WHERE conversation_id = %s AND message_id = %s AND (delete_id IS NULL OR delete_id < %s)"
+)
+_REACT: Final = (
+    "INSERT INTO message_reactions AS held (conversation_id, target_id, emoji, user_id, change_id, is_on)"
+    " VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT (conversation_id, target_id, emoji, user_id)"
+    " DO UPDATE SET change_id = excluded.change_id, is_on = excluded.is_on WHERE held.change_id < excluded.change_id"
+)
+_TALLIES: Final = (
+    "WITH k (c, m) AS (VALUES {})"
+    " SELECT conversation_id, target_id, emoji, user_id, total, place FROM ("
+    "SELECT t.conversation_id, t.target_id, t.emoji, t.user_id, COUNT(*) OVER one AS total,"
+    " MIN(t.change_id) OVER one AS first, ROW_NUMBER() OVER (one ORDER BY t.change_id) AS place"
+    " FROM k CROSS JOIN message_reactions t WHERE t.conversation_id = k.c AND t.target_id = k.m AND t.is_on"
+    " WINDOW one AS (PARTITION BY t.conversation_id, t.target_id, t.emoji)) AS seen"
+    " WHERE place <= %s OR user_id = %s ORDER BY first, place"
 )
 
 
@@ -73,6 +116,26 @@ def _message(row: Sequence[Any]) -> StoredMessage:
         prev_id=None if row[6] is None else MessageId(row[6]),
         reply_to=None if row[7] is None else MessageId(row[7]),
         kind=row[8],
+        forwarded=bool(row[9]),
+        edit_id=None if row[10] is None else MessageId(row[10]),
+        edited_body="" if row[11] is None else bytes(row[11]).decode(),
+        delete_id=None if row[12] is None else MessageId(row[12]),
+    )
+
+
+def _change(row: Sequence[Any]) -> StoredChange:
+    return StoredChange(
+        conversation_id=ConversationId(row[0]),
+        change_id=MessageId(row[1]),
+        target_id=MessageId(row[2]),
+        actor_id=UserId(row[3]),
+        client_msg_id=bytes(row[4]),
+        kind=MessageChangeKind(row[5]),
+        body=bytes(row[6]).decode(),
+        emoji=row[7],
+        on=bool(row[8]),
+        count=row[9],
+        prev_id=None if row[10] is None else MessageId(row[10]),
     )
 
 
@@ -91,7 +154,9 @@ class OrmMessageStore:
                 cursor.execute(
                     f"WITH k (c, s, m) AS (VALUES {_values(len(chunk), 3)})"  # noqa: S608
                     " SELECT k.c, k.s, k.m, t.message_id, t.prev_id FROM k CROSS JOIN messages t"
-                    " WHERE t.conversation_id = k.c AND t.sender_id = k.s AND t.client_msg_id = k.m",
+                    " WHERE t.conversation_id = k.c AND t.sender_id = k.s AND t.client_msg_id = k.m"
+                    " UNION ALL SELECT k.c, k.s, k.m, t.change_id, t.prev_id FROM k CROSS JOIN message_changes t"
+                    " WHERE t.conversation_id = k.c AND t.actor_id = k.s AND t.client_msg_id = k.m",
                     [cell for key in chunk for cell in (key.conversation_id, key.sender_id, key.client_msg_id)],
                 )
                 for conversation, sender, client_msg_id, message, prev in cursor.fetchall():
@@ -102,14 +167,15 @@ class OrmMessageStore:
         self,
         messages: Sequence[StoredMessage],
         *,
+        changes: Sequence[StoredChange] = (),
         recipients: Mapping[ConversationId, Sequence[UserId]],
         placed: Mapping[DedupeKey, Placed] | None = None,
     ) -> None:
-        """Store messages, index them by recipient and move ``last_message_id`` forward, in one transaction.
+        """Store messages, index them by recipient, fold changes in, move the last ids forward: one transaction.
 
-        The unique key tells copies, whatever was ``placed``.
+        The unique keys tell copies, whatever was ``placed``.
         """
-        if not messages:
+        if not messages and not changes:
             return
         rows = [
             (
@@ -122,6 +188,7 @@ class OrmMessageStore:
                 m.prev_id,
                 m.reply_to,
                 m.kind,
+                m.forwarded,
             )
             for m in messages
         ]
@@ -130,7 +197,8 @@ class OrmMessageStore:
             if _execute_many(cursor, _INSERT_MESSAGES, rows) != len(rows):
                 # Some were there before, or lost to an earlier copy with the same client id: only
                 # what is in the table may be indexed.
-                present = self._present(cursor, [(m.conversation_id, m.message_id) for m in messages])
+                refs = [(m.conversation_id, m.message_id) for m in messages]
+                present = self._present(cursor, "messages", "message_id", refs)
                 stored = [m for m in messages if (m.conversation_id, m.message_id) in present]
             newest: dict[ConversationId, MessageId] = {}
             index: list[tuple[int, int, int]] = []
@@ -141,21 +209,59 @@ class OrmMessageStore:
                 for user in recipients.get(conversation, ()):
                     index.append((user, message, conversation))
             _execute_many(cursor, _INSERT_BY_USER, index)
-            moved = sorted(newest.items())
+            newest_change = self._fold(cursor, changes)
             if connections[self._using].features.has_select_for_update:
                 # In id order: two routers that overlap lock the rows in the same order.
-                for chunk in _chunks([conversation for conversation, _ in moved]):
+                for chunk in _chunks(sorted({*newest, *newest_change})):
                     cursor.execute(_LOCK.format(_values(1, len(chunk))), chunk)
-            _execute_many(cursor, _MOVE_LAST, moved)
+            _execute_many(cursor, _MOVE_LAST, sorted(newest.items()))
+            _execute_many(cursor, _MOVE_LAST_CHANGE, sorted(newest_change.items()))
+
+    def _fold(self, cursor: Any, changes: Sequence[StoredChange]) -> dict[ConversationId, MessageId]:
+        """Store changes and fold them into their targets; return the newest of each conversation."""
+        if not changes:
+            return {}
+        rows = [
+            (
+                c.conversation_id,
+                c.change_id,
+                c.target_id,
+                c.actor_id,
+                c.client_msg_id,
+                c.kind.value,
+                c.body.encode(),
+                c.emoji,
+                c.on,
+                c.count,
+                c.prev_id,
+            )
+            for c in changes
+        ]
+        stored = changes
+        if _execute_many(cursor, _INSERT_CHANGES, rows) != len(rows):
+            refs = [(c.conversation_id, c.change_id) for c in changes]
+            present = self._present(cursor, "message_changes", "change_id", refs)
+            stored = [c for c in changes if (c.conversation_id, c.change_id) in present]
+        newest: dict[ConversationId, MessageId] = {}
+        for c in stored:
+            newest[c.conversation_id] = max(newest.get(c.conversation_id, c.change_id), c.change_id)
+            match c.kind:
+                case MessageChangeKind.EDIT:
+                    cursor.execute(_EDIT, [c.change_id, c.body.encode(), c.conversation_id, c.target_id, c.change_id])
+                case MessageChangeKind.DELETE:
+                    cursor.execute(_DELETE, [c.change_id, c.conversation_id, c.target_id, c.change_id])
+                case MessageChangeKind.REACT:
+                    cursor.execute(_REACT, [c.conversation_id, c.target_id, c.emoji, c.actor_id, c.change_id, c.on])
+        return newest
 
     @staticmethod
-    def _present(cursor: Any, refs: Sequence[tuple[int, int]]) -> set[tuple[int, int]]:
+    def _present(cursor: Any, table: str, column: str, refs: Sequence[tuple[int, int]]) -> set[tuple[int, int]]:
         present: set[tuple[int, int]] = set()
         for chunk in _chunks(refs):
             cursor.execute(
                 f"WITH k (c, m) AS (VALUES {_values(len(chunk), 2)})"  # noqa: S608
-                " SELECT t.conversation_id, t.message_id FROM k CROSS JOIN messages t"
-                " WHERE t.conversation_id = k.c AND t.message_id = k.m",
+                f" SELECT t.conversation_id, t.{column} FROM k CROSS JOIN {table} t"
+                f" WHERE t.conversation_id = k.c AND t.{column} = k.m",
                 [cell for ref in chunk for cell in ref],
             )
             present.update((row[0], row[1]) for row in cursor.fetchall())
@@ -165,7 +271,7 @@ class OrmMessageStore:
         self, refs: Sequence[tuple[ConversationId, MessageId]]
     ) -> dict[tuple[ConversationId, MessageId], StoredMessage]:
         """Return those that exist."""
-        columns = ", ".join("t." + name for name in _COLUMNS.split(", "))
+        columns = ", ".join("t." + name for name in _READ.split(", "))
         found: dict[tuple[ConversationId, MessageId], StoredMessage] = {}
         for chunk in _chunks(refs):
             for message in self._select(
@@ -193,7 +299,7 @@ class OrmMessageStore:
         if upto is not None:
             where, params = where + " AND message_id <= %s", [*params, upto]
         return self._select(
-            f"SELECT {_COLUMNS} FROM messages WHERE {where} ORDER BY message_id DESC LIMIT %s",  # noqa: S608
+            f"SELECT {_READ} FROM messages WHERE {where} ORDER BY message_id DESC LIMIT %s",  # noqa: S608
             [*params, limit],
         )
 
@@ -205,9 +311,46 @@ class OrmMessageStore:
         if upto is not None:
             where, params = where + " AND message_id <= %s", [*params, upto]
         return self._select(
-            f"SELECT {_COLUMNS} FROM messages WHERE {where} ORDER BY message_id LIMIT %s",  # noqa: S608
+            f"SELECT {_READ} FROM messages WHERE {where} ORDER BY message_id LIMIT %s",  # noqa: S608
             [*params, limit],
         )
+
+    def newest_changes(
+        self,
+        conversation_id: ConversationId,
+        *,
+        after: MessageId = MessageId(0),
+        upto: MessageId | None = None,
+        limit: int,
+    ) -> list[StoredChange]:
+        """Return the newest ``limit`` changes with ``after < id <= upto``, newest first."""
+        where, params = "conversation_id = %s AND change_id > %s", [conversation_id, after]
+        if upto is not None:
+            where, params = where + " AND change_id <= %s", [*params, upto]
+        with connections[self._using].cursor() as cursor:
+            cursor.execute(
+                f"SELECT {_CHANGE} FROM message_changes WHERE {where} ORDER BY change_id DESC LIMIT %s",  # noqa: S608
+                [*params, limit],
+            )
+            return [_change(row) for row in cursor.fetchall()]
+
+    def reactions(
+        self, refs: Sequence[tuple[ConversationId, MessageId]], *, viewer: UserId
+    ) -> dict[tuple[ConversationId, MessageId], list[Tally]]:
+        """Return the reactions to those messages that have any; the emoji that came first, first."""
+        found: dict[tuple[ConversationId, MessageId], dict[str, Tally]] = {}
+        with connections[self._using].cursor() as cursor:
+            for chunk in _chunks(refs):
+                cursor.execute(
+                    _TALLIES.format(_values(len(chunk), 2)),
+                    [*(cell for ref in chunk for cell in ref), TALLY_USERS, viewer],
+                )
+                for conversation, target, emoji, user, total, place in cursor.fetchall():
+                    tallies = found.setdefault((conversation, target), {})
+                    held = tallies.get(emoji, Tally(emoji, total, False, ()))
+                    named = (*held.users, UserId(user)) if place <= TALLY_USERS else held.users
+                    tallies[emoji] = Tally(emoji, total, held.mine or user == viewer, named)
+        return {ref: list(tallies.values()) for ref, tallies in found.items()}
 
     def count_unread(
         self, user_id: UserId, since: Mapping[ConversationId, MessageId], *, cap: int

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -15,7 +16,14 @@ from messaging.adapters.cassandra.layout import bucket_of, pack_dedupe_key, writ
 from messaging.adapters.cassandra.messages import CassandraMessageStore
 from messaging.adapters.cassandra.session import CassandraSession
 from messaging.domain.ids import ConversationId, DeviceId, MessageId, UserId, new_random_id
-from messaging.domain.messages import ConversationType, DedupeKey, StoredMessage, StoredReceipt
+from messaging.domain.messages import (
+    ConversationType,
+    DedupeKey,
+    MessageChangeKind,
+    StoredChange,
+    StoredMessage,
+    StoredReceipt,
+)
 from messaging.ports import NewConversation, StoreUnavailable
 from tests.adapters.cassandra.conftest import BUCKET_IDS, DAY_IDS, text
 
@@ -128,7 +136,7 @@ def test_the_first_receipt_of_a_device_stands(cassandra: CassandraSession, messa
 
 
 class Talk:
-    """A conversation of Ann and Bob, and a poll of three messages that opens a day and a bucket in it."""
+    """A conversation of Ann and Bob, and a poll of messages and changes that opens a day and a bucket in it."""
 
     def __init__(self, conversations: CassandraConversationStore, messages: CassandraMessageStore) -> None:
         new = NewConversation(ConversationId(new_random_id()), ConversationType.GROUP_SMALL, ANN, (ANN, BOB))
@@ -139,17 +147,38 @@ class Talk:
         for n in range(3):
             self.poll.append(text(self.id, 900 * DAY_IDS + n, BOB, prev_id=prev))
             prev = self.poll[-1].message_id
+        self.changes = []
+        for n, (target, what) in enumerate(
+            [
+                (self.first.message_id, {"kind": MessageChangeKind.EDIT, "body": "edited"}),
+                (self.poll[0].message_id, {"kind": MessageChangeKind.REACT, "emoji": "👍", "on": True, "count": 1}),
+                (self.poll[1].message_id, {"kind": MessageChangeKind.DELETE}),
+            ]
+        ):
+            number = MessageId(900 * DAY_IDS + 3 + n)
+            self.changes.append(StoredChange(self.id, number, target, ANN, uuid4().bytes, prev_id=prev, **what))  # type: ignore[arg-type]
+            prev = number
         self.recipients = {self.id: [ANN, BOB]}
 
     def again(self, messages: CassandraMessageStore) -> None:
         """Store the poll as the router does when it reads it again: with the ``prev`` that is known by then."""
-        placed = messages.find_placed([DedupeKey(m.conversation_id, m.sender_id, m.client_msg_id) for m in self.poll])
+        placed = messages.find_placed(self.keys)
         rows = []
         for m in self.poll:
             at = placed.get(DedupeKey(m.conversation_id, m.sender_id, m.client_msg_id))
             assert at is None or at.message_id == m.message_id
             rows.append(replace(m, prev_id=m.prev_id if at is None else at.prev_id))
-        messages.upsert(rows, recipients=self.recipients, placed=placed)
+        changes = []
+        for c in self.changes:
+            at = placed.get(DedupeKey(c.conversation_id, c.actor_id, c.client_msg_id))
+            assert at is None or at.message_id == c.change_id
+            changes.append(replace(c, prev_id=c.prev_id if at is None else at.prev_id))
+        messages.upsert(rows, changes=changes, recipients=self.recipients, placed=placed)
+
+    @property
+    def keys(self) -> list[DedupeKey]:
+        of_messages = [DedupeKey(m.conversation_id, m.sender_id, m.client_msg_id) for m in self.poll]
+        return [*of_messages, *(DedupeKey(c.conversation_id, c.actor_id, c.client_msg_id) for c in self.changes)]
 
     def found(
         self,
@@ -162,14 +191,16 @@ class Talk:
         bucket = bucket_of(self.poll[0].message_id)
         newest = messages.newest(self.id, limit=9)
         return {
-            "messages": [(m.message_id, m.body, m.prev_id) for m in newest],
-            "placed": sorted(
-                (at.message_id, at.prev_id)
-                for at in messages.find_placed(
-                    [DedupeKey(m.conversation_id, m.sender_id, m.client_msg_id) for m in self.poll]
-                ).values()
-            ),
+            "messages": [(m.message_id, m.text, m.prev_id, m.edit_id, m.delete_id) for m in newest],
+            "changes": [(c.change_id, c.kind, c.body, c.prev_id) for c in messages.newest_changes(self.id, limit=9)],
+            "reactions": [
+                tally
+                for tallies in messages.reactions([(self.id, m.message_id) for m in newest], viewer=ANN).values()
+                for tally in tallies
+            ],
+            "placed": sorted((at.message_id, at.prev_id) for at in messages.find_placed(self.keys).values()),
             "last": conversations.get([self.id])[self.id].last_message_id,
+            "last row": conversations.get([self.id])[self.id].last_id,
             "streams": [
                 [
                     message
@@ -196,7 +227,8 @@ def test_a_crash_at_any_request_is_made_good_by_repeating(
     whole.again(CassandraMessageStore(counting))
     wanted = whole.found(cassandra, messages, conversations)
     assert len(wanted["messages"]) == 4
-    assert (wanted["active"], wanted["unread"], len(wanted["placed"])) == (1, 3, 3)
+    assert (wanted["active"], wanted["unread"], len(wanted["placed"])) == (1, 3, 6)
+    assert (len(wanted["changes"]), len(wanted["reactions"])) == (3, 1)
     assert driver.requests >= 17
     for after in range(1, driver.requests + 1):
         talk = Talk(conversations, messages)

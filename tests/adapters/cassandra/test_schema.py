@@ -64,12 +64,12 @@ def test_what_is_missing_is_added_and_what_differs_is_told(empty: CassandraSessi
     ks = empty.keyspace
     empty.define(f"INSERT INTO {ks}.dm_pairs (low, high, conversation_id) VALUES (1, 2, 3)")
     empty.define(f"DROP TABLE {ks}.receipts")
-    empty.define(f"ALTER TABLE {ks}.messages DROP edited_at")
+    empty.define(f"ALTER TABLE {ks}.messages DROP edit")
     empty.define(f"ALTER TABLE {ks}.conversations DROP home_region")
     empty.define(f"ALTER TABLE {ks}.membership DROP active_day")
     empty.define(f"ALTER TABLE {ks}.membership ADD active_day int")
     assert schema.missing(empty) == [
-        "column messages.edited_at is missing",
+        "column messages.edit is missing",
         "table receipts is missing",
         "column conversations.home_region is missing",
     ]

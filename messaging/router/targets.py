@@ -1,0 +1,71 @@
+"""The messages that the changes of one poll are about, as they stand at each place of it."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from messaging.domain.ids import ConversationId, MessageId, UserId
+from messaging.domain.messages import MessageChangeKind, StoredChange, StoredMessage
+from messaging.ports import MessageStore
+
+Ref = tuple[ConversationId, MessageId]
+
+
+class Targets:
+    """What the store says, with what the poll has done so far on top."""
+
+    def __init__(self, store: MessageStore) -> None:
+        self._store = store
+        self._messages: dict[Ref, StoredMessage] = {}
+        #: How many have put each emoji, and which ones a user has put.
+        self._counts: dict[Ref, dict[str, int]] = {}
+        self._mine: dict[tuple[Ref, UserId], set[str]] = {}
+
+    def load(self, targets: Iterable[Ref], reacting: Iterable[tuple[Ref, UserId]]) -> None:
+        """Read the targets, and the reactions as each of those who react sees them: a query, and one for each user."""
+        wanted = list(set(targets))
+        if wanted:
+            self._messages = self._store.get(wanted)
+        refs_of: dict[UserId, set[Ref]] = {}
+        for ref, user in reacting:
+            refs_of.setdefault(user, set()).add(ref)
+        for user, refs in refs_of.items():
+            found = self._store.reactions(list(refs), viewer=user)
+            for ref in refs:
+                tallies = found.get(ref, [])
+                self._counts[ref] = {tally.emoji: tally.count for tally in tallies}
+                self._mine[ref, user] = {tally.emoji for tally in tallies if tally.mine}
+
+    def add(self, message: StoredMessage) -> None:
+        """Note a message of this poll. One that is read again stays as the store has it, with what was folded in."""
+        self._messages.setdefault((message.conversation_id, message.message_id), message)
+
+    def get(self, ref: Ref) -> StoredMessage | None:
+        """Return the message as it is at this place; None where there is none."""
+        return self._messages.get(ref)
+
+    def emoji_of(self, ref: Ref, user: UserId) -> set[str]:
+        """Return what the user has put to the message."""
+        return self._mine.setdefault((ref, user), set())
+
+    def counts(self, ref: Ref) -> dict[str, int]:
+        """Return how many have put each emoji to the message."""
+        return self._counts.setdefault(ref, {})
+
+    def fold(self, change: StoredChange) -> StoredChange:
+        """Make a change count for those after it; return it with its ``count``."""
+        ref = (change.conversation_id, change.target_id)
+        if change.kind is MessageChangeKind.REACT:
+            mine, counts = self.emoji_of(ref, change.actor_id), self.counts(ref)
+            if change.on and change.emoji not in mine:
+                mine.add(change.emoji)
+                counts[change.emoji] = counts.get(change.emoji, 0) + 1
+            elif not change.on and change.emoji in mine:
+                mine.remove(change.emoji)
+                counts[change.emoji] -= 1
+                if not counts[change.emoji]:
+                    del counts[change.emoji]
+            return replace(change, count=counts.get(change.emoji, 0))
+        target = self._messages.get(ref)
+        if target is not None and change.kind is MessageChangeKind.DELETE:
+            self._messages[ref] = replace(target, delete_id=target.delete_id or change.change_id)
+        return change

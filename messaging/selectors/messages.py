@@ -1,0 +1,48 @@
+"""One message, for one reader."""
+
+from dataclasses import dataclass
+
+from chatproject import container
+from messaging.domain import frames
+from messaging.domain.errors import NotFound
+from messaging.domain.ids import ConversationId, MessageId, UserId
+from messaging.domain.messages import StoredMessage
+from messaging.selectors.access import Access, require_member
+from messaging.selectors.history import message_frame
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What a member has to do with a message. ``message`` is None where it is in the log and the router comes to it."""
+
+    access: Access
+    message: StoredMessage | None
+
+
+def find_message(user_id: UserId, conversation_id: ConversationId, message_id: MessageId) -> Sight:
+    """Return a message that a member may see; one that was acked a moment ago may not be stored yet.
+
+    Raises:
+        NotFound: the user is no member, there is no such message, or it is older than the membership.
+    """
+    access = require_member(user_id, conversation_id)
+    ref = (conversation_id, message_id)
+    message = container.message_store().get([ref]).get(ref)
+    last_id = access.conversation.last_id or MessageId(0)
+    if message_id <= access.membership.joined_id or (message is None and message_id <= last_id):
+        raise NotFound("no such message")
+    return Sight(access, message)
+
+
+def one_message(*, user_id: UserId, conversation_id: ConversationId, message_id: MessageId) -> frames.Msg:
+    """Return a message as it is now.
+
+    Raises:
+        NotFound: the user is no member, or there is no such message for the user.
+    """
+    message = find_message(user_id, conversation_id, message_id).message
+    if message is None:
+        raise NotFound("no such message")
+    ref = (conversation_id, message_id)
+    tallies = container.message_store().reactions([ref], viewer=user_id)
+    return message_frame(message, viewer=user_id, tallies=tallies.get(ref, ()))

@@ -19,7 +19,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake
 from websockets.typing import Subprotocol
 
 from tests.rest import Account, Refused, Rest, Unreachable
-from tests.timeline import Message, Timeline
+from tests.timeline import CHANGES, Change, Message, Row, Timeline
 
 RESEND_S: Final = 3.0
 BACKOFF_BASE_S: Final = 0.5
@@ -68,12 +68,12 @@ class Acked:
 
 @dataclass(slots=True)
 class Outgoing:
-    """One message that a device wrote."""
+    """One message that a device wrote, or, with a ``target``, one change."""
 
     msg_id: str
     conv: str
     sender: str
-    body: str
+    body: str = ""
     written: list[Written] = field(default_factory=list)
     acks: list[Acked] = field(default_factory=list)
     #: Its id as a message of the conversation, once it came as one.
@@ -82,6 +82,10 @@ class Outgoing:
     refusal: Frame | None = None
     #: When it goes out (again).
     due: float = 0.0
+    op: str = "send"
+    target: str = ""
+    emoji: str = ""
+    on: bool = False
 
     @property
     def settled(self) -> bool:
@@ -92,6 +96,20 @@ class Outgoing:
     def server_id(self) -> str | None:
         """Its id as a message, or the one in the last ack: an ack that corrects another may be lost on the way."""
         return self.stored_as or (self.acks[-1].server_id if self.acks else None)
+
+    @property
+    def frame(self) -> Frame:
+        """What goes out."""
+        match self.op:
+            case "edit":
+                said: Frame = {"server_id": self.target, "body": self.body}
+            case "delete":
+                said = {"server_id": self.target}
+            case "react":
+                said = {"server_id": self.target, "emoji": self.emoji, "on": self.on}
+            case _:
+                said = {"conv": self.conv, "body": self.body}
+        return {"msg_id": self.msg_id, **said}
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +130,8 @@ class Backfilled:
     mark: str | None
     messages: tuple[Message, ...]
     more: bool
+    changes: tuple[Change, ...]
+    stale: bool
 
 
 # --- the device -----------------------------------------------------------------------------------
@@ -141,6 +161,12 @@ class Device:
         self.timelines: dict[str, Timeline] = {}
         #: Everything it ever wrote, by ``msg_id``, in order.
         self.sent: dict[str, Outgoing] = {}
+        #: Every change it ever made, likewise.
+        self.changed: dict[str, Outgoing] = {}
+        #: Every change it was ever told, by ``server_id``.
+        self.changes: dict[str, Change] = {}
+        #: Conversations whose history it has to read again.
+        self._outdated: set[str] = set()
         self.arrivals: list[Arrival] = []
         self.backfills: list[Backfilled] = []
         #: Frames of other kinds, in order: receipts, hints, errors.
@@ -180,7 +206,7 @@ class Device:
     @property
     def outbox(self) -> list[Outgoing]:
         """What is neither acked nor refused, in the order of writing."""
-        return [it for it in self.sent.values() if not it.settled]
+        return [it for its in (self.sent, self.changed) for it in its.values() if not it.settled]
 
     def timeline(self, conv: str) -> Timeline:
         """Return what the device holds of a conversation."""
@@ -322,6 +348,13 @@ class Device:
         await self.flush()
         return outgoing
 
+    async def change(self, op: str, target: Message, **said: Any) -> Outgoing:
+        """Put a change of a message into the outbox, and write it where there is a connection."""
+        outgoing = Outgoing(str(uuid4()), target.conv, self.user, op=op, target=target.server_id, **said)
+        self.changed[outgoing.msg_id] = outgoing
+        await self.flush()
+        return outgoing
+
     async def resend(self, outgoing: Outgoing) -> None:
         """Write a message of this device once more, also one that was acked or refused."""
         outgoing.refusal = None
@@ -343,7 +376,7 @@ class Device:
         now = time.monotonic()
         outgoing.due = now + RESEND_S
         outgoing.written.append(Written(f"{self.name}/{len(self.attempts)}", now))
-        await self.tell("send", msg_id=outgoing.msg_id, conv=outgoing.conv, body=outgoing.body)
+        await self.tell(outgoing.op, **outgoing.frame)
 
     # --- getting what was missed ------------------------------------------------------------------
 
@@ -368,28 +401,30 @@ class Device:
         """Read everything over REST, as a device does that holds nothing."""
         try:
             for conversation in await self.rest.conversations():
-                await self._page_back(conversation["id"], before=None)
+                await self._read_again(conversation["id"])
         except Refused as error:
             raise Unreachable(str(error)) from error
 
     def _mend(self, conv: str) -> None:
         """Begin to repair a conversation's gap, where there is one and nobody is at it."""
         running = self._repairs.get(conv)
-        if self.timeline(conv).gap is not None and self.connected and (running is None or running.done()):
+        broken = self.timeline(conv).gap is not None or conv in self._outdated
+        if broken and self.connected and (running is None or running.done()):
             self._repairs[conv] = asyncio.create_task(self._repair(conv), name=f"repair-{self.name}")
 
     async def _repair(self, conv: str) -> None:
         timeline = self.timeline(conv)
         with contextlib.suppress(Unreachable):
-            if timeline.mark is not None:
+            if timeline.mark is not None and conv not in self._outdated:
                 await self._sync({conv: timeline.mark})
-            while (gap := timeline.gap) is not None:
+            while (gap := timeline.gap) is not None or conv in self._outdated:
                 try:
-                    await self._page_back(conv, before=gap)
+                    await self._read_again(conv)
                 except Refused as refused:
                     if refused.status != 404:
                         return
-                if timeline.gap == gap:
+                    self._outdated.discard(conv)
+                if gap is not None and timeline.gap == gap:
                     # No longer a member, or the chain does not hold: this is all there is.
                     self._show(timeline.begin_at(gap))
         self._change()
@@ -398,24 +433,27 @@ class Device:
         """Return once no gap is being repaired. Raises TimeoutError."""
         await self.until(lambda: all(task.done() for task in self._repairs.values()), timeout_s=timeout_s)
 
-    async def _page_back(self, conv: str, *, before: str | None) -> None:
-        """Read from ``before`` back to what is shown, or to the beginning of what the user may see."""
+    async def _read_again(self, conv: str) -> None:
+        """Read back to the oldest message that is shown, or to the beginning of what the user may see."""
         timeline = self.timeline(conv)
-        first = before
+        oldest = timeline.shown[0].server_id if timeline.shown else None
+        self._outdated.discard(conv)
+        messages: list[Message] = []
+        mark: str | None = None
+        before: str | None = None
         while True:
-            page = await self.rest.call("GET", f"conversations/{conv}/messages", before=first, limit=_PAGE)
-            messages = [Message.of(it) for it in reversed(page["results"])]
-            joined = any(timeline.shows(message.server_id) for message in messages)
-            for message in messages:
-                self._take(message, "rest")
+            page = await self.rest.call("GET", f"conversations/{conv}/messages", before=before, limit=_PAGE)
+            # The first page's: the others were read later, and are as new at least.
+            mark = page["mark"] if before is None else mark
             self._recognise(page["results"])
-            if messages:
-                first = messages[0].server_id
-            if joined or page["next"] is None:
+            messages = [*(Message.of(it) for it in reversed(page["results"])), *messages]
+            if page["next"] is None or any(it.server_id == oldest for it in messages):
                 break
-        if not joined and first is not None and not timeline.shows(first):
+            before = messages[0].server_id
+        if messages and not any(timeline.shows(it.server_id) for it in messages):
             # Nothing before it is for this user.
-            self._show(timeline.begin_at(first))
+            timeline.beginnings.append(messages[0].server_id)
+        self._cover(conv, messages, (), mark, "rest")
         await self._report()
 
     # --- reading ----------------------------------------------------------------------------------
@@ -442,16 +480,24 @@ class Device:
                 self._recognise([frame])
                 self._take(Message.of(frame), "live")
                 self._mend(frame["conv"])
+            case op if op in CHANGES:
+                self._recognise([frame])
+                self._take(Change.of(frame), "live")
+                self._mend(frame["conv"])
             case "backfill":
                 self._on_backfill(frame)
             case "synced":
                 self._synced += 1
-            case "ack" if frame["msg_id"] in self.sent:
-                self.sent[frame["msg_id"]].acks.append(Acked(frame["server_id"], time.monotonic()))
-            case "error" if frame.get("msg_id") in self.sent:
-                self._on_refusal(self.sent[frame["msg_id"]], frame)
+            case "ack" | "error" if (mine := self._outgoing(frame.get("msg_id"))) is not None:
+                if frame["op"] == "ack":
+                    mine.acks.append(Acked(frame["server_id"], time.monotonic()))
+                else:
+                    self._on_refusal(mine, frame)
             case _:
                 self.others.append(frame)
+
+    def _outgoing(self, msg_id: str | None) -> Outgoing | None:
+        return self.sent.get(msg_id or "") or self.changed.get(msg_id or "")
 
     def _on_refusal(self, outgoing: Outgoing, frame: Frame) -> None:
         if frame["code"] in PASSING:
@@ -460,25 +506,42 @@ class Device:
             outgoing.refusal = frame
 
     def _on_backfill(self, frame: Frame) -> None:
+        conv = frame["conv"]
         messages = tuple(Message.of(it) for it in frame["messages"])
-        mark = self._asked.get(frame["conv"])
-        self.backfills.append(Backfilled(frame["conv"], mark, messages, bool(frame.get("more"))))
-        self._recognise(frame["messages"])
-        for message in messages:
-            self._take(message, "backfill")
+        changes = tuple(Change.of(it) for it in frame.get("changes", ()))
+        self._recognise([*frame["messages"], *frame.get("changes", ())])
+        more, stale = bool(frame.get("more")), bool(frame.get("stale"))
+        self.backfills.append(Backfilled(conv, self._asked.get(conv), messages, more, changes, stale))
+        if stale or more:
+            # There is a hole before this, or what is held may have changed.
+            self._outdated.add(conv)
+        else:
+            self._cover(conv, messages, changes, frame["mark"], "backfill")
 
-    def _recognise(self, messages: Sequence[Frame]) -> None:
-        """Note under which ids messages of this device came back."""
-        for message in messages:
-            mine = self.sent.get(message.get("msg_id", ""))
+    def _recognise(self, rows: Sequence[Frame]) -> None:
+        """Note under which ids messages and changes of this device came back."""
+        for row in rows:
+            mine = self.sent.get(row.get("msg_id", ""))
             if mine is not None:
-                mine.stored_as = message["server_id"]
+                mine.stored_as = row["server_id"]
 
-    def _take(self, message: Message, via: str) -> None:
-        timeline = self.timeline(message.conv)
-        if not timeline.holds(message.server_id):
-            self.arrivals.append(Arrival(message, via, len(self.attempts), time.monotonic()))
-        self._show(timeline.take(message))
+    def _take(self, row: Row, via: str) -> None:
+        timeline = self.timeline(row.conv)
+        if isinstance(row, Change):
+            self.changes[row.server_id] = row
+        elif not timeline.holds(row.server_id):
+            self.arrivals.append(Arrival(row, via, len(self.attempts), time.monotonic()))
+        self._show(timeline.take(row))
+
+    def _cover(
+        self, conv: str, messages: Sequence[Message], changes: Sequence[Change], mark: str | None, via: str
+    ) -> None:
+        timeline = self.timeline(conv)
+        for message in messages:
+            if not timeline.holds(message.server_id):
+                self.arrivals.append(Arrival(message, via, len(self.attempts), time.monotonic()))
+        self.changes.update((it.server_id, it) for it in changes)
+        self._show(timeline.cover(messages, changes, mark))
 
     def _show(self, messages: Sequence[Message]) -> None:
         self._owed += [it.server_id for it in messages if it.sender != self.user]

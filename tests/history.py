@@ -7,12 +7,12 @@ sender, so that a message is recognised whoever shows it.
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from itertools import pairwise
 
 from tests.client import Device, Outgoing
-from tests.timeline import Message
+from tests.timeline import Change, Message, order_of
 
 
 class Kind(StrEnum):
@@ -24,7 +24,8 @@ class Kind(StrEnum):
     INVENTED = "invented"
     NOT_FOR_THIS_USER = "not for this user"
     NOT_A_MEMBER = "written by no member"
-    BROKEN_CHAIN = "prev is not the message before"
+    BROKEN_CHAIN = "prev is not the row before"
+    NOT_AS_CHANGED = "not as its changes have left it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,9 @@ class Evidence:
     views: Sequence[View] = ()
     #: Acked messages that may be missing: their author was no member any more at their place in the log.
     excused: frozenset[str] = frozenset()
+    #: Changes, by all devices, and what was told of them by anybody.
+    changed: Sequence[Outgoing] = ()
+    told: Mapping[str, Change] = field(default_factory=dict)
     #: Whether what one connection wrote once is to stand as it was written: not where the log itself failed meanwhile.
     pipelined: bool = True
 
@@ -102,6 +106,7 @@ def violations(evidence: Evidence) -> list[Violation]:
     found: list[Violation] = []
     for conv, history in evidence.history.items():
         found += _in_history(f"history of {conv}", history, [it for it in evidence.sent if it.conv == conv], evidence)
+        found += _changes(f"history of {conv}", history, evidence)
         of_user = stays(history)
         for view in evidence.views:
             if view.conv == conv:
@@ -113,7 +118,13 @@ def _in_history(
     where: str, history: Sequence[Message], sent: Sequence[Outgoing], evidence: Evidence
 ) -> list[Violation]:
     found = [Violation(Kind.DUPLICATED, where, it) for it in _repeated(message.server_id for message in history)]
-    texts = [message for message in history if message.kind == "text"]
+    bodies = {outgoing.server_id: outgoing.body for outgoing in sent}
+    # As they were written: what changes have made of them is judged by itself.
+    texts = [
+        replace(it, body=bodies.get(it.server_id, it.body)) if it.deleted or it.edited_at else it
+        for it in history
+        if it.kind == "text"
+    ]
     by_content: dict[tuple[str, str], list[Message]] = {}
     for message in texts:
         by_content.setdefault((message.sender, message.body), []).append(message)
@@ -130,16 +141,55 @@ def _in_history(
                 found.append(Violation(Kind.LOST, where, f"{outgoing.body} of {outgoing.sender}"))
         elif (at_its_place.sender, at_its_place.body) != (outgoing.sender, outgoing.body):
             found.append(Violation(Kind.INVENTED, where, f"{at_its_place.body} in the place of {outgoing.body}"))
-    found += [
-        Violation(Kind.BROKEN_CHAIN, where, after.server_id)
-        for before, after in pairwise(history)
-        if after.prev != before.server_id
-    ]
+    known = {message.server_id for message in history}
+    for before, after in pairwise(history):
+        link = after.prev
+        while link in evidence.told:
+            link = evidence.told[link].prev
+        # A change that nobody was told, as all read of it over REST, may stand between.
+        if link != before.server_id and (link is None or link in known or not evidence.changed):
+            found.append(Violation(Kind.BROKEN_CHAIN, where, after.server_id))
     if history and history[0].event == "created" and history[0].prev is not None:
         found.append(Violation(Kind.BROKEN_CHAIN, where, history[0].server_id))
     # A second copy is wrong enough; the order is that of the first ones.
     firsts = [copies[0] for copies in by_content.values()]
     return [*found, *_order(where, firsts, sent, pipelined=evidence.pipelined), *_trespass(where, history)]
+
+
+def _changes(where: str, history: Sequence[Message], evidence: Evidence) -> list[Violation]:
+    """Hold each message to the changes of it that were acked and not refused, in the order of their ids.
+
+    One whose answer is open may count or not.
+    """
+    of_target: dict[str, list[Outgoing]] = {}
+    for outgoing in evidence.changed:
+        of_target.setdefault(outgoing.target, []).append(outgoing)
+    found = []
+    for message in history:
+        changes = of_target.get(message.server_id, [])
+        if any(not it.settled for it in changes):
+            continue
+        counting = [it for it in changes if it.refusal is None and it.server_id not in evidence.excused]
+        edit: Outgoing | None = None
+        deleted = False
+        reactions: dict[tuple[str, str], bool] = {}
+        for it in sorted(counting, key=lambda it: order_of(it.server_id)):
+            if it.op == "edit" and not deleted:
+                edit = it
+            deleted = deleted or it.op == "delete"
+            if it.op == "react":
+                reactions[it.sender, it.emoji] = it.on
+        counts = Counter(emoji for (_, emoji), on in reactions.items() if on)
+        right = (
+            message.deleted == deleted
+            and (message.edited_at is not None) == (edit is not None and not deleted)
+            and message.reactions == (() if deleted else tuple(sorted(counts.items())))
+            and (not deleted or message.body == "")
+            and (edit is None or deleted or message.body == edit.body)
+        )
+        if not right:
+            found.append(Violation(Kind.NOT_AS_CHANGED, where, message.server_id))
+    return found
 
 
 def _repeated(ids: Iterable[str]) -> list[str]:
@@ -190,14 +240,25 @@ def _trespass(where: str, history: Sequence[Message]) -> list[Violation]:
     ]
 
 
+def _same(message: Message, stored: Message, *, now: bool) -> bool:
+    if now:
+        return message == stored
+    blank = {"body": "", "edited_at": None, "deleted": False, "reactions": ()}
+    changed = message.deleted or stored.deleted or message.edited_at != stored.edited_at
+    return replace(message, **blank) == replace(stored, **blank) and (changed or message.body == stored.body)
+
+
 def _in_view(view: View, history: Sequence[Message], its_stays: Sequence[Sequence[Message]]) -> list[Violation]:
     where = f"{view.device} in {view.conv}"
     place = {message.server_id: number for number, message in enumerate(history)}
     entitled = {message.server_id for stay in its_stays for message in stay}
+    last_stay = {message.server_id for message in its_stays[-1]} if its_stays else set()
     shown = [message.server_id for message in view.shown]
     found = [Violation(Kind.DUPLICATED, where, it) for it in _repeated(shown)]
     for message in view.shown:
-        if message.server_id not in place or message != history[place[message.server_id]]:
+        # Of what one has left, one has what it was then.
+        now = view.whole and message.server_id in last_stay
+        if message.server_id not in place or not _same(message, history[place[message.server_id]], now=now):
             found.append(Violation(Kind.INVENTED, where, message.server_id))
         elif message.server_id not in entitled:
             found.append(Violation(Kind.NOT_FOR_THIS_USER, where, message.server_id))

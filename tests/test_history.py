@@ -5,9 +5,10 @@ from dataclasses import replace
 
 import pytest
 
+from messaging.domain import ids
 from tests.client import Acked, Outgoing, Written
 from tests.history import Evidence, Kind, View, Violation, stays, violations
-from tests.timeline import Message
+from tests.timeline import Change, Message
 
 CONV = "c_talk"
 
@@ -181,3 +182,82 @@ def test_the_last_ack_counts() -> None:
     assert kinds(outgoing=outgoing) == set()
     outgoing = [replace(SENT[0], acks=[*SENT[0].acks, Acked("m_8", 1.9)]), *SENT[1:]]
     assert kinds(outgoing=outgoing) == {Kind.LOST}
+
+
+# --- changes --------------------------------------------------------------------------------------
+
+
+def ref(number: int) -> str:
+    return ids.server_id(1, number)
+
+
+def made(number: int, op: str, target: str = "m_1", sender: str = "ann", **said: object) -> Outgoing:
+    """Return a change that was acked at a place of the log."""
+    change = Outgoing(f"change {number}", CONV, sender, op=op, target=target, acks=[Acked(ref(number), 9.0)])
+    return replace(change, **said)  # type: ignore[arg-type]
+
+
+def changed_kinds(changes: Sequence[Outgoing], excused: frozenset[str] = frozenset(), **fields: object) -> set[Kind]:
+    """Return what is wrong where the second message of the history has these fields, and everybody shows it so."""
+    history = [HISTORY[0], replace(HISTORY[1], **fields), *HISTORY[2:]]  # type: ignore[arg-type]
+    view = View("bob's", "bob", CONV, history)
+    return {it.kind for it in violations(Evidence(SENT, {CONV: history}, [view], excused, changed=changes))}
+
+
+EDITS = [made(7, "edit", body="second"), made(5, "edit", body="first")]
+
+
+def test_the_newest_edit_counts() -> None:
+    assert changed_kinds(EDITS, body="second", edited_at=7) == set()
+    assert changed_kinds(EDITS, body="first", edited_at=5) == {Kind.NOT_AS_CHANGED}
+    assert changed_kinds(EDITS) == {Kind.NOT_AS_CHANGED}, "an acked edit is not lost"
+    assert changed_kinds([], body="second", edited_at=7) == {Kind.NOT_AS_CHANGED}, "and none is invented"
+
+
+def test_what_was_refused_or_is_excused_counts_not_and_what_is_open_may() -> None:
+    refused = [replace(EDITS[0], refusal={"code": "conflict"}), EDITS[1]]
+    assert changed_kinds(refused, body="first", edited_at=5) == set()
+    assert changed_kinds(EDITS, frozenset({ref(7)}), body="first", edited_at=5) == set()
+    silent = [replace(EDITS[0], acks=[]), EDITS[1]]
+    assert (
+        changed_kinds(silent, body="first", edited_at=5) == changed_kinds(silent, body="second", edited_at=7) == set()
+    )
+
+
+def test_after_a_deletion_nothing_counts() -> None:
+    changes = [made(6, "delete"), *EDITS, made(8, "react", emoji="👍", on=True)]
+    assert changed_kinds(changes, body="", deleted=True) == set()
+    assert changed_kinds(changes, body="second", edited_at=7) == {Kind.NOT_AS_CHANGED}
+    assert changed_kinds(changes, body="second", deleted=True) == {Kind.NOT_AS_CHANGED}
+
+
+def test_reactions_are_recounted() -> None:
+    changes = [
+        made(5, "react", emoji="👍", on=True),
+        made(6, "react", sender="bob", emoji="👍", on=True),
+        made(7, "react", emoji="👍"),
+        made(8, "react", sender="bob", emoji="🎉", on=True),
+    ]
+    assert changed_kinds(changes, reactions=(("🎉", 1), ("👍", 1))) == set()
+    assert changed_kinds(changes, reactions=(("🎉", 1), ("👍", 2))) == {Kind.NOT_AS_CHANGED}
+
+
+def test_a_device_shows_what_the_history_shows() -> None:
+    history = [HISTORY[0], replace(HISTORY[1], body="second", edited_at=7), *HISTORY[2:]]
+    view = View("bob's", "bob", CONV, HISTORY)
+    changes = [made(7, "edit", body="second")]
+    found = violations(Evidence(SENT, {CONV: history}, [view], changed=changes))
+    assert {it.kind for it in found} == {Kind.INVENTED}
+    left = replace(view, whole=False)
+    assert violations(Evidence(SENT, {CONV: history}, [left], changed=changes)) == []
+
+
+def test_changes_are_links_of_the_chain() -> None:
+    history = [*HISTORY[:3], replace(HISTORY[3], prev=ref(8))]
+    told = {ref(8): Change(ref(8), CONV, "link", ref(7)), ref(7): Change(ref(7), CONV, "edit", "m_2")}
+    changes = [made(7, "react", emoji="👍"), made(8, "react", emoji="👍")]
+    assert violations(Evidence(SENT, {CONV: history}, changed=changes, told=told)) == []
+    astray = told | {ref(7): Change(ref(7), CONV, "edit", "m_1")}
+    assert [it.kind for it in violations(Evidence(SENT, {CONV: history}, changed=changes, told=astray))] == [
+        Kind.BROKEN_CHAIN
+    ]

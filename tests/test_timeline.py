@@ -1,14 +1,24 @@
-"""A device drops copies, keeps the order of ``prev`` and knows where something is missing."""
+"""A device drops copies, keeps the order of ``prev``, folds changes in and knows where something is missing."""
 
 from itertools import permutations
 
 import pytest
 
-from tests.timeline import Message, Timeline
+from messaging.domain import ids
+from tests.timeline import Change, Message, Row, Timeline
 
 
-def message(number: int) -> Message:
-    return Message(f"m{number}", "c", "ann", prev=f"m{number - 1}" if number else None, ts=number)
+def ref(number: int) -> str:
+    return ids.server_id(1, number + 1)
+
+
+def message(number: int, **fields: object) -> Message:
+    before = ref(number - 1) if number else None
+    return Message(ref(number), "c", "ann", prev=before, ts=number, **fields)  # type: ignore[arg-type]
+
+
+def change(number: int, op: str, target: int, **fields: object) -> Change:
+    return Change(ref(number), "c", op, ref(number - 1), ref(target), "ann", ts=number, **fields)  # type: ignore[arg-type]
 
 
 def shown(timeline: Timeline) -> list[str]:
@@ -19,7 +29,7 @@ def test_copies_are_dropped() -> None:
     timeline = Timeline()
     assert timeline.take(message(0)) == [message(0)]
     assert timeline.take(message(0)) == []
-    assert (shown(timeline), timeline.repeats, timeline.mark) == (["m0"], 1, "m0")
+    assert (shown(timeline), timeline.repeats, timeline.mark) == ([ref(0)], 1, ref(0))
 
 
 @pytest.mark.parametrize("order", [*permutations(range(4))])
@@ -27,7 +37,7 @@ def test_any_order_of_arrival_becomes_the_order_of_the_chain(order: tuple[int, .
     timeline = Timeline()
     for number in order:
         timeline.take(message(number))
-    assert shown(timeline) == ["m0", "m1", "m2", "m3"]
+    assert shown(timeline) == [ref(n) for n in range(4)]
     assert timeline.gap is None
     assert timeline.beginnings == []
 
@@ -37,10 +47,10 @@ def test_what_waits_is_held_but_not_shown() -> None:
     timeline.take(message(0))
     for number in (3, 5, 2):
         assert timeline.take(message(number)) == []
-    assert timeline.gap == "m2", "the earlier of two holes"
-    assert (timeline.holds("m5"), timeline.shows("m5"), timeline.shows("m0")) == (True, False, True)
+    assert timeline.gap == ref(2), "the earlier of two holes"
+    assert (timeline.holds(ref(5)), timeline.shows(ref(5)), timeline.shows(ref(0))) == (True, False, True)
     assert timeline.take(message(1)) == [message(1), message(2), message(3)]
-    assert timeline.gap == "m5"
+    assert timeline.gap == ref(5)
 
 
 def test_where_nothing_earlier_is_to_be_had_it_begins() -> None:
@@ -48,5 +58,55 @@ def test_where_nothing_earlier_is_to_be_had_it_begins() -> None:
     timeline.take(message(7))
     timeline.take(message(8))
     assert timeline.mark is None
-    assert timeline.begin_at("m7") == [message(7), message(8)]
-    assert (shown(timeline), timeline.beginnings, timeline.gap) == (["m7", "m8"], ["m7"], None)
+    assert timeline.begin_at(ref(7)) == [message(7), message(8)]
+    assert (shown(timeline), timeline.beginnings, timeline.gap) == ([ref(7), ref(8)], [ref(7)], None)
+
+
+ROWS: list[Row] = [
+    message(0, body="helo"),
+    change(1, "edit", 0, body="hello"),
+    change(2, "react", 0, emoji="👍", on=True, count=1),
+    change(3, "edit", 0, body="hello!"),
+]
+FOLDED = message(0, body="hello!", edited_at=3, reactions=(("👍", 1),))
+
+
+@pytest.mark.parametrize("order", [*permutations(range(4))])
+def test_changes_are_folded_in_the_order_of_the_chain(order: tuple[int, ...]) -> None:
+    timeline = Timeline()
+    for number in order:
+        timeline.take(ROWS[number])
+    for row in ROWS:
+        timeline.take(row)
+    assert timeline.shown == [FOLDED]
+    assert (timeline.mark, timeline.gap) == (ref(3), None)
+
+
+def test_what_was_read_is_as_of_its_mark() -> None:
+    timeline = Timeline()
+    timeline.cover([FOLDED], [], ref(3))
+    assert timeline.mark == ref(3)
+    # What comes late is in it already; what is newer is not.
+    for row in ROWS:
+        timeline.take(row)
+    assert timeline.shown == [FOLDED]
+    timeline.take(change(4, "react", 0, emoji="👍", count=0))
+    assert timeline.shown[0].reactions == ()
+    timeline.cover([FOLDED], [], ref(3))
+    assert timeline.shown[0].reactions == (), "an old page undoes nothing"
+    timeline.take(change(5, "delete", 0))
+    timeline.take(change(6, "edit", 0, body="back"))
+    assert (timeline.shown[0].body, timeline.shown[0].deleted) == ("", True)
+
+
+def test_what_was_read_fills_a_gap() -> None:
+    timeline = Timeline()
+    timeline.take(message(0))
+    timeline.take(message(3))
+    timeline.take(change(4, "edit", 0, body="x"))
+    assert timeline.gap == ref(3)
+    assert timeline.cover([message(1)], [change(2, "react", 1, emoji="👍", count=1)], ref(2)) == [
+        message(1),
+        message(3),
+    ]
+    assert (timeline.gap, timeline.mark, timeline.shown[0].body) == (None, ref(4), "x")

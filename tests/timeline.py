@@ -1,13 +1,27 @@
-"""One conversation as a device holds it: each message once, in the order of ``prev``. Pure: no socket, no clock."""
+"""One conversation as a device holds it: each message once, in the order of ``prev``, as changes have left it. Pure."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from bisect import insort
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
+
+from messaging.domain import ids
+
+#: The ops of frames that are changes.
+CHANGES = frozenset({"edit", "delete", "react", "link"})
+
+
+def order_of(server_id: str | None) -> int:
+    """Return what orders the ids of a conversation; before all of them comes none."""
+    return 0 if server_id is None else ids.parse_server_id(server_id)[1]
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A message as a server shows it, over either door. ``event`` is what a message of kind ``event`` tells."""
+    """A message as a server shows it, over either door. ``event`` is what a message of kind ``event`` tells.
+
+    ``reactions``: each emoji with its count, in the order of the emoji.
+    """
 
     server_id: str
     conv: str
@@ -18,6 +32,9 @@ class Message:
     kind: str = "text"
     event: str = ""
     users: tuple[str, ...] = ()
+    edited_at: int | None = None
+    deleted: bool = False
+    reactions: tuple[tuple[str, int], ...] = ()
 
     @classmethod
     def of(cls, frame: Mapping[str, Any]) -> "Message":
@@ -33,69 +50,162 @@ class Message:
             kind=frame.get("kind", "text"),
             event=event.get("type", ""),
             users=tuple(event.get("users", ())),
+            edited_at=frame.get("edited_at"),
+            deleted=frame.get("deleted", False),
+            reactions=tuple(sorted((it["emoji"], it["count"]) for it in frame.get("reactions", ()))),
         )
 
 
-class Timeline:
-    """Deduplication and gaps of one conversation.
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A change of a message, or, without a target, a mere link of the chain."""
 
-    What is taken is shown as soon as the message before it is shown; until then it waits, and
-    ``gap`` says where something is missing.
+    server_id: str
+    conv: str
+    op: str
+    prev: str | None = None
+    target: str = ""
+    sender: str = ""
+    body: str = ""
+    emoji: str = ""
+    on: bool = False
+    count: int = 0
+    ts: int = 0
+
+    @classmethod
+    def of(cls, frame: Mapping[str, Any]) -> "Change":
+        """Return the change in a frame."""
+        return cls(
+            server_id=frame["server_id"],
+            conv=frame["conv"],
+            op=frame["op"],
+            prev=frame.get("prev"),
+            target=frame.get("target", ""),
+            sender=frame.get("from", ""),
+            body=frame.get("body", ""),
+            emoji=frame.get("emoji", ""),
+            on=frame.get("on", False),
+            count=frame.get("count", 0),
+            ts=frame.get("ts", 0),
+        )
+
+
+def changed(message: Message, change: Change) -> Message:
+    """Return the message after a change that is newer than all before."""
+    if message.deleted:
+        return message
+    match change.op:
+        case "edit":
+            return replace(message, body=change.body, edited_at=change.ts)
+        case "delete":
+            return replace(message, body="", edited_at=None, deleted=True, reactions=())
+        case "react":
+            counts = dict(message.reactions) | {change.emoji: change.count}
+            return replace(message, reactions=tuple(sorted((it, count) for it, count in counts.items() if count)))
+    return message
+
+
+Row = Message | Change
+
+
+class Timeline:
+    """Deduplication, gaps and changes of one conversation.
+
+    What is taken counts as soon as the row before it does; until then it waits, and ``gap`` says where something is
+    missing. What is read with a mark counts at once.
     """
 
     def __init__(self) -> None:
-        #: In order, each once.
+        #: In order, each once, as changes have left it.
         self.shown: list[Message] = []
         #: Ids among ``shown`` before which the chain does not hold: nothing earlier was to be had.
         self.beginnings: list[str] = []
-        #: Copies that were dropped.
+        #: Copies of messages that were dropped.
         self.repeats = 0
-        self._held: set[str] = set()
-        self._waiting: dict[str, Message] = {}
-
-    @property
-    def mark(self) -> str | None:
-        """The newest message up to which nothing is missing; None where nothing is shown."""
-        return self.shown[-1].server_id if self.shown else None
+        #: The newest row up to which nothing is missing; None where nothing is shown.
+        self.mark: str | None = None
+        self._waiting: dict[str, Row] = {}
+        #: The newest change that what is shown of a message can have in it.
+        self._as_of: dict[str, int] = {}
 
     @property
     def gap(self) -> str | None:
-        """The first message that waits for one before it; None where nothing is missing."""
-        heads = [it for it in self._waiting.values() if it.prev not in self._waiting]
-        # Of one millisecond, the one that came first.
-        return min(heads, key=lambda it: it.ts).server_id if heads else None
+        """The first row that waits for one before it; None where nothing is missing."""
+        return min(self._waiting, key=order_of, default=None)
 
     def holds(self, server_id: str) -> bool:
         """Return whether the message came already, shown or not."""
-        return server_id in self._held
+        return server_id in self._as_of or server_id in self._waiting
 
     def shows(self, server_id: str) -> bool:
         """Return whether the message is shown."""
-        return server_id in self._held and server_id not in self._waiting
+        return server_id in self._as_of
 
-    def take(self, message: Message) -> list[Message]:
+    def take(self, row: Row) -> list[Message]:
         """Take one copy, and return what is shown thereby: nothing, the message, or also what waited for it."""
-        if message.server_id in self._held:
+        if isinstance(row, Message) and self.holds(row.server_id):
             self.repeats += 1
-            return []
-        self._held.add(message.server_id)
-        self._waiting[message.server_id] = message
+        elif order_of(row.server_id) <= order_of(self.mark):
+            return self._apply(row)
+        else:
+            self._waiting[row.server_id] = row
         return self._advance()
 
-    def begin_at(self, server_id: str) -> list[Message]:
-        """Show a waiting message although the one before it is not to be had; return what is shown thereby."""
-        self.beginnings.append(server_id)
-        first = self._show(self._waiting[server_id])
-        return [first, *self._advance()]
+    def cover(self, messages: Iterable[Message], changes: Sequence[Change], mark: str | None) -> list[Message]:
+        """Take what was read: messages as they were at ``mark``, up to which nothing is missing from here on."""
+        fresh = []
+        for message in messages:
+            fresh += self._put(message, order_of(mark))
+        for change in changes:
+            self._apply(change)
+        if order_of(mark) > order_of(self.mark):
+            self.mark = mark
+        for row in sorted(self._waiting.values(), key=lambda it: order_of(it.server_id)):
+            if order_of(row.server_id) <= order_of(self.mark):
+                del self._waiting[row.server_id]
+                fresh += self._apply(row)
+        return [*fresh, *self._advance()]
 
-    def _show(self, message: Message) -> Message:
-        del self._waiting[message.server_id]
-        self.shown.append(message)
-        return message
+    def begin_at(self, server_id: str) -> list[Message]:
+        """Let a waiting row count although the one before it is not to be had; return what is shown thereby."""
+        self.beginnings.append(server_id)
+        row = self._waiting.pop(server_id)
+        self.mark = server_id
+        return [*self._apply(row), *self._advance()]
 
     def _advance(self) -> list[Message]:
         after = {it.prev: it for it in self._waiting.values()}
         fresh: list[Message] = []
         while (following := after.get(self.mark)) is not None:
-            fresh.append(self._show(following))
+            del self._waiting[following.server_id]
+            self.mark = following.server_id
+            fresh += self._apply(following)
         return fresh
+
+    def _apply(self, row: Row) -> list[Message]:
+        if isinstance(row, Message):
+            return self._put(row, order_of(row.server_id))
+        number = order_of(row.server_id)
+        if number > self._as_of.get(row.target, number):
+            self._as_of[row.target] = number
+            at = self._place(row.target)
+            self.shown[at] = changed(self.shown[at], row)
+        return []
+
+    def _put(self, message: Message, as_of: int) -> list[Message]:
+        """Show a message as it was at a place in the order, unless what is shown of it is newer."""
+        held = self._as_of.get(message.server_id)
+        if held is None:
+            # In the order in which they come, which has to be that of the ids as well: the judge looks.
+            if not self.shown or order_of(message.server_id) > order_of(self.shown[-1].server_id):
+                self.shown.append(message)
+            else:
+                insort(self.shown, message, key=lambda it: order_of(it.server_id))
+        elif as_of > held:
+            self.shown[self._place(message.server_id)] = message
+        if held is None or as_of > held:
+            self._as_of[message.server_id] = as_of
+        return [message] if held is None else []
+
+    def _place(self, server_id: str) -> int:
+        return next(at for at, it in enumerate(self.shown) if it.server_id == server_id)

@@ -9,7 +9,7 @@ import contextlib
 from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum, auto
-from itertools import combinations
+from itertools import combinations, pairwise
 from random import Random
 from typing import Any, Final, TypeVar
 
@@ -22,7 +22,7 @@ from tests.client import Backfilled, Device, Outgoing
 from tests.history import Evidence, stays, views_of, violations
 from tests.machine.system import System
 from tests.rest import Refused
-from tests.timeline import Message
+from tests.timeline import Message, order_of
 
 T = TypeVar("T")
 
@@ -104,6 +104,10 @@ class ChatMachine(RuleBasedStateMachine):
     def sent(self) -> list[Outgoing]:
         return [outgoing for device in self.devices for outgoing in device.sent.values()]
 
+    @property
+    def changed(self) -> list[Outgoing]:
+        return [outgoing for device in self.devices for outgoing in device.changed.values()]
+
     # --- beginning --------------------------------------------------------------------------------
 
     @initialize()
@@ -163,6 +167,51 @@ class ChatMachine(RuleBasedStateMachine):
             await device.resend(mine)
         if device.connected:
             await device.until(lambda: len(mine.acks) > before or mine.refusal is not None)
+
+    @rule(number=devices, talk=index, which=index, wait=st.booleans())
+    def edit(self, number: int, talk: int, which: int, wait: bool) -> None:
+        """Edit a text that the device shows as its user's own."""
+        self.bodies += 1
+        self._change(number, talk, which, wait, own=True, op="edit", body=f"edit {self.bodies}")
+
+    @rule(number=devices, talk=index, which=index, wait=st.booleans())
+    def delete(self, number: int, talk: int, which: int, wait: bool) -> None:
+        """Delete a text: one's own, or, as the owner of a group, any."""
+        owns = self.pick(talk).group and self.user[self.pick(talk).owner] == self.devices[number].user
+        self._change(number, talk, which, wait, own=not owns, op="delete")
+
+    @rule(number=devices, talk=index, which=index, wait=st.booleans(), emoji=st.sampled_from("👍🎉"), on=st.booleans())
+    def react(self, number: int, talk: int, which: int, wait: bool, emoji: str, on: bool) -> None:
+        self._change(number, talk, which, wait, own=False, op="react", emoji=emoji, on=on)
+
+    def _change(self, number: int, talk: int, which: int, wait: bool, *, own: bool, op: str, **said: Any) -> None:
+        device, it = self.devices[number], self.pick(talk)
+        texts = [
+            message
+            for message in device.timeline(it.conv).shown
+            if message.kind == "text" and not message.deleted and (message.sender == device.user or not own)
+        ]
+        if texts and self.name[device.user] in it.members:
+            self.run(self._write_change(device, texts[which % len(texts)], wait, op, **said))
+
+    async def _write_change(self, device: Device, target: Message, wait: bool, op: str, **said: Any) -> None:
+        change = await device.change(op, target, **said)
+        if wait and device.connected:
+            await device.settled(change)
+
+    @rule(which=index)
+    @precondition(lambda self: self.changed)
+    def change_again(self, which: int) -> None:
+        """Write a change again under its ``msg_id``, whatever has become of its message since."""
+        first = self.changed[which % len(self.changed)]
+        holder = next(device for device in self.devices if first.msg_id in device.changed)
+        if holder.connected and first.acks and first.refusal is None:
+            self.run(self._change_again(holder, first))
+
+    async def _change_again(self, device: Device, change: Outgoing) -> None:
+        before = len(change.acks)
+        await device.resend(change)
+        await device.until(lambda: len(change.acks) > before or change.refusal is not None)
 
     @rule(number=devices, talk=index, which=index, over_rest=st.booleans())
     def read(self, number: int, talk: int, which: int, over_rest: bool) -> None:
@@ -271,7 +320,7 @@ class ChatMachine(RuleBasedStateMachine):
     def every_copy_of_a_message_was_acked_with_the_same_id(self) -> None:
         if self.system.acks_agree:
             ids: dict[tuple[str, str], set[str]] = {}
-            for outgoing in self.sent:
+            for outgoing in [*self.sent, *self.changed]:
                 ids.setdefault((outgoing.conv, outgoing.msg_id), set()).update(ack.server_id for ack in outgoing.acks)
             assert [it for it in ids.values() if len(it) > 1] == []
 
@@ -331,7 +380,9 @@ class ChatMachine(RuleBasedStateMachine):
             for view in views_of(self.devices, [talk.conv])
         ]
         excused = frozenset().union(*(self._excused(histories[talk.conv]) for talk in self.talks))
-        assert violations(Evidence(self.sent, histories, views, excused)) == []
+        told = {server_id: change for device in self.devices for server_id, change in device.changes.items()}
+        evidence = Evidence(self.sent, histories, views, excused, changed=self.changed, told=told)
+        assert violations(evidence) == []
         for talk in self.talks:
             self._judge_gaps(talk, histories[talk.conv])
             self._judge_refusals(talk)
@@ -360,7 +411,7 @@ class ChatMachine(RuleBasedStateMachine):
             if self.name[device.user] in talk.members:
                 timeline, stay = device.timeline(talk.conv), stays(history)[device.user][-1]
                 with contextlib.suppress(TimeoutError):
-                    await device.until(lambda t=timeline, s=stay: all(t.shows(it.server_id) for it in s))  # type: ignore[misc]
+                    await device.until(lambda t=timeline, s=stay: set(s) <= set(t.shown))  # type: ignore[misc]
             else:
                 await device.sync()
             await device.repaired()
@@ -374,7 +425,8 @@ class ChatMachine(RuleBasedStateMachine):
                 last = parse_server_id(stay[-1].server_id)[1] if ended else MAX_ID
                 spans.setdefault(user, []).append((parse_server_id(stay[0].server_id)[1], last))
         conv = history[0].conv
-        acked = {(it.sender, ack.server_id) for it in self.sent if it.conv == conv for ack in it.acks}
+        written = [*self.sent, *self.changed]
+        acked = {(it.sender, ack.server_id) for it in written if it.conv == conv for ack in it.acks}
         return {
             server_id
             for sender, server_id in acked
@@ -397,15 +449,25 @@ class ChatMachine(RuleBasedStateMachine):
         assert refused <= talk.outside
 
     def _judge_backfill(self, device: Device, it: Backfilled, history: Sequence[Message]) -> None:
-        """All up to the newest of then, from 5 s before the mark on; of that, the newest where it is too much."""
-        newest = it.messages[-1]
-        stay = next(stay for stay in stays(history)[device.user] if newest in stay)
-        since = 0
-        if it.mark is not None:
-            since = timestamp_ms(parse_server_id(it.mark)[1]) - REPLAY_MARGIN_MS
-        due = [message for message in stay[: stay.index(newest) + 1] if message.ts >= since]
-        assert list(it.messages) == due[-self.system.max_backfill :]
-        assert it.more == (len(due) > self.system.max_backfill)
+        """All messages up to the newest of then, from 5 s before the mark on; of that, the newest where it is too much.
+
+        The changes are a part of the chain without a hole.
+        """
+        ids = [message.server_id for message in it.messages]
+        if ids:
+            stay = next(
+                stay for stay in stays(history)[device.user] if ids[-1] in {message.server_id for message in stay}
+            )
+            since = 0
+            if it.mark is not None:
+                since = timestamp_ms(parse_server_id(it.mark)[1]) - REPLAY_MARGIN_MS
+            until = [message.server_id for message in stay].index(ids[-1])
+            due = [message.server_id for message in stay[: until + 1] if message.ts >= since]
+            assert ids == due[-self.system.max_backfill :]
+            assert it.more == (len(due) > self.system.max_backfill)
+        rows = sorted([*it.messages, *it.changes], key=lambda row: order_of(row.server_id))
+        if not it.more and not it.stale:
+            assert all(after.prev == before.server_id for before, after in pairwise(rows))
 
     def _judge_receipts(self, device: Device, histories: Mapping[str, Sequence[Message]]) -> None:
         """Receipts tell authors of others' devices, and members of others' marks."""

@@ -8,6 +8,7 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
 from urllib.parse import urlsplit
@@ -119,6 +120,17 @@ class Socket:
         # The transport is full of what the peer does not read, so a close frame could never leave.
         logger.info("connection %s does not read; closing", self.conn)
         self.close(CloseCode.TRY_AGAIN_LATER, "too slow; reconnect and sync")
+
+
+@dataclass(frozen=True, slots=True)
+class _Sending:
+    """A send or change that waits for the log: what is appended, since when (pod's clock), and until when (loop's clock)."""
+
+    frame: _Acked
+    conversation: ConversationId
+    record: NewRecord
+    started: float
+    deadline: float
 
 
 class ChatConsumer(AsyncConsumer):  # type: ignore[misc]  # channels has no types
@@ -322,46 +334,38 @@ class ChatConsumer(AsyncConsumer):  # type: ignore[misc]  # channels has no type
             socket.room.clear()
             await socket.room.wait()
         socket.inflight += 1
+        deadline = asyncio.get_running_loop().time() + sending.DELIVERY_DEADLINE_S
+        it = _Sending(frame, conversation, record, started, deadline)
         # Called here and now, in the order of the frames; only the waiting is left to the callback.
         future = asyncio.ensure_future(pod.log.append(record))
-        future.add_done_callback(lambda done: self._appended(done, frame, conversation, record, started))
+        future.add_done_callback(lambda done: self._appended(done, it))
         if span is not None:
             tracing.end_with(future, "log.append", span)
 
-    def _appended(
-        self,
-        done: "asyncio.Future[Position]",
-        frame: _Acked,
-        conversation: ConversationId,
-        record: NewRecord,
-        started: float,
-    ) -> None:
+    def _appended(self, done: "asyncio.Future[Position]", it: "_Sending") -> None:
         failure = None if done.cancelled() else done.exception()
         if isinstance(failure, PositionUnknown):
-            self.pod.spawn(self._finish(sending.find_stored(record), frame, conversation, started))
+            self.pod.spawn(self._finish(sending.find_stored(it.record, deadline=it.deadline), it))
             return
         if done.cancelled() or failure is not None:
             sending.RETRIES.inc()
-            again = sending.append_durably(self.pod.log, record)
-            self.pod.spawn(self._finish(again, frame, conversation, started))
+            self.pod.spawn(self._finish(sending.append_durably(self.pod.log, it.record, deadline=it.deadline), it))
             return
-        self._ack(frame, conversation, sending.placed(done.result()), started)
+        self._ack(it, sending.placed(done.result()))
 
-    async def _finish(
-        self, sending_on: Awaitable[sending.Sent], frame: _Acked, conversation: ConversationId, started: float
-    ) -> None:
+    async def _finish(self, sending_on: Awaitable[sending.Sent], it: "_Sending") -> None:
         try:
             sent = await sending_on
         except ChatError as error:
             self._landed()
-            self._refuse(error, frame)
+            self._refuse(error, it.frame)
         else:
-            self._ack(frame, conversation, sent, started)
+            self._ack(it, sent)
 
-    def _ack(self, frame: _Acked, conversation: ConversationId, sent: sending.Sent, started: float) -> None:
+    def _ack(self, it: "_Sending", sent: sending.Sent) -> None:
         self._landed()
-        SEND_TO_ACK.observe(self.pod.clock.monotonic() - started)
-        self.socket.put(frames.Ack(frame.msg_id, ids.server_id(conversation, sent.message_id), sent.ts_ms))
+        SEND_TO_ACK.observe(self.pod.clock.monotonic() - it.started)
+        self.socket.put(frames.Ack(it.frame.msg_id, ids.server_id(it.conversation, sent.message_id), sent.ts_ms))
 
     def _landed(self) -> None:
         self.socket.inflight -= 1

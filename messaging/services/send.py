@@ -5,11 +5,15 @@ is in the log: it survives a crash of everything else.
 """
 
 import asyncio
+import contextlib
+import random
+from collections.abc import Awaitable, Iterator
 from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
 from channels.db import database_sync_to_async
+from django.db import InterfaceError, OperationalError
 from prometheus_client import Counter
 
 from chatproject import container
@@ -27,14 +31,15 @@ from messaging.ports import (
     Position,
     PositionUnknown,
     RecordTooLarge,
+    StoreUnavailable,
 )
 
 RETRIES = Counter("chat_append_retries_total", "Appends to the log that were tried again.")
 
-#: Tries of one append and the first wait between them; the whole stays inside the client's 3 s resend.
-_TRIES: Final = 4
-_FIRST_WAIT_S: Final = 0.1
-_APPEND_TIMEOUT_S: Final = 5.0
+#: How long a sender waits for the log, all tries together. A client that hears nothing sends again after 3 s, and that
+#: waits for the same record; what it gets in the end is one answer for both.
+DELIVERY_DEADLINE_S: Final = 5.0
+_FIRST_WAIT_S, _LONGEST_WAIT_S = 0.1, 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,50 +168,73 @@ def placed(position: Position) -> Sent:
     )
 
 
-async def append_durably(log: MessageLog, record: NewRecord) -> Sent:
-    """Append with a few jitterless retries, safe because the dedupe key repeats.
+async def append_durably(log: MessageLog, record: NewRecord, *, deadline: float | None = None) -> Sent:
+    """Append, with back-off again and again until ``deadline``; safe, since the dedupe key repeats (design section 6).
+
+    ``deadline`` is a time of the loop's clock; by default DELIVERY_DEADLINE_S from now.
 
     Raises:
         Unavailable: not known to be durable; the caller must not ack.
         TooLarge: the record is over the log's limit.
     """
-    wait_s = _FIRST_WAIT_S
-    for attempt in range(_TRIES):
-        try:
-            async with asyncio.timeout(_APPEND_TIMEOUT_S):
-                return placed(await log.append(record))
-        except PositionUnknown:
-            return await find_stored(record)
-        except RecordTooLarge:
-            raise TooLarge("the message is too large for the log") from None
-        except (LogUnavailable, TimeoutError):
-            if attempt == _TRIES - 1:
-                break
-            RETRIES.inc()
-        await asyncio.sleep(wait_s)
-        wait_s *= 2
-    raise Unavailable("the message is not stored; send it again with the same msg_id", retry_after=2.0)
+    return await _in_time(_append(log, record), deadline)
 
 
-async def find_stored(record: NewRecord) -> Sent:
-    """Return where the router stored a record that the log could not place (design section 2).
+async def find_stored(record: NewRecord, *, deadline: float | None = None) -> Sent:
+    """Return where the router stored a record that the log could not place (design section 2); see ``append_durably``.
 
     Raises:
         Unavailable: it is durable, but not stored in time; the caller must not ack what it cannot name.
     """
+    return await _in_time(_look(record), deadline)
+
+
+async def _in_time(trying: Awaitable[Sent], deadline: float | None) -> Sent:
+    if deadline is None:
+        deadline = asyncio.get_running_loop().time() + DELIVERY_DEADLINE_S
+    try:
+        async with asyncio.timeout_at(deadline):
+            return await trying
+    except TimeoutError:
+        raise Unavailable(
+            "the message is not known to be stored; send it again with the same msg_id", retry_after=2.0
+        ) from None
+
+
+async def _append(log: MessageLog, record: NewRecord) -> Sent:
+    waits = _waits()
+    while True:
+        try:
+            return placed(await log.append(record))
+        except PositionUnknown:
+            return await _look(record)
+        except RecordTooLarge:
+            raise TooLarge("the message is too large for the log") from None
+        except LogUnavailable:
+            await asyncio.sleep(next(waits))
+        RETRIES.inc()
+
+
+async def _look(record: NewRecord) -> Sent:
     key = _dedupe_key(record)
-    store = container.message_store()
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + _APPEND_TIMEOUT_S
+    look = database_sync_to_async(container.message_store().find_placed, thread_sensitive=False)
+    waits = _waits()
+    while True:
+        # Where the store does not answer, the message is not known to be in it.
+        with contextlib.suppress(StoreUnavailable, OperationalError, InterfaceError):
+            found = await look([key])
+            if key in found:
+                message_id = found[key].message_id
+                return Sent(message_id, ids.timestamp_ms(message_id), duplicate=False)
+        await asyncio.sleep(next(waits))
+
+
+def _waits() -> Iterator[float]:
+    """Yield how long to wait before each next try (s): doubling, and different for those who failed together."""
     wait_s = _FIRST_WAIT_S
-    while loop.time() < deadline:
-        found = await database_sync_to_async(store.find_placed, thread_sensitive=False)([key])
-        if key in found:
-            message_id = found[key].message_id
-            return Sent(message_id, ids.timestamp_ms(message_id), duplicate=False)
-        await asyncio.sleep(wait_s)
-        wait_s = min(wait_s * 2, 1.0)
-    raise Unavailable("the message is on its way; send it again with the same msg_id", retry_after=2.0)
+    while True:
+        yield wait_s * random.uniform(0.5, 1.0)  # noqa: S311
+        wait_s = min(wait_s * 2, _LONGEST_WAIT_S)
 
 
 async def send_message(*, log: MessageLog, message: Outgoing) -> Sent:

@@ -52,7 +52,7 @@ CLOCK_SKEW = Gauge(
     ["partition"],
 )
 
-#: Below the 5 s that a sender waits (messaging/services/send.py).
+#: Below the 5 s that a sender waits (messaging/services/send.py): there is time for one more try.
 _DEADLINE_S: Final = 4.0
 #: A producer that decides nothing for so long is given up. Until then it keeps records whose senders were told after
 #: ``_DEADLINE_S`` that the outcome is unknown: their next tries wait for that one record, so a stall makes no copies.

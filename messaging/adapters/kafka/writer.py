@@ -62,6 +62,9 @@ _MAX_WAITING_BYTES: Final = 64 * 1024 * 1024
 _MAX_ROUND: Final = 1_000
 _MAX_DOUBTFUL: Final = 20_000
 _TICK_S: Final = 0.25
+#: The least time from one round to the next: what comes meanwhile shares a question to Redis and a request to Kafka.
+#: The first append after a quiet moment does not wait; see docs/performance.md.
+_ROUND_S: Final = 0.01
 _CLOSE_S: Final = 10.0
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.25, 2.0
 
@@ -193,6 +196,7 @@ class Writer:
         self._producer: KafkaProducer | None = None
         #: When it last decided something, or had nothing to decide.
         self._heard = 0.0
+        self._next_round = 0.0
         self._held: deque[_Append] = deque()
         self._unsettled: deque[_Append] = deque()
         self._inflight: dict[Key, _Append] = {}
@@ -264,6 +268,8 @@ class Writer:
         taken: list[_Item] = []
         try:
             taken.append(self._inbox.get(timeout=_TICK_S))
+            time.sleep(max(0.0, self._next_round - time.monotonic()))
+            self._next_round = time.monotonic() + _ROUND_S
             while len(taken) < _MAX_ROUND:
                 taken.append(self._inbox.get_nowait())
         except queue.Empty:

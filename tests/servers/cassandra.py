@@ -27,11 +27,8 @@ auto_bootstrap: false
 hinted_handoff_enabled: false
 # TRUNCATE and DROP in tests leave no copies behind.
 auto_snapshot: false
-# One node stands for three here, so what it acknowledged is to survive more than its process: it is on the disk
-# 10 ms later, and writes wait where the disk is behind. `batch` would be stricter, but every write would wait
-# for an fsync, which no cluster's does.
 commitlog_sync: periodic
-commitlog_sync_period: 10ms
+commitlog_sync_period: {sync_period}
 commitlog_segment_size: 16MiB
 commitlog_total_space: 256MiB
 memtable_heap_space: 128MiB
@@ -72,6 +69,10 @@ class CassandraServer(Server):
 
     name = "cassandra"
     start_timeout_s = 180.0
+    #: One node stands for three here, so what it acknowledged is to survive more than its process: it is on the disk
+    #: 10 ms later, and writes wait where the disk is behind. `batch` would be stricter, but every write would wait
+    #: for an fsync, which no cluster's does.
+    sync_period = "10ms"
 
     def install(self) -> None:
         """Download the jars; Java 17 (or 11) has to be there."""
@@ -81,7 +82,9 @@ class CassandraServer(Server):
     def command(self) -> tuple[list[str], dict[str, str]]:
         """Write the configuration; return the command line."""
         configuration, logging = self.directory / "cassandra.yaml", self.directory / "logback.xml"
-        configuration.write_text(_CONFIGURATION.format(client=self.port(), storage=self.port("storage")))
+        configuration.write_text(
+            _CONFIGURATION.format(client=self.port(), storage=self.port("storage"), sync_period=self.sync_period)
+        )
         logging.write_text(_LOGGING)
         return [
             java(*_RELEASES),

@@ -224,6 +224,8 @@ _SERVERS: Final = {
     "redis_server", "redis_cluster", "kafka_server", "kafka_cluster", "cassandra_server", "postgres_server",
     "own_service",
 }  # fmt: skip
+#: Tests with one of these as a parameter do, too.
+_ENGINES: Final = {"redis", "redis-cluster", "kafka", "cassandra", "orm-postgresql"}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -231,17 +233,27 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--full-stack", action="store_true", help="run every browser test on the full stack as well")
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the browser last; give tests of several processes a second try (docs/decisions/0033)."""
+    """Run the browser last; give tests of several processes a second try (docs/decisions/0033).
+
+    What uses a server is slow, whatever it does there. First, so that ``-m`` knows.
+    """
     # Playwright keeps an event loop running in the main thread from its first test on.
     items.sort(key=lambda item: item.get_closest_marker("e2e") is not None)
     for item in items:
-        if item.get_closest_marker("e2e") or item.get_closest_marker("process") or _servers_of(item):
+        uses_server = _uses_server(item)
+        if uses_server:
+            item.add_marker(pytest.mark.slow)
+        if item.get_closest_marker("e2e") or item.get_closest_marker("process") or uses_server:
             item.add_marker(pytest.mark.flaky(reruns=1))
 
 
-def _servers_of(item: pytest.Item) -> set[str]:
-    return _SERVERS.intersection(getattr(item, "fixturenames", ()))
+def _uses_server(item: pytest.Item) -> bool:
+    """Return whether one of its fixtures is a server, or its parameter the engine that a contract suite runs on."""
+    parameters = item.callspec.params.values() if hasattr(item, "callspec") else ()
+    engines = {value for value in parameters if isinstance(value, str)} & _ENGINES
+    return bool(engines or _SERVERS.intersection(getattr(item, "fixturenames", ())))
 
 
 def _left_out(reporter: Any) -> list[tuple[str, str]]:

@@ -157,6 +157,7 @@ def test_a_wrong_statement_is_no_outage(cassandra: CassandraSession) -> None:
         cassandra.rows("SELECT nothing FROM {ks}.messages WHERE conversation_id = ?", (1,))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", [["check"], ["makemigrations", "--check", "--dry-run"], ["migrate", "-v0"]])
 def test_commands_of_the_other_database_need_no_cassandra(command: list[str], tmp_path: Any) -> None:
     variables = {

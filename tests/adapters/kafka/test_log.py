@@ -117,6 +117,7 @@ def test_an_answer_without_an_offset_is_a_record_of_unknown_place() -> None:
     assert writer.outcome_of(3, 0, 1_700_000_000_000) == Position(3, 0, 1_700_000_000_000)
 
 
+@pytest.mark.slow
 async def test_beyond_its_bounds_an_append_fails_at_once(monkeypatch: pytest.MonkeyPatch, open_log: Open) -> None:
     monkeypatch.setattr(writer, "_MAX_WAITING", 3)
     monkeypatch.setattr(writer, "_MAX_WAITING_BYTES", 1_000)
@@ -144,6 +145,7 @@ async def test_beyond_its_bounds_an_append_fails_at_once(monkeypatch: pytest.Mon
 # --- no Kafka -----------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 async def test_without_kafka_it_starts_is_not_ready_and_says_so(open_log: Open) -> None:
     address = f"127.0.0.1:{free_port()}"
     log = open_log(new_settings(address))

@@ -10,6 +10,7 @@
     │   └── TooManyMembers  too_many_members  … because the group would pass its limit
     ├── Unauthenticated     unauthenticated   no, or no longer valid, credentials
     ├── NotFound            not_found         absent, or not yours: the two look alike
+    ├── SessionLost         session_lost      this pod has no such session of long polling; open a new one
     ├── Forbidden           forbidden         yours to see, not yours to do
     │   └── Blocked         blocked           … because one of the two blocked the other
     ├── Conflict            conflict          the state does not allow it
@@ -88,6 +89,15 @@ class NotFound(ChatError):
     code = "not_found"
     http_status = 404
     title = "Not found"
+
+
+class SessionLost(ChatError):
+    """There is no such session of long polling here: it is over, another's, or on a pod that is gone."""
+
+    code = "session_lost"
+    http_status = 410
+    title = "Session lost"
+    temporary = True
 
 
 class Forbidden(ChatError):

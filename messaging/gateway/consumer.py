@@ -156,7 +156,7 @@ class ChatConsumer(AsyncConsumer):  # type: ignore[misc]  # channels has no type
         message = await receive()
         if message["type"] != "websocket.connect":
             return
-        handshake = _Handshake(scope)
+        handshake = Handshake(scope)
         if self.pod.draining:
             await send({"type": "websocket.close", "code": CloseCode.TRY_AGAIN_LATER})
             return
@@ -401,7 +401,7 @@ class ChatConsumer(AsyncConsumer):  # type: ignore[misc]  # channels has no type
         self.socket.put(frames.Synced(convs=len(backfills)))
 
 
-class _Handshake:
+class Handshake:
     """What the opening request offers: subprotocol, credentials, origin."""
 
     def __init__(self, scope: WebSocketScope) -> None:

@@ -23,9 +23,10 @@ pytestmark = [pytest.mark.process, pytest.mark.slow]
 Start = Callable[[Callable[[Path], Any]], Any]
 
 
-def ask(port: int, method: str, path: str, body: object = None) -> tuple[int, bytes]:
+def ask(port: int, method: str, path: str, body: object = None, **headers: str) -> tuple[int, bytes]:
     connection = HTTPConnection("127.0.0.1", port, timeout=10)
-    connection.request(method, path, json.dumps(body) if body else None, {"Content-Type": "application/json"})
+    sent = {"Content-Type": "application/json", **{name.replace("_", "-"): value for name, value in headers.items()}}
+    connection.request(method, path, json.dumps(body) if body else None, sent)
     answer = connection.getresponse()
     status, content = answer.status, answer.read()
     connection.close()
@@ -97,3 +98,20 @@ def test_sockets_pass_and_a_draining_pod_gets_no_new_ones(balancer: HaproxyServe
         os.kill(pid, signal.SIGTERM)
         assert json.loads(socket.recv(timeout=10))["op"] == "drain"
     assert wait_until(lambda: ask(balancer.port(), "GET", "/readyz")[0] == 503, timeout_s=10)
+
+
+def test_the_requests_of_a_session_go_to_the_pod_that_has_it(balancer: HaproxyServer, pods: list[Pod]) -> None:
+    status, content = ask(pods[0].port(), "POST", "/v1/accounts", {"username": "olga", "password": "four-wet-boots"})
+    assert status == 201, content
+    bearer = f"Bearer {json.loads(content)['token']}"
+    met = []
+    for number in range(6):
+        # Only the first pod knows the token, so that the answer says which one was asked.
+        name = f"session-of-the-test-{number}"
+        answers = {
+            ask(balancer.port(), "POST", "/v1/poll", {"open": True}, Authorization=bearer, Chat_Session=name)[0]
+            for _ in range(4)
+        }
+        assert len(answers) == 1, answers
+        met += answers
+    assert set(met) == {204, 401}

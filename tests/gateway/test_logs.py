@@ -160,6 +160,12 @@ async def test_no_text_of_a_message_is_in_any_line(
     await bob.expect("backfill")
     assert MARK in (await http.get(path)).text
 
+    polled = {"Chat-Session": "x" * 20}
+    frame_of_poll = {"op": "send", "msg_id": str(uuid4()), "conv": conv, "body": MARK}
+    assert (await http.post("/v1/poll", json={"open": True, "frames": [frame_of_poll]}, headers=polled)).is_success
+    await bob.expect("msg", msg_id=None, body=MARK)
+    assert (await http.post("/v1/poll", content=f'{{"frames": ["{MARK}', headers=polled)).status_code == 400
+
     # Refused: unreadable, unknown, of a wrong type, at a wrong place, too large; over REST as well.
     for text in (f'{{"op":"send","body":"{MARK}', f'{{"op":"{MARK}"}}', f'{{"op":"send","body":["{MARK}"]}}', MARK):
         await ann.connection.send(text)

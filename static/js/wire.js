@@ -3,13 +3,21 @@
  *
  * `send` is at-least-once: the same `msg_id` goes out again after a pause or on the next connection,
  * and the server answers every copy with the first one's id.
+ *
+ * Where sockets never open, it polls over plain HTTP, and looks for a socket now and then.
  */
+import { PollSocket } from "./poll.js";
 
 export const RESEND_MS = 3_000;
 const BASE_MS = 500;
 const CAP_MS = 30_000;
 const PONG_MS = 10_000;
 const CONNECT_MS = 15_000;
+/** So many sockets in a row from which nothing was heard; then it polls. */
+const POLL_AFTER = 3;
+/** While it polls, the first pause before it tries a socket; doubled up to the longest. */
+const PROBE_MS = 10_000;
+const PROBE_CAP_MS = 300_000;
 /** Refusals that pass; any other answer to a send is final. */
 const PASSING = new Set(["rate_limited", "unavailable", "internal"]);
 
@@ -24,6 +32,14 @@ export class Wire {
   #watchdog = null;
   #pinger = null;
   #attempt = 0;
+  #polls = false;
+  /** Whether anything came over the present connection. */
+  #opened = false;
+  /** Sockets since the last one from which something was heard. */
+  #unopened = 0;
+  /** A socket that is tried while it polls, and the timer of that. */
+  #probe = null;
+  #prober = null;
   #stopped = false;
   #ready = false;
   /** msg_id -> {frame, due, tries}: everything that is not acked, in the order of writing. */
@@ -32,12 +48,13 @@ export class Wire {
   /**
    * @param {{url: string, user: string, onFrame: Function, onState: Function, onFailed: Function,
    *   onSignedOut: Function, onBroken: Function, env?: object}} options `user` is whose messages these are;
-   *   `env` brings WebSocket, timers, clock and chance.
+   *   `env` brings WebSocket, PollSocket, timers, clock and chance.
    */
   constructor({ url, user, onFrame, onState, onFailed, onSignedOut, onBroken, env = {} }) {
     Object.assign(this, { url, user, onFrame, onState, onFailed, onSignedOut, onBroken });
     this.env = {
       WebSocket: globalThis.WebSocket,
+      PollSocket,
       setTimeout: (...args) => setTimeout(...args),
       clearTimeout: (id) => clearTimeout(id),
       now: () => Date.now(),
@@ -57,9 +74,20 @@ export class Wire {
     this.#reconnect = null;
     if (this.#stopped || this.#socket) return;
     this.onState("connecting");
-    const socket = new this.env.WebSocket(this.url, ["chat.v1.json"]);
-    this.#socket = socket;
+    const polls = this.#unopened >= POLL_AFTER;
+    this.#take(polls ? new this.env.PollSocket(this.url) : this.#newSocket(), polls);
     this.#watch(CONNECT_MS);
+  }
+
+  #newSocket() {
+    return new this.env.WebSocket(this.url, ["chat.v1.json"]);
+  }
+
+  /** Let this be the connection. */
+  #take(socket, polls) {
+    this.#socket = socket;
+    this.#polls = polls;
+    this.#opened = false;
     socket.onmessage = (event) => {
       if (socket === this.#socket) this.#heard(JSON.parse(event.data));
     };
@@ -105,6 +133,11 @@ export class Wire {
   #heard(frame) {
     this.lastHeard = this.env.now();
     this.env.clearTimeout(this.#watchdog);
+    if (!this.#opened) {
+      this.#opened = true;
+      if (this.#polls) this.#lookForSocket(PROBE_MS);
+      else this.#unopened = 0;
+    }
     if (frame.op === "ready") {
       if (frame.user !== this.user) {
         // Somebody else has signed in in this browser since: what waits here is not theirs to send.
@@ -174,7 +207,37 @@ export class Wire {
     this.#watchdog = this.env.setTimeout(() => this.#closed(1006), ms);
   }
 
+  /** Try a socket in `ms`, and again until one says something; then it takes the place of the polling. */
+  #lookForSocket(ms) {
+    this.#prober = this.env.setTimeout(() => {
+      const probe = this.#newSocket();
+      this.#probe = probe;
+      const again = () => {
+        this.#dropProbe();
+        this.#lookForSocket(Math.min(PROBE_CAP_MS, ms * 2));
+      };
+      probe.onclose = again;
+      probe.onmessage = (event) => {
+        this.#probe = null;
+        this.#drop();
+        this.#take(probe, false);
+        this.#heard(JSON.parse(event.data));
+      };
+      this.#prober = this.env.setTimeout(again, CONNECT_MS);
+    }, ms);
+  }
+
+  #dropProbe() {
+    this.env.clearTimeout(this.#prober);
+    const probe = this.#probe;
+    this.#probe = null;
+    if (!probe) return;
+    probe.onclose = probe.onmessage = null;
+    probe.close();
+  }
+
   #drop() {
+    this.#dropProbe();
     this.env.clearTimeout(this.#watchdog);
     this.env.clearTimeout(this.#pinger);
     this.env.clearTimeout(this.#resend);
@@ -185,6 +248,8 @@ export class Wire {
   }
 
   #closed(code) {
+    // Where polling does not open either it is not the network's dislike of sockets: they take turns.
+    if (!this.#opened) this.#unopened = this.#polls ? POLL_AFTER - 1 : this.#unopened + 1;
     this.#drop();
     this.env.clearTimeout(this.#reconnect);
     if (this.#stopped) return;

@@ -10,6 +10,7 @@ function world() {
   const sockets = [];
   class Socket {
     constructor() {
+      this.polls = this instanceof Poller;
       this.readyState = 1;
       this.sent = [];
       sockets.push(this);
@@ -24,6 +25,7 @@ function world() {
       this.onmessage({ data: JSON.stringify(frame) });
     }
   }
+  class Poller extends Socket {}
   const log = [];
   const wire = new Wire({
     url: "ws://host/ws",
@@ -35,6 +37,7 @@ function world() {
     onBroken: () => log.push("broken"),
     env: {
       WebSocket: Socket,
+      PollSocket: Poller,
       now: () => now,
       random: () => 1,
       setTimeout: (work, ms) => (timers.set((turn += 1), { at: now + ms, work }), turn),
@@ -150,4 +153,97 @@ test("who is awaited is not made to wait: waking connects at once, and from the 
   sockets.at(-1).onclose({ code: 1006 });
   pass(500);
   assert.equal(sockets.length, before + 2);
+});
+
+const READY = { op: "ready", user: "u_me", heartbeat_s: 30, limits: {} };
+
+/** Let `count` connections in a row end before anything is heard. */
+function fail({ wire, sockets, pass }, count) {
+  if (sockets.length === 0) wire.connect();
+  for (let turn = 0; turn < count; turn += 1) {
+    const before = sockets.length;
+    sockets.at(-1).onclose({ code: 1006 });
+    while (sockets.length === before) pass(500);
+  }
+}
+
+test("where three sockets in a row never say anything, it polls", () => {
+  const all = world();
+  const { wire, sockets } = all;
+  fail(all, 3);
+  assert.deepEqual(sockets.map((socket) => socket.polls), [false, false, false, true]);
+  sockets[3].hear(READY);
+  wire.deliver({ msg_id: "a", conv: "c", body: "1" });
+  assert.deepEqual(sends(sockets[3]), ["a"]);
+  // A session that is lost is followed by another.
+  sockets[3].onclose({ code: 1006 });
+  all.pass(500);
+  assert.equal(sockets.at(-1).polls, true);
+});
+
+test("a socket that spoke once starts the count anew, however it ended", () => {
+  const all = world();
+  fail(all, 2);
+  all.sockets.at(-1).hear(READY);
+  fail(all, 3);
+  assert.deepEqual(all.sockets.map((socket) => socket.polls), [false, false, false, false, false, false]);
+  fail(all, 1);
+  assert.equal(all.sockets.at(-1).polls, true);
+});
+
+test("where polling does not open either, the two take turns", () => {
+  const all = world();
+  fail(all, 6);
+  assert.deepEqual(all.sockets.map((socket) => socket.polls), [false, false, false, true, false, true, false]);
+});
+
+test("while it polls it looks for a socket, and moves over once one speaks", () => {
+  const all = world();
+  const { wire, sockets, pass, log } = all;
+  fail(all, 3);
+  sockets[3].hear(READY);
+  log.length = 0;
+  pass(9_999);
+  assert.equal(sockets.length, 4);
+  pass(1);
+  assert.equal(sockets.length, 5);
+  // Closed at once, then silent: the pauses double, and nobody notices.
+  sockets[4].onclose({ code: 1006 });
+  pass(20_000);
+  assert.equal(sockets.length, 6);
+  // The heartbeat is the polling's meanwhile.
+  sockets[3].hear({ op: "pong", ts: 1 });
+  pass(15_000);
+  assert.equal(sockets[5].readyState, 3);
+  pass(20_000);
+  sockets[3].hear({ op: "pong", ts: 2 });
+  pass(19_999);
+  assert.equal(sockets.length, 6);
+  pass(1);
+  assert.equal(sockets.length, 7);
+  assert.ok(!log.includes("offline") && !log.includes("connecting"));
+  assert.equal(sockets[6].polls, false);
+  sockets[6].hear(READY);
+  assert.equal(sockets[3].readyState, 3);
+  wire.deliver({ msg_id: "a", conv: "c", body: "1" });
+  assert.deepEqual(sends(sockets[6]), ["a"]);
+  assert.deepEqual(sends(sockets[3]), []);
+  assert.ok(!log.includes("offline") && !log.includes("connecting"));
+  // It is a connection like any other, and nothing else is tried beside it.
+  sockets[6].hear({ op: "pong", ts: 4 });
+  sockets[6].onclose({ code: 1012 });
+  pass(500);
+  assert.deepEqual(sockets.slice(7).map((socket) => socket.polls), [false]);
+});
+
+test("who stops looks for nothing any more", () => {
+  const all = world();
+  const { wire, sockets, pass } = all;
+  fail(all, 3);
+  sockets[3].hear(READY);
+  pass(10_000);
+  wire.stop();
+  assert.equal(sockets[4].readyState, 3);
+  pass(600_000);
+  assert.equal(sockets.length, 5);
 });

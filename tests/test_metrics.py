@@ -117,15 +117,20 @@ def lag_of(kind: str, partition: int = 3) -> float | None:
 def test_lag_ages_while_its_reader_holds_its_place() -> None:
     now = 100.0
     lag = Lag("lagging", "some", now=lambda: now)
-    lag.read(3, first_ts_ms=99_000, last_ts_ms=99_500, behind=4)
+    lag.read(3, first_ts_ms=99_000, last_ts_ms=99_500, next_offset=7, behind=4)
     assert (lag_of("records"), lag_of("seconds")) == (4, 1.0)
     now = 160.0
     assert lag_of("seconds") == 61.0
-    lag.committed([3])
+    lag.committed({3: 7, 4: 9})
     # More are waiting behind the last one.
     assert lag_of("seconds") == 60.5
-    lag.read(3, first_ts_ms=159_000, last_ts_ms=159_000, behind=0)
-    lag.committed([3])
+    lag.read(3, first_ts_ms=150_000, last_ts_ms=151_000, next_offset=9, behind=2)
+    # Read ahead, before the commit of what was read first.
+    lag.read(3, first_ts_ms=159_000, last_ts_ms=159_000, next_offset=11, behind=0)
+    assert lag_of("seconds") == 10.0
+    lag.committed({3: 9})
+    assert lag_of("seconds") == 1.0
+    lag.committed({3: 11})
     assert (lag_of("records"), lag_of("seconds")) == (0, 0.0)
     lag.forget([3])
     assert (lag_of("records"), lag_of("seconds")) == (None, None)

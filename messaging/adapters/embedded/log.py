@@ -436,8 +436,14 @@ class SqliteLogReader:
             )
             found = [Record(self.topic, *row) for row in rows]
             if found:
-                behind = end - found[-1].offset - 1
-                self._lag.read(part, first_ts_ms=found[0].ts_ms, last_ts_ms=found[-1].ts_ms, behind=behind)
+                next_offset = found[-1].offset + 1
+                self._lag.read(
+                    part,
+                    first_ts_ms=found[0].ts_ms,
+                    last_ts_ms=found[-1].ts_ms,
+                    next_offset=next_offset,
+                    behind=end - next_offset,
+                )
             records += found
         return records
 

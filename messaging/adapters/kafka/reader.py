@@ -165,6 +165,7 @@ class KafkaLogReader:
                 place.partition,
                 first_ts_ms=records[0].timestamp,
                 last_ts_ms=records[-1].timestamp,
+                next_offset=records[-1].offset + 1,
                 behind=max(0, (self._consumer.highwater(place) or 0) - records[-1].offset - 1),
             )
         return [

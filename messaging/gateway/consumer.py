@@ -124,7 +124,7 @@ class Socket:
 
 @dataclass(frozen=True, slots=True)
 class _Sending:
-    """A send or change that waits for the log: what is appended, since when (pod's clock), and until when (loop's clock)."""
+    """What waits for the log: a frame, what is appended, since when (pod's clock), and until when (loop's)."""
 
     frame: _Acked
     conversation: ConversationId

@@ -44,6 +44,7 @@ def kafka_settings() -> "KafkaSettings":
         replication=env["CHAT_KAFKA_REPLICATION"],
         min_isr=env["CHAT_KAFKA_MIN_ISR"],
         retention=timedelta(days=settings.LOG_RETENTION_DAYS),
+        dedupe_cache=timedelta(seconds=env["CHAT_DEDUPE_CACHE_S"]),
         security=env["CHAT_KAFKA_SECURITY"],
         user=env["CHAT_KAFKA_USER"],
         password=env["CHAT_KAFKA_PASSWORD"],

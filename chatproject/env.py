@@ -192,6 +192,13 @@ VARIABLES = (
     Variable("CHAT_SIGNUP_RATE", str, "20/hour", "New accounts per address (DRF notation)."),
     Variable("CHAT_API_RATE", str, "600/min", "REST requests per user (DRF notation)."),
     Variable("CHAT_LOG_RETENTION_DAYS", _positive, "7", "How long the log and its dedupe keys are kept.", "days"),
+    Variable(
+        "CHAT_DEDUPE_CACHE_S",
+        _positive,
+        "3600",
+        "How long Redis knows a message's place in Kafka; a resend after that is recognised by the store.",
+        "s",
+    ),
     Variable("CHAT_TOKEN_DAYS", _positive, "180", "How long a bearer token is good.", "days"),
     Variable("CHAT_EMAIL_URL", str, "console", "console, or smtp://user:password@host:port?tls=1."),
     Variable("CHAT_EMAIL_FROM", str, "chat@localhost", "Sender of mail."),

@@ -38,7 +38,8 @@ TOPIC_DEAD = "dead"
 class NewRecord:
     """One record to append. Records of one ``topic`` and ``key`` keep their order.
 
-    ``dedup_key``: repeating it within seven days returns the first position and appends nothing.
+    ``dedup_key``: repeating it returns the first position and appends nothing, as long as the log remembers: seven days
+    in a file, CHAT_DEDUPE_CACHE_S on Kafka, where Redis may forget sooner. The router drops what was appended twice.
     """
 
     topic: str

@@ -54,7 +54,8 @@ class Demand:
     hot_days: int = 90
     #: How long messages are kept.
     years: int = 7
-    #: How long Redis remembers where a message's dedupe key stands; the store remembers for seven days.
+    #: How long Redis remembers where a message's dedupe key stands (CHAT_DEDUPE_CACHE_S); the store remembers for
+    #: seven days.
     dedupe_minutes: int = 60
     prices: Prices = field(default_factory=Prices)
 

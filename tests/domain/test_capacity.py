@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from chatproject.env import VARIABLES
 from messaging.domain.capacity import KIB, TB, Demand, size
 
 PB = 1000 * TB
@@ -22,6 +23,11 @@ def test_the_design_in_figures() -> None:
     assert sizing.bytes_per_year == pytest.approx(9 * PB, rel=0.02)
     assert sizing.bytes_kept == pytest.approx(63 * PB, rel=0.02)
     assert sizing.monthly_total == pytest.approx(143_000, rel=0.01)
+
+
+def test_redis_is_counted_as_it_is_set_up() -> None:
+    [cache] = [variable for variable in VARIABLES if variable.name == "CHAT_DEDUPE_CACHE_S"]
+    assert Demand().dedupe_minutes * 60 == int(cache.default)
 
 
 def test_pods_are_whole_and_brokers_are_at_least_the_replicas() -> None:

@@ -75,7 +75,9 @@ class KafkaMessageLog:
 
     def _trim(self, before_ms: int) -> int:
         if self._settings.redis_url:
-            positions = Positions(self._settings.redis_url, prefix=self._settings.prefix, ttl=self._settings.retention)
+            positions = Positions(
+                self._settings.redis_url, prefix=self._settings.prefix, ttl=self._settings.dedupe_cache
+            )
             positions.forget_before(before_ms)
             positions.close()
         with Topics(self._settings) as topics:

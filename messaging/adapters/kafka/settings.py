@@ -52,6 +52,8 @@ class KafkaSettings:
     replication: int = 3
     min_isr: int = 2
     retention: timedelta = timedelta(days=7)
+    #: How long the first line of dedupe remembers; the second is the router's.
+    dedupe_cache: timedelta = timedelta(hours=1)
     security: str = "PLAINTEXT"
     user: str = ""
     password: str = field(default="", repr=False)

@@ -173,7 +173,7 @@ class Writer:
         self._settings = settings
         self._topics = {topic.name: settings.topic(topic.name) for topic in settings.topics}
         self._positions = (
-            Positions(settings.redis_url, prefix=settings.prefix, ttl=settings.retention)
+            Positions(settings.redis_url, prefix=settings.prefix, ttl=settings.dedupe_cache)
             if settings.redis_url
             else None
         )

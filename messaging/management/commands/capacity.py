@@ -29,7 +29,7 @@ _HELP: Final = {
     "replicas": "copies in log and store",
     "hot_days": "days on fast disks",
     "years": "years messages are kept",
-    "dedupe_minutes": "minutes Redis remembers a dedupe key",
+    "dedupe_minutes": "minutes Redis remembers a dedupe key (CHAT_DEDUPE_CACHE_S)",
 }
 
 

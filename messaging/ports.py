@@ -5,7 +5,7 @@ thread once per poll, not once per call. The log, the registry and the pod bus a
 event loop and are asynchronous. One contract suite per port (``tests/contracts``) runs on every adapter.
 """
 
-from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -293,8 +293,13 @@ class ConversationStore(Protocol):
     def sharing(self, user_id: UserId, others: Sequence[UserId]) -> set[UserId]:
         """Return those of ``others`` who are active members of a conversation of which ``user_id`` is one, too."""
 
-    def active_since(self, user_id: UserId, after: MessageId, *, limit: int) -> list[ConversationId]:
-        """Return the user's active conversations whose ``last_message_id`` is above ``after``, newest first."""
+    def active_since(
+        self, user_id: UserId, after: MessageId, *, besides: Collection[ConversationId] = (), limit: int
+    ) -> list[ConversationId]:
+        """Return the user's active conversations whose ``last_message_id`` is above ``after``, newest first.
+
+        Those of ``besides`` are left out.
+        """
 
     def inbox(self, user_id: UserId, *, before: tuple[int, int] | None = None, limit: int) -> list[InboxRow]:
         """Return the user's active conversations, newest activity first.

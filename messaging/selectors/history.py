@@ -116,11 +116,7 @@ def backfill(user_id: UserId, marks: dict[ConversationId, MessageId], *, limits:
     """
     store = container.conversation_store()
     newest_mark = max(marks.values(), default=MessageId(0))
-    unnamed = [
-        conversation
-        for conversation in store.active_since(user_id, newest_mark, limit=_UNNAMED_CONVERSATIONS + len(marks))
-        if conversation not in marks
-    ][:_UNNAMED_CONVERSATIONS]
+    unnamed = store.active_since(user_id, newest_mark, besides=marks.keys(), limit=_UNNAMED_CONVERSATIONS)
     standing = store.memberships(user_id, [*marks, *unnamed])
     found: list[frames.Backfill] = []
     for conversation, mark in marks.items():

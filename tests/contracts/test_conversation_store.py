@@ -261,6 +261,10 @@ def test_memberships_tell_where_the_conversation_stands(stores: Pair) -> None:
     }
     assert store.active_since(ANN, MessageId(69), limit=9) == [one.id]
     assert store.active_since(ANN, MessageId(70), limit=9) == []
+    assert store.active_since(ANN, MessageId(69), besides={one.id}, limit=9) == []
+    write(stores, two, 80)
+    assert store.active_since(ANN, MessageId(69), limit=1) == [two.id]
+    assert store.active_since(ANN, MessageId(69), besides={two.id}, limit=1) == [one.id]
 
 
 def test_memberships_are_the_same_one_by_one_and_together(store: ConversationStore) -> None:

@@ -6,7 +6,7 @@ what is theirs alone. ``changes.py`` writes the first under a condition and brin
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
@@ -274,9 +274,15 @@ class CassandraConversationStore:
             for rows in found
         ]
 
-    def active_since(self, user_id: UserId, after: MessageId, *, limit: int) -> list[ConversationId]:
-        """Return the user's active conversations whose ``last_message_id`` is above ``after``, newest first."""
-        recent = [id_ for id_, day in self._active_of([user_id])[0] if day >= day_of(after)]
+    def active_since(
+        self, user_id: UserId, after: MessageId, *, besides: Collection[ConversationId] = (), limit: int
+    ) -> list[ConversationId]:
+        """Return the user's active conversations, but for ``besides``, that have something newer, newest first.
+
+        Where ``besides`` has all that were active on the day of ``after`` or later, as with a heartbeat: one read.
+        """
+        active = self._active_of([user_id])[0]
+        recent = [id_ for id_, day in active if day >= day_of(after) and id_ not in besides]
         last_ids = self._session.many(LAST_IDS, recent)
         newer = [(last, id_) for id_, last, _ in last_ids if last is not None and last > after]
         return [id_ for _, id_ in sorted(newer, reverse=True)[:limit]]

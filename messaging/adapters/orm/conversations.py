@@ -4,7 +4,7 @@ What is read for every heartbeat, every poll of the router and every send that t
 building the query and the model instances was nine tenths of its cost (docs/performance.md). The rest is Django's ORM.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 
@@ -257,11 +257,14 @@ class OrmConversationStore:
             found.update(UserId(other) for other in rows.values_list("user_id", flat=True).distinct())
         return found
 
-    def active_since(self, user_id: UserId, after: MessageId, *, limit: int) -> list[ConversationId]:
-        """Return the user's active conversations whose ``last_message_id`` is above ``after``, newest first."""
+    def active_since(
+        self, user_id: UserId, after: MessageId, *, besides: Collection[ConversationId] = (), limit: int
+    ) -> list[ConversationId]:
+        """Return the user's active conversations, but for ``besides``, that have something newer, newest first."""
         with connections[self._using].cursor() as cursor:
-            cursor.execute(_ACTIVE_SINCE, [user_id, after, limit])
-            return [ConversationId(row[0]) for row in cursor.fetchall()]
+            cursor.execute(_ACTIVE_SINCE, [user_id, after, limit + len(besides)])
+            found = [ConversationId(row[0]) for row in cursor.fetchall()]
+        return [id_ for id_ in found if id_ not in besides][:limit]
 
     def inbox(self, user_id: UserId, *, before: tuple[int, int] | None = None, limit: int) -> list[InboxRow]:
         """Return the user's active conversations, newest activity first, beginning after the key ``before``."""

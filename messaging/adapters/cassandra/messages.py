@@ -115,6 +115,9 @@ _BY_USER: Final = (
 _MEMBERS: Final = "SELECT conversation_id, user_id, role FROM {ks}.conversations WHERE conversation_id IN ?"
 _MOVE_LAST: Final = "UPDATE {ks}.conversations USING TIMESTAMP ? SET last_message_id = ? WHERE conversation_id = ?"
 _MOVE_LAST_ROW: Final = "UPDATE {ks}.conversations USING TIMESTAMP ? SET last_id = ? WHERE conversation_id = ?"
+_MOVE_BOTH: Final = (
+    "UPDATE {ks}.conversations USING TIMESTAMP ? SET last_message_id = ?, last_id = ? WHERE conversation_id = ?"
+)
 
 _RECEIPT: Final = (
     "INSERT INTO {ks}.receipts (conversation_id, message_id, user_id, device_id, delivered_at)"
@@ -191,6 +194,21 @@ def _by_bucket(statement: str, refs: Iterable[tuple[ConversationId, MessageId]])
         for (conversation, bucket), ids in wanted.items()
         for chunk in chunks(list(ids), _IDS)
     ]
+
+
+def _moving(messages: Iterable[StoredMessage], rows: Iterable[StoredMessage | StoredChange]) -> list[Work]:
+    """Return what moves the marks of each conversation to its newest message and to its newest row: mostly the same."""
+    last = {m.conversation_id: m.message_id for m in sorted(messages, key=_id_of)}
+    work: list[Work] = []
+    for conversation, at in {row.conversation_id: _id_of(row) for row in sorted(rows, key=_id_of)}.items():
+        message = last.get(conversation)
+        if message == at:
+            work.append((_MOVE_BOTH, (written_us(at), at, at, conversation)))
+            continue
+        work.append((_MOVE_LAST_ROW, (written_us(at), at, conversation)))
+        if message is not None:
+            work.append((_MOVE_LAST, (written_us(message), message, conversation)))
+    return work
 
 
 def _folding(changes: Iterable[StoredChange]) -> Iterator[Work]:
@@ -270,14 +288,7 @@ class CassandraMessageStore:
         self._session.write(_folding(fresh_changes))
         # Only now: until these marks have moved, whoever repeats it all finds what was found before and gives the same
         # ``prev``; and what is said to be the last message is there.
-        last = {m.conversation_id: m.message_id for m in sorted(fresh, key=_id_of)}
-        last_rows = {row.conversation_id: _id_of(row) for row in sorted(fresh_rows, key=_id_of)}
-        self._session.write(
-            [
-                *((_MOVE_LAST, (written_us(at), at, conversation)) for conversation, at in last.items()),
-                *((_MOVE_LAST_ROW, (written_us(at), at, conversation)) for conversation, at in last_rows.items()),
-            ]
-        )
+        self._session.write(_moving(fresh, fresh_rows))
 
     def _present_changes(
         self, refs: Sequence[tuple[ConversationId, MessageId]]

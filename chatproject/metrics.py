@@ -3,10 +3,11 @@
 from collections.abc import Callable
 
 from django.conf import settings
-from prometheus_client import start_http_server
+from prometheus_client import REGISTRY, start_http_server
+from prometheus_client.registry import Collector
 
 
-def listen(port: int) -> Callable[[], None]:
+def listen(port: int, numbers: Collector = REGISTRY) -> Callable[[], None]:
     """Serve this process's numbers on CHAT_METRICS_HOST, in a thread, and return what ends it; 0 serves nothing.
 
     Raises:
@@ -16,7 +17,7 @@ def listen(port: int) -> Callable[[], None]:
         return lambda: None
     host = settings.ENV["CHAT_METRICS_HOST"]
     try:
-        server, thread = start_http_server(port, addr=host)
+        server, thread = start_http_server(port, addr=host, registry=numbers)
     except OSError as error:
         raise SystemExit(f"cannot serve metrics on {host}:{port}: {error.strerror or error}") from None
 

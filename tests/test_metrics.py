@@ -24,7 +24,23 @@ from tests.servers.base import free_port
 
 #: Each of these is one of a few, or of as many as there are partitions.
 LABELS = frozenset(
-    ("by", "code", "door", "engine", "error", "group", "kind", "partition", "reason", "state", "task", "topic", "what")
+    (
+        "by",
+        "code",
+        "door",
+        "engine",
+        "error",
+        "group",
+        "kind",
+        "partition",
+        "provider",
+        "reason",
+        "result",
+        "state",
+        "task",
+        "topic",
+        "what",
+    )
 )
 
 

@@ -6,8 +6,11 @@ from pathlib import Path
 
 import msgspec
 from celery import Task, shared_task
+from prometheus_client import Counter
 
 from messaging.dispatcher import unpack
+
+COUNTED = Counter("chat_test_counted_total", "Runs of a job of the tests.")
 
 
 def trace(folder: str, line: str) -> None:
@@ -30,6 +33,12 @@ def succeed_at(self: Task, folder: str, attempt: int) -> str:
     if self.request.retries + 1 < attempt:
         raise self.retry(exc=ValueError("not yet"), countdown=0.1)
     return "at last"
+
+
+@shared_task
+def count() -> None:
+    """Count itself."""
+    COUNTED.inc()
 
 
 @shared_task

@@ -227,6 +227,10 @@ def test_a_worker_shows_what_becomes_of_its_jobs(jobs: Jobs) -> None:
     assert 'chat_jobs_retried_total{task="tests.jobs.tasks.succeed_at"} 2.0' in numbers
     assert 'chat_job_wait_seconds_count{task="tests.jobs.tasks.succeed_at"} 3.0' in numbers
     assert 'chat_jobs_failed_total{task="tests.jobs.tasks.succeed_at"}' not in numbers
+    # What jobs count by themselves, whichever process they run in.
+    for _ in range(5):
+        jobs.queue(tasks.count)
+    jobs.until(lambda: "chat_test_counted_total 5.0" in shown())
 
 
 def test_a_worker_that_says_everything_does_not_say_what_its_jobs_are_about(jobs: Jobs) -> None:

@@ -6,14 +6,18 @@ import signal
 import socket
 import sys
 from argparse import ArgumentParser
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from celery.beat import EmbeddedService
+from celery.signals import task_postrun, worker_process_init
 from django.conf import settings
 from django.core.management.base import BaseCommand
 
 from chatproject import metrics
 from chatproject.celery import app
+from messaging.adapters.child_metrics import ChildMetrics, WithChildren
 from messaging.adapters.embedded.jobs import requeue_running
 
 _PR_SET_PDEATHSIG: Final = 1
@@ -31,6 +35,21 @@ def die_with_parent(parent: int) -> None:
     # The parent may have gone before the kernel was asked to watch it.
     if os.getppid() != parent:
         raise SystemExit(1)
+
+
+def _let_children_count(folder: Path) -> None:
+    """Have each child of this worker leave its numbers in ``folder`` after every job."""
+    children: list[ChildMetrics] = []
+
+    def begin(**_: Any) -> None:
+        children[:] = [ChildMetrics(folder)]
+
+    def leave(**_: Any) -> None:
+        for child in children:
+            child.leave()
+
+    worker_process_init.connect(begin, weak=False)
+    task_postrun.connect(leave, weak=False)
 
 
 class Command(BaseCommand):
@@ -54,9 +73,13 @@ class Command(BaseCommand):
         """Work until told to stop."""
         if parent is not None:
             die_with_parent(parent)
-        metrics.listen(settings.ENV["CHAT_METRICS_PORT"] if metrics_port is None else metrics_port)
+        port = settings.ENV["CHAT_METRICS_PORT"] if metrics_port is None else metrics_port
         if settings.ENV["CHAT_JOBS"] == "redis":
-            self._work("prefork", concurrency)
+            with TemporaryDirectory(prefix="chat-worker-") as folder:
+                _let_children_count(Path(folder))
+                metrics.listen(port, WithChildren(Path(folder)))
+                self._work("prefork", concurrency)
+        metrics.listen(port)
         # Take up what a killed worker left.
         requeue_running(settings.JOBS_DIR)
         # Threads: no further processes to look after. A thread and not a child for the clock, for the same reason.

@@ -166,6 +166,14 @@ async def test_no_text_of_a_message_is_in_any_line(
     await bob.expect("msg", msg_id=None, body=MARK)
     assert (await http.post("/v1/poll", content=f'{{"frames": ["{MARK}', headers=polled)).status_code == 400
 
+    change = {"msg_id": str(uuid4()), "server_id": first["server_id"], "body": f"{MARK}, edited"}
+    await ann.send("edit", **change)
+    await bob.expect("edit", body=change["body"])
+    await ann.send("edit", **{**change, "msg_id": str(uuid4()), "body": MARK * 100})
+    await ann.expect("error")
+    await bob.send("edit", **{**change, "msg_id": str(uuid4())})
+    await bob.expect("error")
+
     # Refused: unreadable, unknown, of a wrong type, at a wrong place, too large; over REST as well.
     for text in (f'{{"op":"send","body":"{MARK}', f'{{"op":"{MARK}"}}', f'{{"op":"send","body":["{MARK}"]}}', MARK):
         await ann.connection.send(text)

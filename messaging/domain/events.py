@@ -90,6 +90,40 @@ class ReceiptBatch(msgspec.Struct, frozen=True, array_like=True):
     receipts: list[Receipt]
 
 
+class PushIntent(_Event, tag="n", frozen=True):
+    """Topic ``push``: a message reached nobody at these; whether they get a push is decided when it is sent.
+
+    ``users``: members without a live connection, a page of at most ``MAX_PAGE``; all their devices count.
+    ``devices``: devices that were written to and did not answer.
+    """
+
+    conversation: _Conversation
+    message: _Message
+    sender: _User
+    users: list[_User] = []
+    devices: list[_Device] = []
+
+
+class ReadMark(msgspec.Struct, frozen=True, array_like=True):
+    """A user has read a conversation up to a message, on this device."""
+
+    user: _User
+    conversation: _Conversation
+    message: _Message
+    device: _Device
+
+
+class PushRead(_Event, tag="w", frozen=True):
+    """Topic ``push``: what was pushed up to these marks is to be taken back on the readers' other devices."""
+
+    marks: list[ReadMark]
+
+
+PushEvent = PushIntent | PushRead
+#: Users or marks of one record of the topic ``push``.
+MAX_PAGE = 1_000
+
+
 class DeadRecord(msgspec.Struct, frozen=True, array_like=True):
     """Topic ``dead``: a record that could not be read, where it was, and why. The key is that record's."""
 
@@ -156,10 +190,11 @@ class PodBatch(msgspec.Struct, frozen=True):
 _encoder = msgspec.msgpack.Encoder()
 _log_event: msgspec.msgpack.Decoder[LogEvent] = msgspec.msgpack.Decoder(LogEvent)
 _receipts = msgspec.msgpack.Decoder(ReceiptBatch)
+_push: msgspec.msgpack.Decoder[PushEvent] = msgspec.msgpack.Decoder(PushEvent)
 _batch = msgspec.msgpack.Decoder(PodBatch)
 
 
-def encode(value: LogEvent | ReceiptBatch | DeadRecord | PodBatch) -> bytes:
+def encode(value: LogEvent | ReceiptBatch | PushEvent | DeadRecord | PodBatch) -> bytes:
     """Return the MessagePack form."""
     return _encoder.encode(value)
 
@@ -184,6 +219,11 @@ def decode_log_event(payload: bytes) -> LogEvent:
 def decode_receipts(payload: bytes) -> ReceiptBatch:
     """Return a batch of the topic ``receipts``. Raises Poison."""
     return _read(_receipts, payload)
+
+
+def decode_push(payload: bytes) -> PushEvent:
+    """Return an event of the topic ``push``. Raises Poison."""
+    return _read(_push, payload)
 
 
 def decode_batch(payload: bytes) -> PodBatch:

@@ -36,6 +36,8 @@ class Limits:
     #: Open sockets are asked so often whether their device is still signed in.
     recheck_s: float = 60.0
     presence_grace_s: int = 15
+    #: A device that has not said ``delivered`` so long after it was written a message is offline for that message.
+    delivery_deadline_s: int = 10
     #: One typing hint per user and conversation in this many seconds; more are dropped.
     typing_interval_s: float = 1.0
     #: Token bucket of ``send`` per user and pod.

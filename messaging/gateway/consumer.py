@@ -382,6 +382,11 @@ class ChatConsumer(AsyncConsumer):  # type: ignore[misc]  # channels has no type
             # The two may still read what they have; the other is not told.
             return
         pod.receipts.add(effect, user=user, device=self.socket.connection.device)
+        key = (effect.conversation, effect.message)
+        if effect.read:
+            pod.deadlines.read(key, user)
+        else:
+            pod.deadlines.delivered(key, self.socket.connection.device)
 
     # --- resume -------------------------------------------------------------------------------
 

@@ -11,8 +11,9 @@ from messaging import tracing
 from messaging.domain.connection import Allowance
 from messaging.domain.events import Deliver
 from messaging.domain.frames import Msg
-from messaging.domain.ids import UserId
+from messaging.domain.ids import DeviceId, UserId
 from messaging.domain.limits import Limits
+from messaging.gateway.deadlines import Deadlines
 from messaging.gateway.outbox import Encoded
 
 if TYPE_CHECKING:
@@ -42,10 +43,11 @@ class LocalUser:
 class Hub:
     """The pod's connections by user. Used on the event loop only."""
 
-    def __init__(self, *, limits: Limits) -> None:
+    def __init__(self, *, limits: Limits, deadlines: Deadlines | None = None) -> None:
         self._limits = limits
         #: Authenticated sockets.
         self.size = 0
+        self._deadlines = deadlines
         self._users: dict[UserId, LocalUser] = {}
         #: Allowances of those who left last, so that nobody gets a new one by connecting again. Bounded.
         self._left: OrderedDict[UserId, Allowance] = OrderedDict()
@@ -108,6 +110,7 @@ class Hub:
         own = frame if event.own is None else Encoded(event.own, ephemeral=event.ephemeral)
         users = self._users
         written = 0
+        unanswered: dict[DeviceId, UserId] = {}
         span = tracing.begin("pod.deliver", parent=event.trace) if event.trace else None
         for user in event.users:
             local = users.get(user)
@@ -118,10 +121,14 @@ class Hub:
                 if event.except_conn is None or socket.conn != event.except_conn:
                     socket.outbox.put(chosen)
                     written += 1
+                    if user != event.author:
+                        unanswered[socket.connection.device] = user
         if written and isinstance(event.frame, Msg):
             # Once for all of them: they were written one after the other, and the last is what the SLO is about.
             SEND_TO_DELIVER.observe(max(0.0, time.time() - event.frame.ts / 1000))
             DELIVERED.inc(written)
+            if self._deadlines is not None:
+                self._deadlines.wrote(event.frame, unanswered)
         if span is not None:
             span.set_attribute("chat.sockets", written)
             span.end()

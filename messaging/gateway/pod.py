@@ -41,6 +41,7 @@ from messaging.domain.ids import (
 )
 from messaging.domain.limits import Limits
 from messaging.gateway.access import AccessCache
+from messaging.gateway.deadlines import Deadlines
 from messaging.gateway.hub import Hub
 from messaging.gateway.presence import PresenceTracker
 from messaging.gateway.receipts import ReceiptBuffer
@@ -115,7 +116,8 @@ class Pod:
         self.database = database
         self.clock = clock or SystemClock()
         self.draining = False
-        self.hub = Hub(limits=limits)
+        self.deadlines = Deadlines(log, deadline_s=limits.delivery_deadline_s, now=self.clock.monotonic)
+        self.hub = Hub(limits=limits, deadlines=self.deadlines)
         self.access = AccessCache(database)
         self.tokens: Batcher[str, Device] = Batcher(database, _find_devices)
         #: Of what was delivered here; the receipts that answer it carry them, so that no router has to look.
@@ -153,6 +155,7 @@ class Pod:
             "registry": self._update_registry,
             "heartbeat": self._heartbeat,
             "receipts": self.receipts.run,
+            "deadlines": self.deadlines.run,
             "typing": self._send_typing,
             "presence": self.presence.run,
             "credentials": self._recheck_devices,
@@ -213,6 +216,7 @@ class Pod:
         await asyncio.gather(*self._tasks, *self._short, return_exceptions=True)
         self._tasks = []
         await self.receipts.flush()
+        await self.deadlines.flush()
         entries = [(socket.connection.user, socket.conn) for socket in self.hub.all_sockets()]
         try:
             async with asyncio.timeout(2.0):

@@ -58,6 +58,10 @@ class Applied:
     poison: list[tuple[Record, str]] = field(default_factory=list)
     #: Who wrote what, for the receipts that will come back.
     authors: list[tuple[ConversationId, MessageId, UserId]] = field(default_factory=list)
+    #: Messages for the readers who turn out not to be connected.
+    pushes: list[events.PushIntent] = field(default_factory=list)
+    #: How far people have read.
+    reads: list[events.ReadMark] = field(default_factory=list)
 
 
 class Applier:
@@ -183,6 +187,8 @@ class _Poll:
         )
         if row is not None:
             self._deliver(row, audience, trace=event.trace)
+            others = list(audience - {event.sender})
+            self._out.pushes.append(events.PushIntent(key.conversation_id, message_id, event.sender, others))
 
     def _audience(self, message_id: MessageId, key: DedupeKey) -> frozenset[UserId] | None:
         """Return who is to get a message; None where its sender was no member at its place in the log."""

@@ -64,7 +64,8 @@ class ReceiptApplier:
         reads = self._newest_reads(receipts)
         self._conversations.mark_read([(user, conversation, r.message) for (user, conversation), r in reads.items()])
         told = [*self._tell_delivered(delivered, conversations), *self._tell_read(reads.values(), conversations)]
-        return Applied(told, poison)
+        marks = [events.ReadMark(user, where, r.message, r.device) for (user, where), r in reads.items()]
+        return Applied(told, poison, reads=marks)
 
     def _standing(self, receipts: Sequence[events.Receipt]) -> dict[ConversationId, Conversation]:
         """Return the conversations of receipts; those that matter to deliveries alone as they were a moment ago."""

@@ -31,6 +31,7 @@ from messaging.ports import (
 from messaging.router.apply import DEFAULT_LIMITS, Applied, Applier
 from messaging.router.receipts import ReceiptApplier
 from messaging.services.fanout import fan_out
+from messaging.services.push_intents import ReadMarks, append_intents, unreached
 from messaging.threads import DatabaseThreads
 
 logger = logging.getLogger(__name__)
@@ -106,6 +107,7 @@ class Router:
         self._authors = Authors()
         self._applier = Applier(messages=messages, conversations=conversations, limits=limits)
         self._receipts = ReceiptApplier(messages=messages, conversations=conversations, authors=self._authors)
+        self._reads = ReadMarks(log)
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -124,6 +126,7 @@ class Router:
             loop.create_task(
                 self._run(TOPIC_RECEIPTS, self._on_receipts, every_s=self._pace.receipts_s), name="router-receipts"
             ),
+            loop.create_task(self._reads.run(), name="router-reads"),
         ]
 
     async def stop(self) -> None:
@@ -210,11 +213,13 @@ class Router:
             for span in spans:
                 span.end()
         MESSAGE_BATCHES.observe(done.batches)
+        await append_intents(self._log, unreached(applied.pushes, done.connected), source="router")
 
     async def _on_receipts(self, records: list[Record]) -> None:
         applied = await self._database.run(self._receipts.apply, records)
         await self._bury(applied)
         await fan_out(applied.deliveries, registry=self._registry, bus=self._bus)
+        self._reads.add(applied.reads)
 
     async def _bury(self, applied: Applied) -> None:
         """Put what nobody can read into the dead-letter topic, once however often it comes: it stops nobody there."""

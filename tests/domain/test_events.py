@@ -17,6 +17,7 @@ Decode = Callable[[bytes], Any]
 DECODERS: dict[str, Decode] = {
     "log event": events.decode_log_event,
     "receipts": events.decode_receipts,
+    "push": events.decode_push,
     "batch": events.decode_batch,
 }
 decoders = pytest.mark.parametrize("decode", DECODERS.values(), ids=DECODERS.keys())
@@ -27,6 +28,13 @@ decoders = pytest.mark.parametrize("decode", DECODERS.values(), ids=DECODERS.key
 def test_a_log_event_comes_back(kind: type, data: st.DataObject) -> None:
     event = data.draw(values_of(kind))
     assert events.decode_log_event(events.encode(event)) == event
+
+
+@pytest.mark.parametrize("kind", get_args(events.PushEvent))
+@given(data=st.data())
+def test_a_push_event_comes_back(kind: type, data: st.DataObject) -> None:
+    event = data.draw(values_of(kind))
+    assert events.decode_push(events.encode(event)) == event
 
 
 @given(values_of(ReceiptBatch))
@@ -42,7 +50,7 @@ def test_a_pod_event_comes_back(kind: type, data: st.DataObject) -> None:
 
 
 def test_events_of_one_log_and_of_one_batch_have_names_of_their_own() -> None:
-    for union in (events.LogEvent, events.PodEvent):
+    for union in (events.LogEvent, events.PushEvent, events.PodEvent):
         tags = [kind.__struct_config__.tag for kind in get_args(union)]
         assert len(set(tags)) == len(tags)
 

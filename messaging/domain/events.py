@@ -93,8 +93,8 @@ class ReceiptBatch(msgspec.Struct, frozen=True, array_like=True):
 class PushIntent(_Event, tag="n", frozen=True):
     """Topic ``push``: a message reached nobody at these; whether they get a push is decided when it is sent.
 
-    ``users``: members without a live connection, a page of at most ``MAX_PAGE``; all their devices count.
-    ``devices``: devices that were written to and did not answer.
+    ``users``: members without a live connection, or none that answers; all their devices count. A page: ``MAX_PAGE``.
+    ``devices``: devices that did not answer, of people another of whose devices did.
     """
 
     conversation: _Conversation

@@ -1,14 +1,14 @@
 """The delivery deadline: who was written a message and does not say ``delivered`` is offline for it (design section 6).
 
 Half-open sockets are the rule on phones. What the router counts as reached is followed here, on the pod that wrote to
-the socket, for ``delivery_deadline_s``; then the device goes to the topic ``push``, where it is decided whether it gets
-a push.
+the socket, for ``delivery_deadline_s``; then it goes to the topic ``push``, where it is decided whether there is a push:
+the device alone, where another of the same user has answered here, and else the user with all devices, as if away.
 """
 
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from prometheus_client import Counter, Gauge
@@ -41,6 +41,8 @@ class _Written:
 
     sender: UserId
     devices: dict[DeviceId, UserId]
+    #: People one of whose devices has answered: they are there, and only the silent device is away.
+    answered: set[UserId] = field(default_factory=set)
 
 
 class Deadlines:
@@ -93,7 +95,8 @@ class Deadlines:
     def delivered(self, key: _Key, device: DeviceId) -> None:
         """Note that a device has a message."""
         written = self._written.get(key)
-        if written is not None and written.devices.pop(device, None) is not None:
+        if written is not None and (user := written.devices.pop(device, None)) is not None:
+            written.answered.add(user)
             self._count(-1)
             if not written.devices:
                 del self._written[key]
@@ -130,11 +133,14 @@ class Deadlines:
         if written is None:
             return []
         self._count(-len(written.devices))
-        devices = list(written.devices)
-        return [
-            events.PushIntent(*key, written.sender, devices=devices[start : start + events.MAX_PAGE])
-            for start in range(0, len(devices), events.MAX_PAGE)
-        ]
+        intents = []
+        silent = list(written.devices.items())
+        for start in range(0, len(silent), events.MAX_PAGE):
+            page = silent[start : start + events.MAX_PAGE]
+            away = sorted({user for _, user in page if user not in written.answered})
+            devices = [device for device, user in page if user in written.answered]
+            intents.append(events.PushIntent(*key, written.sender, away, devices))
+        return intents
 
     async def _append(self, intents: list[events.PushIntent]) -> None:
         late = self._late + intents
@@ -144,7 +150,7 @@ class Deadlines:
         try:
             await append_intents(self._log, late, source="deadline")
         except LogUnavailable:
-            UNWATCHED.inc(sum(len(intent.devices) for intent in late[:-_MAX_LATE]))
+            UNWATCHED.inc(sum(len(it.devices) + len(it.users) for it in late[:-_MAX_LATE]))
             self._late = late[-_MAX_LATE:]
 
     def _count(self, more: int) -> None:

@@ -1,8 +1,8 @@
 """The delivery deadline: who was written a message and does not say ``delivered`` is offline for it (design section 6).
 
 Half-open sockets are the rule on phones. What the router counts as reached is followed here, on the pod that wrote to
-the socket, for ``delivery_deadline_s``; then it goes to the topic ``push``, where it is decided whether there is a push:
-the device alone, where another of the same user has answered here, and else the user with all devices, as if away.
+the socket, for ``delivery_deadline_s``; then the topic ``push`` hears of it, where it is decided whether there is a
+push: of the device alone, where another of the same user has answered here, and else of the user, as if away.
 """
 
 import asyncio

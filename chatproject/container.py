@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from django.conf import settings
 
 from messaging.domain.limits import Limits
-from messaging.ports import ConnectionRegistry, ConversationStore, MessageLog, MessageStore, PodBus
+from messaging.ports import ConnectionRegistry, ConversationStore, MessageLog, MessageStore, PodBus, RateLimiter
 
 if TYPE_CHECKING:
     from messaging.adapters.cassandra.session import CassandraSession
@@ -117,3 +117,15 @@ def pod_bus() -> PodBus:
 
         return ChannelLayerPodBus(unreachable=UNREACHABLE)
     return ChannelLayerPodBus()
+
+
+@cache
+def rate_limiter() -> RateLimiter:
+    """Return the token buckets of what all workers do together: in Redis where CHAT_JOBS lets there be several."""
+    if settings.ENV["CHAT_JOBS"] == "redis":
+        from messaging.adapters.redis.rates import RedisRateLimiter
+
+        return RedisRateLimiter(settings.ENV["CHAT_REDIS_URL"])
+    from messaging.adapters.embedded.rates import MemoryRateLimiter
+
+    return MemoryRateLimiter()

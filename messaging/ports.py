@@ -412,3 +412,14 @@ class Clock(Protocol):
 
     def monotonic(self) -> float:
         """Return a monotonic time in seconds."""
+
+
+class RateLimiter(Protocol):
+    """Token buckets by name, shared by all processes that send to one provider (design section 8)."""
+
+    async def take(self, name: str, wanted: int, *, rate_per_s: float, burst: int) -> tuple[int, float]:
+        """Take up to ``wanted`` tokens; return how many there were, and the seconds until the next (0.0 for all).
+
+        A bucket holds ``burst`` and fills with ``rate_per_s``. Never raises: an engine that is out leaves each process
+        to its own buckets.
+        """

@@ -80,7 +80,7 @@ def _choice(*choices: str) -> Callable[[str], str]:
 def _url(*schemes: str) -> Callable[[str], str]:
     def parse(text: str) -> str:
         parts = urlsplit(text)
-        if text and (parts.scheme not in schemes or not parts.hostname):
+        if text and (parts.scheme not in schemes or not (parts.hostname or parts.scheme == "mailto")):
             raise ValueError(f"expected {' or '.join(scheme + '://…' for scheme in schemes)}")
         return text
 
@@ -92,6 +92,18 @@ def _ratio(text: str) -> float:
     if not 0 <= number <= 1:
         raise ValueError("expected a number from 0 to 1")
     return number
+
+
+def _file(text: str) -> str:
+    if text and not os.path.isfile(text):
+        raise ValueError("no such file")
+    return text
+
+
+def _vapid_key(text: str) -> str:
+    if text and not re.fullmatch(r"[A-Za-z0-9_-]{43}", text):
+        raise ValueError("expected a key as `manage.py vapid_key` prints it")
+    return text
 
 
 _database_url = _url("postgresql")
@@ -212,8 +224,33 @@ VARIABLES = (
     Variable("CHAT_OTLP_ENDPOINT", _http_url, "", "OpenTelemetry collector (OTLP over HTTP). Empty: no traces."),
     Variable("CHAT_TRACE_RATIO", _ratio, "0.01", "Part of the messages that are traced, from 0 to 1."),
     Variable("CHAT_LOG_FORMAT", _choice("text", "json"), "text", "Log lines for people, or one JSON object each."),
+    Variable("CHAT_APNS_KEY_FILE", _file, "", "Apple's signing key (.p8). Empty: no pushes to Apple's devices."),
+    Variable("CHAT_APNS_KEY_ID", str, "", "Id of that key, ten characters."),
+    Variable("CHAT_APNS_TEAM_ID", str, "", "Apple's id of your team, ten characters."),
+    Variable("CHAT_APNS_TOPICS", _list, "", "Bundle ids of your apps; the first where a device names none."),
+    Variable("CHAT_FCM_CREDENTIALS_FILE", _file, "", "Google's service account (JSON). Empty: no pushes by FCM."),
+    Variable(
+        "CHAT_VAPID_PRIVATE_KEY",
+        _vapid_key,
+        "",
+        "Web Push key of `manage.py vapid_key`. Empty: made once where gateway and router share a process, else none.",
+    ),
+    Variable(
+        "CHAT_VAPID_SUBJECT", _url("mailto", "https"), "mailto:chat@localhost", "Address that push services may use."
+    ),
+    Variable(
+        "CHAT_PUSH_HOSTS",
+        _list,
+        "fcm.googleapis.com,.push.services.mozilla.com,.notify.windows.com,.push.apple.com",
+        "Hosts of browsers' push services, or with a dot before them their domains; no other address is called.",
+    ),
+    Variable("CHAT_PUSH_RATE", _positive, "1000", "Pushes to each provider, of all workers together.", "pushes/s"),
     Variable("CHAT_LOG_LEVEL", _choice("DEBUG", "INFO", "WARNING", "ERROR"), "INFO", "Least severity that is logged."),
 )
+
+
+#: All of them or none.
+APNS = ("CHAT_APNS_KEY_FILE", "CHAT_APNS_KEY_ID", "CHAT_APNS_TEAM_ID", "CHAT_APNS_TOPICS")
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,6 +278,9 @@ def load(source: Mapping[str, str] | None = None) -> Environment:
             values[variable.name] = variable.parse(text)
         except ValueError as error:
             problems.append(f"{variable.name}={text!r}: {error}")
+    apns = [name for name in APNS if not values.get(name)]
+    if not problems and 0 < len(apns) < len(APNS):
+        problems.append(f"{', '.join(apns)}: needed as well for Apple's devices")
     if not problems and values["CHAT_KAFKA_MIN_ISR"] > values["CHAT_KAFKA_REPLICATION"]:
         problems.append("CHAT_KAFKA_MIN_ISR is over CHAT_KAFKA_REPLICATION: nothing could ever be appended")
     known = {variable.name for variable in VARIABLES}

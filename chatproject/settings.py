@@ -2,6 +2,7 @@
 
 import os
 import secrets
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from chatproject import env as _env
 from messaging.adapters.embedded.jobs import broker_options as embedded_broker_options
 from messaging.domain.limits import Limits
 from messaging.ports import TOPIC_COMPLIANCE, TOPIC_PUSH, TOPIC_SEARCH
+from push.config import ApnsConfig, PushConfig
+from push.vapid import new_private_key
 
 ENV = _env.load()
 if "redis" in (ENV["CHAT_LAYER"], ENV["CHAT_JOBS"]):
@@ -24,22 +27,20 @@ DATA_DIR = Path(ENV["CHAT_DATA_DIR"]).resolve()
 DATA_DIR.mkdir(parents=True, exist_ok=True)
 
 
-def _secret_key() -> str:
-    if ENV["CHAT_SECRET_KEY"]:
-        return str(ENV["CHAT_SECRET_KEY"])
-    path = DATA_DIR / "secret_key"
+def _made_once(name: str, make: Callable[[], str]) -> str:
+    path = DATA_DIR / name
     try:
         # Exclusive creation: two processes that start together agree on one key.
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
         return path.read_text()
     with os.fdopen(descriptor, "w") as file:
-        key = secrets.token_urlsafe(50)
+        key = make()
         file.write(key)
     return key
 
 
-SECRET_KEY = _secret_key()
+SECRET_KEY = str(ENV["CHAT_SECRET_KEY"]) or _made_once("secret_key", lambda: secrets.token_urlsafe(50))
 DEBUG = ENV["CHAT_DEBUG"]
 ALLOWED_HOSTS = ENV["CHAT_ALLOWED_HOSTS"]
 ALLOWED_ORIGINS = ENV["CHAT_ALLOWED_ORIGINS"]
@@ -63,6 +64,7 @@ INSTALLED_APPS = [
     "django_celery_results",
     "accounts",
     "messaging",
+    "push",
 ]
 
 MIDDLEWARE = [
@@ -271,6 +273,7 @@ REST_FRAMEWORK = {
         "user": ENV["CHAT_API_RATE"],
         "login": ENV["CHAT_LOGIN_RATE"],
         "signup": ENV["CHAT_SIGNUP_RATE"],
+        "push-test": "6/min",
     },
     "NUM_PROXIES": PROXIES,
     "EXCEPTION_HANDLER": "messaging.api.problems.exception_handler",
@@ -297,6 +300,35 @@ LIMITS = Limits(
 TOKEN_LIFETIME = timedelta(days=ENV["CHAT_TOKEN_DAYS"])
 
 LOG_RETENTION_DAYS = ENV["CHAT_LOG_RETENTION_DAYS"]
+
+# --- push (docs/push.md) --------------------------------------------------------------------------
+
+
+def _push() -> PushConfig:
+    apns = None
+    if ENV["CHAT_APNS_KEY_FILE"]:
+        apns = ApnsConfig(
+            key=Path(ENV["CHAT_APNS_KEY_FILE"]).read_text(),
+            key_id=ENV["CHAT_APNS_KEY_ID"],
+            team_id=ENV["CHAT_APNS_TEAM_ID"],
+            topics=tuple(ENV["CHAT_APNS_TOPICS"]),
+        )
+    vapid = ENV["CHAT_VAPID_PRIVATE_KEY"]
+    if not vapid and EMBEDDED:
+        # Of one machine. Several have to share one key, or browsers that subscribed at one are lost to the others.
+        vapid = _made_once("vapid_key", new_private_key)
+    fcm = ENV["CHAT_FCM_CREDENTIALS_FILE"]
+    return PushConfig(
+        apns=apns,
+        fcm_credentials=Path(fcm).resolve() if fcm else None,
+        vapid_private_key=vapid,
+        vapid_subject=ENV["CHAT_VAPID_SUBJECT"],
+        hosts=tuple(ENV["CHAT_PUSH_HOSTS"]),
+        rate_per_s=ENV["CHAT_PUSH_RATE"],
+    )
+
+
+PUSH = _push()
 
 # --- jobs (docs/decisions/0006 and 0012) ----------------------------------------------------------
 
@@ -354,6 +386,13 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": crontab(hour=3, minute=20),
         "options": _PATIENT,
     },
+    "delete-old-pushes": {
+        "task": "push.tasks.delete_old_pushes",
+        "schedule": crontab(hour=3, minute=30),
+        "options": _PATIENT,
+    },
+    # One that could not be queued is not missed: the next is a minute later.
+    "send-due-pushes": {"task": "push.tasks.send_due_pushes", "schedule": crontab(), "options": {"expires": 55}},
 }
 
 LOGGING = {
@@ -372,6 +411,13 @@ LOGGING = {
         "kafka": {"level": "ERROR"},
         # At DEBUG it writes jobs with their arguments; only the length of what comes before cuts those off.
         "celery.pool": {"level": "INFO"},
+        # They write addresses of devices, which are secrets; at DEBUG, what is sent as well.
+        "httpx": {"level": "WARNING"},
+        "httpcore": {"level": "WARNING"},
+        "hpack": {"level": "WARNING"},
+        "google.auth": {"level": "WARNING"},
+        "firebase_admin": {"level": "WARNING"},
+        "urllib3": {"level": "WARNING"},
     },
     "root": {"handlers": ["console"], "level": ENV["CHAT_LOG_LEVEL"]},
 }

@@ -12,6 +12,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("admin/", admin.site.urls),
     path("v1/", include("accounts.api.urls")),
     path("v1/", include("messaging.api.urls")),
+    path("v1/", include("push.api.urls")),
     path("", include("accounts.urls")),
     path("", include("messaging.urls")),
 ]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from django.conf import settings
 
-PACKAGES = ("chatproject", "accounts", "messaging")
+PACKAGES = ("chatproject", "accounts", "messaging", "push")
 #: Where the environment may be touched, and by which methods of ``os.environ``.
 READERS = {"chatproject/env.py": None, "chatproject/asgi.py": {"setdefault"}}
 

@@ -73,7 +73,7 @@ def _render(request: HttpRequest, form: ProfileForm, status: int = 200) -> HttpR
         for device in credentials.devices_of(user)
     ]
     blocked = [{"ref": ids.user_ref(card.id), "card": card} for card in people.blocked_by(UserId(user.pk))]
-    context = {"form": form, "devices": devices, "blocked": blocked}
+    context = {"form": form, "devices": devices, "blocked": blocked, "user_ref": ids.user_ref(user.pk)}
     return render(request, "account/settings.html", context, status=status)
 
 

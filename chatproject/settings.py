@@ -214,6 +214,15 @@ STATIC_ROOT.mkdir(exist_ok=True)
 SERVESTATIC_USE_FINDERS = True
 SERVESTATIC_AUTOREFRESH = DEBUG
 
+
+def _static_headers(headers: Any, path: str, url: str) -> None:
+    # It lies with the other scripts, and looks after the whole site.
+    if url.endswith("/js/push-worker.js"):
+        headers["Service-Worker-Allowed"] = "/"
+
+
+SERVESTATIC_ADD_HEADERS_FUNCTION = _static_headers
+
 X_FRAME_OPTIONS = "DENY"
 SECURE_REFERRER_POLICY = "same-origin"
 SECURE_CONTENT_TYPE_NOSNIFF = True

@@ -11,7 +11,7 @@ BIN := $(VENV)/bin
 LINT := CHAT_DATA_DIR=var/lint
 
 .DEFAULT_GOAL := help
-.PHONY: help run dev browser promtool services services-stop test test-fast lint format bench lock proto clean
+.PHONY: help run dev browser promtool services services-stop test test-fast lint format bench drills lock proto clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -80,6 +80,9 @@ format: dev ## Format the code
 
 bench: dev ## Measure: make bench SCENARIO=dm ARGS="--json out.json"
 	$(BIN)/python -m bench $(or $(SCENARIO),--help) $(ARGS)
+
+drills: dev ## Break a running installation and judge it: make drills DRILL=gateway-kill ARGS="--json out.json"
+	$(BIN)/python -m drills $(or $(DRILL),all) $(ARGS)
 
 lock: $(BIN)/python ## Pin the dependencies again, with hashes
 	$(BIN)/pip install --quiet --disable-pip-version-check uv

@@ -171,6 +171,8 @@ class Device:
         self.backfills: list[Backfilled] = []
         #: Frames of other kinds, in order: receipts, hints, errors.
         self.others: list[Frame] = []
+        #: Refusals of sends that pass, each at its time: codes.
+        self.postponed: list[tuple[float, str]] = []
         #: Every try to connect; the last is the present connection, where there is one.
         self.attempts: list[Attempt] = []
         self._gateways = gateways
@@ -234,7 +236,10 @@ class Device:
             Unreachable: there is no connection now; try again.
         """
         await self.drop()
-        attempt = Attempt(self._random.choice(self._gateways), time.monotonic())
+        # Not again the one that was lost, where there is another.
+        last = self.attempts[-1].gateway if self.attempts else None
+        others = [gateway for gateway in self._gateways if gateway != last]
+        attempt = Attempt(self._random.choice(others or self._gateways), time.monotonic())
         self.attempts.append(attempt)
         try:
             await self._open(attempt.gateway)
@@ -501,6 +506,7 @@ class Device:
 
     def _on_refusal(self, outgoing: Outgoing, frame: Frame) -> None:
         if frame["code"] in PASSING:
+            self.postponed.append((time.monotonic(), frame["code"]))
             outgoing.due = time.monotonic() + max(0.2, frame.get("retry_after") or 1.0)
         else:
             outgoing.refusal = frame

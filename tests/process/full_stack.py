@@ -11,6 +11,7 @@ from uuid import uuid4
 import pytest
 from django.conf import settings
 
+from drills.engines import Engines
 from tests.process.stacks import PATIENCE_S, Stack, environment, lasting_port, wait_for
 
 _PARTITIONS: Final = 6
@@ -111,6 +112,16 @@ class FullStack(Stack):
         for process in dying:
             process.wait()
 
+    def pid(self, name: str) -> int:
+        """Return the id of a process that runs."""
+        return self._processes[name].pid
+
+    def terminate(self, name: str) -> int:
+        """Ask a process to end, and return its exit code once it has. It has two minutes, a drain among them."""
+        process = self._processes.pop(name)
+        process.terminate()
+        return process.wait(2 * PATIENCE_S)
+
     def restart(self, *names: str) -> None:
         for name in names:
             self._start(name)
@@ -128,11 +139,5 @@ class FullStack(Stack):
 
 def engines(request: pytest.FixtureRequest) -> dict[str, str]:
     """Return where the session's servers are, with a new database; one stack at a time uses them."""
-    redis: str = request.getfixturevalue("redis_server").environment()["CHAT_REDIS_URL"]
-    return {
-        **request.getfixturevalue("kafka_server").environment(),
-        **request.getfixturevalue("cassandra_server").environment(),
-        # Other tests use the first.
-        "CHAT_REDIS_URL": redis.removesuffix("/0") + "/3",
-        "CHAT_DATABASE_URL": request.getfixturevalue("postgres_server").create_database(f"t{uuid4().hex[:12]}"),
-    }
+    servers = (request.getfixturevalue(f"{name}_server") for name in ("kafka", "cassandra", "redis", "postgres"))
+    return Engines(*servers).environment()

@@ -1,0 +1,284 @@
+"""Drills of clients: slow ones, silent ones, nervous ones, and all of them at once."""
+
+import asyncio
+import contextlib
+import re
+import time
+from random import Random
+
+import httpx
+import psutil
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed
+from websockets.typing import Subprotocol
+
+from drills.drill import Drill, Scene, percentile, worst
+from tests.adapters.cassandra.proxy import Proxy
+from tests.client import Device
+from tests.process.town import SENDERS
+from tests.rest import Account, Unreachable
+
+#: Of a message that fills buffers, in characters.
+_LARGE = 16_000
+#: Of those, at once; then their acks are awaited.
+_WINDOW = 20
+_IDLE = r'chat_connections_closed_total{code="4450"}'
+_IDLE_TIMEOUT_S = 90.0
+_PRESENCE_GRACE_S = 15.0
+#: Clients of a reconnect storm, in groups of fewer than a hundred, whose events name all members.
+_CROWD, _GROUPS = 180, 2
+
+
+async def _newcomer(scene: Scene, name: str, gateways: list[str] | None = None) -> tuple[Account, Device, str]:
+    """Make somebody with a device, not connected yet, and a conversation with the first person of the town."""
+    made = await asyncio.to_thread(scene.stack.people, {f"{name}{scene.random.getrandbits(32):x}": 1})
+    account = next(iter(made.values()))[0]
+    random = Random(scene.random.random())
+    device = Device(
+        gateways or scene.stack.gateways, account, name=name, random=random, heartbeat_s=5.0, backoff_cap_s=4.0
+    )
+    first = scene.town.devices[0]
+    conv = (await first.rest.call("POST", "conversations", {"type": "dm", "members": [account.user]}))["id"]
+    scene.town.members[conv] = [first.user, account.user]
+    return account, device, conv
+
+
+async def _number(gateway: str, name: str) -> float:
+    """Return the sum of a metric of one gateway, over its labels."""
+    async with httpx.AsyncClient(trust_env=False, timeout=10.0) as client:
+        text = (await client.get(f"http://{gateway}/metrics")).text
+    return sum(float(value) for value in re.findall(rf"^{name}(?:{{[^}}]*}})? (\S+)$", text, re.MULTILINE))
+
+
+async def slow_client(scene: Scene) -> None:
+    """Connect somebody who never reads, and send them more than any buffer holds."""
+    account, device, conv = await _newcomer(scene, "slow")
+    gateway = scene.stack.gateways[0]
+    first = scene.town.devices[0]
+    process = psutil.Process(scene.stack.pid("gateway-1"))
+    async with connect(
+        f"ws://{gateway}/ws",
+        subprotocols=[Subprotocol("chat.v1.json")],
+        additional_headers={"Authorization": f"Bearer {account.token}"},
+        proxy=None,
+        ping_interval=None,
+        max_size=None,
+        # It takes the first frames off the wire, and nothing more.
+        max_queue=1,
+        close_timeout=1.0,
+    ) as socket:
+        await socket.recv()
+        scene.report.say("somebody is connected who reads nothing")
+        before = await _number(gateway, "chat_connections_too_slow_total")
+        memory, began = process.memory_info().rss, time.monotonic()
+        async with scene.traffic():
+            grown, sent = 0, 0
+            while await _number(gateway, "chat_connections_too_slow_total") == before and sent < 2_000:
+                written = [await first.send(conv, f"{sent + n} ".ljust(_LARGE, "x")) for n in range(_WINDOW)]
+                sent += len(written)
+                await first.settled(*written)
+                grown = max(grown, process.memory_info().rss - memory)
+            closed = await _number(gateway, "chat_connections_too_slow_total") - before
+            scene.report.say(f"closed as too slow after {sent * _LARGE / 1e6:.1f} MB" if closed else "never closed")
+            scene.report.figure("growth of the gateway's memory, MB", grown / 1e6)
+            delays = scene.delivery_delays(began, time.monotonic() - 2.0)
+            scene.report.figure("95 % of deliveries to others meanwhile, s", percentile(delays, 0.95))
+            scene.report.check("it is closed as too slow (1013)", closed == 1)
+            scene.report.check("the gateway keeps at most 64 MB for it", grown <= 64e6)
+            scene.report.check("others do not notice: 95 % within 2 s", 0 < percentile(delays, 0.95) <= 2.0)
+            with contextlib.suppress(TimeoutError, ConnectionClosed):
+                async with asyncio.timeout(20.0):
+                    while True:
+                        await socket.recv()
+            scene.report.figure("close code that it finds when it reads at last", socket.close_code or 0)
+            await scene.pause(scene.seconds)
+            # Now it behaves as a client should.
+            scene.join(device)
+            scene.report.check("it comes back", await scene.until(lambda: device.up))
+
+
+async def half_open(scene: Scene) -> None:
+    """Let a phone's way to the gateway swallow everything, in both directions, without a word."""
+    host, _, port = scene.stack.gateways[0].partition(":")
+    proxy = Proxy((host, int(port)))
+    proxy.open()
+    _account, device, _conv = await _newcomer(scene, "phone", [f"{host}:{proxy.port}"])
+    try:
+        scene.join(device)
+        await device.until(lambda: device.up)
+        async with scene.traffic():
+            await scene.pause(2.0)
+            before = await _number(scene.stack.gateways[0], _IDLE)
+            proxy.block()
+            blocked = time.monotonic()
+            scene.report.say("its way swallows everything")
+            noticed = await scene.until(lambda: not device.connected, timeout_s=40.0)
+            scene.report.figure("until the client knows, s", time.monotonic() - blocked)
+            scene.report.check("the client knows within 40 s, by its own heartbeat", noticed)
+            await scene.pause(max(0.0, blocked + _IDLE_TIMEOUT_S + 10.0 - time.monotonic()))
+            idle = await _number(scene.stack.gateways[0], _IDLE) - before
+            scene.report.check("the gateway has given the silent socket up after 90 s", idle == 1)
+            proxy.cut()
+            proxy.open()
+            opened = time.monotonic()
+            scene.report.say("its way is open again")
+            back = await scene.until(lambda: device.up, timeout_s=10.0)
+            scene.report.figure("back after, s", time.monotonic() - opened)
+            scene.report.check("it is back within 10 s", back)
+    finally:
+        proxy.cut()
+
+
+async def typing_storm(scene: Scene) -> None:
+    """Have everybody type as fast as the socket takes it."""
+    conv = max(scene.town.members, key=lambda it: len(scene.town.members[it]))
+    stopping = asyncio.Event()
+    told = 0
+
+    async def type_on(device: Device) -> None:
+        nonlocal told
+        while not stopping.is_set():
+            await device.tell("typing", conv=conv)
+            told += 1
+            await asyncio.sleep(0.01)
+
+    async with scene.traffic():
+        began = time.monotonic()
+        heard = sum(it["op"] == "typing" for device in scene.town.devices for it in device.others)
+        scene.report.say("everybody types, 100 times a second")
+        async with asyncio.TaskGroup() as group:
+            for device in scene.town.devices[:SENDERS]:
+                group.create_task(type_on(device))
+            await scene.pause(scene.seconds)
+            stopping.set()
+        ended = time.monotonic()
+        hints = sum(it["op"] == "typing" for device in scene.town.devices for it in device.others) - heard
+        scene.report.say("and stops")
+        delays = scene.delivery_delays(began, ended - 1.0)
+        # Each person's hints, to each other device, at most one a second.
+        most = SENDERS * len(scene.town.devices) * (ended - began + 2.0)
+        scene.report.figure("hints sent", told)
+        scene.report.figure("hints received", hints)
+        scene.report.figure("95 % of messages to another's device, s", percentile(delays, 0.95))
+        scene.report.check("at most one hint a second of each goes on", 0 < hints <= most)
+        scene.report.check("messages are not held up: 95 % within 2 s", 0 < percentile(delays, 0.95) <= 2.0)
+
+
+async def presence_flap(scene: Scene) -> None:
+    """Have somebody's connection come and go every second, and then stay away."""
+    _account, device, _conv = await _newcomer(scene, "flapping")
+    watcher = scene.town.devices[1]
+    # Who shares no conversation sees nothing.
+    shared = (await watcher.rest.call("POST", "conversations", {"type": "dm", "members": [device.user]}))["id"]
+    scene.town.members[shared] = [watcher.user, device.user]
+
+    def states() -> list[str]:
+        return [it["state"] for it in watcher.others if it["op"] == "presence" and it["user"] == device.user]
+
+    async with contextlib.AsyncExitStack() as ending, scene.traffic():
+        ending.push_async_callback(device.close)
+        await device.connect()
+        await watcher.tell("presence", users=[device.user])
+        seen = await scene.until(lambda: states()[-1:] == ["online"])
+        scene.report.check("who watches sees that somebody is there", seen)
+        before, ends = len(states()), time.monotonic() + scene.seconds
+        flaps = 0
+        while time.monotonic() < ends:
+            await device.drop()
+            await scene.pause(0.5)
+            await device.connect()
+            await scene.pause(0.5)
+            flaps += 1
+        scene.report.figure("times it came and went", flaps)
+        scene.report.figure("changes that were told meanwhile", len(states()) - before)
+        scene.report.check("who watches is not told of it", "offline" not in states()[before:])
+        await device.drop()
+        gone = time.monotonic()
+        told = await scene.until(lambda: states()[-1:] == ["offline"], timeout_s=3 * _PRESENCE_GRACE_S)
+        scene.report.figure("told that it is away after, s", time.monotonic() - gone)
+        scene.report.check("but is told when it stays away, after 15 s and before 45 s", told)
+        scene.report.check("and not earlier", time.monotonic() - gone >= _PRESENCE_GRACE_S - 1.0)
+
+
+async def reconnect_storm(scene: Scene) -> None:
+    """Cut a crowd off, and let all come back in the same instant, again and again."""
+    first, crowd = scene.town.devices[0], []
+    for number in range(_GROUPS):
+        names = {f"guest{scene.random.getrandbits(32):x}-{number}-{one}": 1 for one in range(_CROWD // _GROUPS)}
+        made = await asyncio.to_thread(scene.stack.people, names)
+        guests = [
+            Device(scene.stack.gateways, its[0], name=name, random=Random(scene.random.random()), heartbeat_s=5.0)
+            for name, its in made.items()
+        ]
+        body = {"type": "group", "members": [device.user for device in guests]}
+        conv = (await first.rest.call("POST", "conversations", body))["id"]
+        scene.town.members[conv] = [first.user, *(device.user for device in guests)]
+        crowd += guests
+    times: list[float] = []
+    try:
+        await asyncio.gather(*(_come_back(device) for device in crowd))
+        async with scene.traffic():
+            ends = time.monotonic() + scene.seconds
+            while not times or time.monotonic() < ends:
+                await asyncio.gather(*(device.drop() for device in crowd))
+                began = time.monotonic()
+                await asyncio.gather(*(_come_back(device) for device in crowd))
+                times.append(time.monotonic() - began)
+                scene.report.say(f"{len(crowd)} came back in {times[-1]:.1f} s")
+                await scene.pause(1.0)
+            scene.report.figure("clients that came back at once", len(crowd))
+            scene.report.figure("longest time until all had what they missed, s", worst(times))
+            scene.report.check("all have what they missed within 15 s, each time", 0 < worst(times) <= 15.0)
+            for device in crowd:
+                scene.join(device)
+    finally:
+        await scene.leave()
+        await asyncio.gather(*(device.close() for device in crowd))
+
+
+async def _come_back(device: Device) -> None:
+    """Connect, without the pauses that a client should make."""
+    while not device.up:
+        with contextlib.suppress(Unreachable):
+            await device.connect()
+
+
+DRILLS = (
+    Drill(
+        "slow-client",
+        "A client does not read.",
+        "It is closed with 1013 and comes back; its gateway keeps at most 64 MB for it; others do not notice.",
+        slow_client,
+        seconds=5.0,
+        short_s=0.0,
+    ),
+    Drill(
+        "half-open",
+        "A client's connection swallows everything, and neither side is told.",
+        "The client knows within 40 s, the gateway after 90 s; the client is back with all it missed within 10 s.",
+        half_open,
+        seconds=0.0,
+    ),
+    Drill(
+        "typing-storm",
+        "Everybody types without a pause.",
+        "Hints are dropped beyond one a second; messages are not held up.",
+        typing_storm,
+        seconds=20.0,
+        short_s=4.0,
+    ),
+    Drill(
+        "presence-flap",
+        "A client's connection comes and goes every second.",
+        "Nobody is told, until it has been away for 15 s.",
+        presence_flap,
+        seconds=30.0,
+    ),
+    Drill(
+        "reconnect-storm",
+        "All clients are cut off and come back in the same instant.",
+        "All have what they missed within 15 s, again and again.",
+        reconnect_storm,
+        seconds=30.0,
+    ),
+)

@@ -1,0 +1,245 @@
+"""What a drill is, what it has at hand, and what it reports."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any, Final
+
+from drills.engines import Engines
+from tests.client import Device
+from tests.history import Evidence, views_of, violations
+from tests.process.full_stack import FullStack
+from tests.process.town import SENDERS, Town, everything_arrived, history_of
+
+#: Between two messages of one person.
+_EVERY_S: Final = 0.5
+#: For outboxes to drain after the worst of outages: clients back off for some seconds, producers for two.
+_DRAIN_S: Final = 60.0
+
+
+@dataclass(slots=True)
+class Report:
+    """What happened, what was measured, and what was held against the mark."""
+
+    drill: str
+    breaks: str
+    mark: str
+    #: Seconds since the beginning, and what happened then.
+    events: list[tuple[float, str]] = field(default_factory=list)
+    figures: dict[str, float] = field(default_factory=dict)
+    checks: list[tuple[str, bool]] = field(default_factory=list)
+    began: float = field(default_factory=time.monotonic)
+
+    @property
+    def passed(self) -> bool:
+        """Whether there was something to check, and all of it held."""
+        return bool(self.checks) and all(held for _, held in self.checks)
+
+    def say(self, what: str) -> None:
+        """Note what happens now."""
+        self.events.append((round(time.monotonic() - self.began, 1), what))
+
+    def figure(self, name: str, value: float) -> None:
+        """Note a measurement; its name ends with its unit."""
+        self.figures[name] = round(value, 3)
+
+    def check(self, sentence: str, held: bool) -> None:
+        """Note whether something held that the mark asks for."""
+        self.checks.append((sentence, held))
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as JSON knows it."""
+        return {
+            "drill": self.drill,
+            "breaks": self.breaks,
+            "mark": self.mark,
+            "passed": self.passed,
+            "checks": [{"sentence": sentence, "held": held} for sentence, held in self.checks],
+            "figures": self.figures,
+            "events": [{"at_s": at, "what": what} for at, what in self.events],
+        }
+
+    def __str__(self) -> str:
+        lines = [f"{self.drill}: {self.breaks}", f"  mark: {self.mark}"]
+        lines += [f"  {at:6.1f} s  {what}" for at, what in self.events]
+        lines += [f"  {value:8g}  {name}" for name, value in self.figures.items()]
+        lines += [f"  {'held  ' if held else 'BROKEN'}  {sentence}" for sentence, held in self.checks]
+        return "\n".join([*lines, f"{'PASS' if self.passed else 'FAIL'}  {self.drill}"])
+
+
+@dataclass(slots=True)
+class Scene:
+    """A running installation with people in it, and the report to be written."""
+
+    stack: FullStack
+    engines: Engines
+    town: Town
+    random: Random
+    #: How long what can be longer or shorter lasts, like an outage.
+    seconds: float
+    report: Report
+    _joined: list[asyncio.Task[None]] = field(default_factory=list)
+
+    def join(self, device: Device) -> None:
+        """Let a device of somebody new look after itself from here on, and be judged with the town's."""
+        self.town.devices.append(device)
+        self._joined.append(asyncio.create_task(device.run()))
+
+    async def leave(self) -> None:
+        """End those that joined."""
+        for task in self._joined:
+            task.cancel()
+        await asyncio.gather(*self._joined, return_exceptions=True)
+
+    @contextlib.asynccontextmanager
+    async def traffic(self, *, pipelined: bool = True) -> AsyncIterator[None]:
+        """Let everybody talk within, once all are up; then wait until all has arrived, and have it judged.
+
+        ``pipelined``: as in ``Evidence``.
+        """
+        for device in self.town.devices:
+            await device.until(lambda device=device: device.up)  # type: ignore[misc]
+        stopping = asyncio.Event()
+        async with asyncio.TaskGroup() as group:
+            for device in self.town.devices[:SENDERS]:
+                group.create_task(self._talk(device, Random(self.random.random()), stopping))
+            try:
+                yield
+            finally:
+                stopping.set()
+        await self._judge(pipelined=pipelined)
+
+    async def _talk(self, device: Device, random: Random, stopping: asyncio.Event) -> None:
+        """Write something every half second, whatever has become of what was written before."""
+        mine = [conv for conv, users in self.town.members.items() if device.user in users]
+        number = len(device.sent)
+        while not stopping.is_set():
+            await device.send(random.choice(mine), f"{device.name} {number}")
+            number += 1
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stopping.wait(), random.uniform(0, 2 * _EVERY_S))
+
+    async def _judge(self, *, pipelined: bool) -> None:
+        town, report = self.town, self.report
+        began = time.monotonic()
+        try:
+            for device in town.devices:
+                await device.settled(*device.outbox, timeout_s=_DRAIN_S)
+            await everything_arrived(town)
+        except (TimeoutError, AssertionError) as error:
+            left = sum(len(device.outbox) for device in town.devices)
+            report.check(f"everything arrives in the end: {left} without an ack; {error}"[:500], False)
+            return
+        report.say(f"all has arrived, {time.monotonic() - began:.1f} s after the last was written")
+        sent = town.sent
+        report.figure("messages", len(sent))
+        report.check("nobody is refused for good", not any(one.refusal for one in sent))
+        history = {conv: await history_of(town, conv) for conv in town.members}
+        found = violations(Evidence(sent, history, views_of(town.devices, history), pipelined=pipelined))
+        for one in found[:5]:
+            report.say(f"the judge: {one}")
+        report.check(
+            "every acked message is on every device of every member, once and in order, and nobody has another's",
+            not found,
+        )
+
+    # --- what the clients saw ---------------------------------------------------------------------
+
+    async def pause(self, seconds: float) -> None:
+        """Let the traffic go on for some time."""
+        await asyncio.sleep(seconds)
+
+    async def until(self, holds: Callable[[], bool], *, timeout_s: float = _DRAIN_S) -> bool:
+        """Return whether something came to hold in time."""
+        deadline = time.monotonic() + timeout_s
+        while not holds():
+            if time.monotonic() > deadline:
+                return False
+            # Many devices at once: no one event tells.
+            await asyncio.sleep(0.05)
+        return True
+
+    async def harm(self, what: str, doing: Callable[..., object], *arguments: object) -> float:
+        """Do something that blocks, and note it; return when it was done (time.monotonic())."""
+        await asyncio.to_thread(doing, *arguments)
+        self.report.say(what)
+        return time.monotonic()
+
+    def longest_absence(self, since: float) -> float:
+        """Return the longest time (s) that a device was without a connection after ``since``."""
+        return max((_longest_absence(device, since) for device in self.town.devices), default=0.0)
+
+    def acked_between(self, begin: float, end: float) -> int:
+        """Return how many messages were written and got their first ack within that time."""
+        return sum(
+            1 for one in self.town.sent if one.acks and one.written[0].at > begin and begin < one.acks[0].at < end
+        )
+
+    def ack_delays(self, begin: float, end: float) -> list[float]:
+        """Return how long messages that were written within that time waited for their first ack (s)."""
+        return [
+            one.acks[0].at - one.written[0].at
+            for one in self.town.sent
+            if one.acks and one.written and begin < one.written[0].at < end
+        ]
+
+    def delivery_delays(self, begin: float, end: float) -> list[float]:
+        """Return how long messages of that time took to others' devices, from being written (s)."""
+        written = {one.server_id: one.written[0].at for one in self.town.sent if one.written}
+        return [
+            it.at - written[it.message.server_id]
+            for device in self.town.devices
+            for it in device.arrivals
+            if it.message.server_id in written
+            and it.message.sender != device.user
+            and begin < written[it.message.server_id] < end
+        ]
+
+    def told(self, code: str, begin: float, end: float) -> int:
+        """Return how many sends were answered with this error within that time, to be tried again."""
+        return sum(1 for device in self.town.devices for at, it in device.postponed if it == code and begin < at < end)
+
+
+def _longest_absence(device: Device, since: float) -> float:
+    """Return the longest time after ``since`` between the loss of a connection and the next that came up."""
+    longest, lost = 0.0, None
+    for attempt in device.attempts:
+        if attempt.up_at is not None and lost is not None:
+            longest, lost = max(longest, attempt.up_at - lost), None
+        if lost is None and attempt.lost_at is not None and attempt.lost_at > since:
+            lost = attempt.lost_at
+    return longest if lost is None else max(longest, time.monotonic() - lost)
+
+
+def worst(delays: Iterable[float]) -> float:
+    """Return the longest; 0 where there is none."""
+    return max(delays, default=0.0)
+
+
+def percentile(delays: Iterable[float], share: float) -> float:
+    """Return what ``share`` of them do not exceed; 0 where there is none."""
+    ordered = sorted(delays)
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Drill:
+    """One thing that is broken, and what must hold nevertheless."""
+
+    name: str
+    #: What fails: the row of the table in docs/drills.md.
+    breaks: str
+    #: What must hold.
+    mark: str
+    run: Callable[[Scene], Awaitable[None]]
+    #: Of its outage, or whatever it does for some time.
+    seconds: float
+    #: The same in `make test`; None where it is left to `make drills`.
+    short_s: float | None = None
+    #: Engines, by name, that it harms: its own, and nobody else's.
+    harms: frozenset[str] = frozenset()
+    #: Kafka has three brokers.
+    brokers: int = 1

@@ -144,7 +144,7 @@ def _in_history(
     known = {message.server_id for message in history}
     for before, after in pairwise(history):
         link = after.prev
-        while link in evidence.told:
+        while link is not None and link in evidence.told:
             link = evidence.told[link].prev
         # A change that nobody was told, as all read of it over REST, may stand between.
         if link != before.server_id and (link is None or link in known or not evidence.changed):
@@ -243,9 +243,12 @@ def _trespass(where: str, history: Sequence[Message]) -> list[Violation]:
 def _same(message: Message, stored: Message, *, now: bool) -> bool:
     if now:
         return message == stored
-    blank = {"body": "", "edited_at": None, "deleted": False, "reactions": ()}
+
+    def unchanged(it: Message) -> Message:
+        return replace(it, body="", edited_at=None, deleted=False, reactions=())
+
     changed = message.deleted or stored.deleted or message.edited_at != stored.edited_at
-    return replace(message, **blank) == replace(stored, **blank) and (changed or message.body == stored.body)
+    return unchanged(message) == unchanged(stored) and (changed or message.body == stored.body)
 
 
 def _in_view(view: View, history: Sequence[Message], its_stays: Sequence[Sequence[Message]]) -> list[Violation]:

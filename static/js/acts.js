@@ -11,14 +11,31 @@ let order = 0;
 const readSent = new Map();
 
 export async function send(body, reply_to = null) {
-  order += 1;
-  const message = { msg_id: crypto.randomUUID(), conv: view.active, from: me.id, ts: Date.now(), order, body, media: [], reply_to, kind: "text" };
   view.lineAfter = null;
+  await post({ conv: view.active, body, reply_to });
+}
+
+async function post(fields) {
+  order += 1;
+  const message = { msg_id: crypto.randomUUID(), from: me.id, ts: Date.now(), order, media: [], reply_to: null, kind: "text", ...fields };
   dispatch({ type: "queue", message });
   // Into the outbox before onto the wire: a tab that dies in between still sends it.
   await database?.queue(message).catch(() => {});
   wire.deliver(message);
   // Who writes does not want to wait for the next try.
+  if (!wire.ready) wire.wake();
+}
+
+/** Say in another conversation what a message says. */
+export const forward = (message, conv) => post({ conv, body: message.body, forwarded: true, forwarded_from: message.server_id });
+
+/** Change a message: `op` is `edit` (body), `delete` or `react` (emoji, on). It shows at once, and goes out until it is acked. */
+export async function change(op, message, said = {}) {
+  order += 1;
+  const one = { op, msg_id: crypto.randomUUID(), conv: message.conv, target: message.server_id, ts: Date.now(), order, ...said };
+  dispatch({ type: "change-queued", change: one });
+  await database?.queue(one).catch(() => {});
+  wire.deliver(one);
   if (!wire.ready) wire.wake();
 }
 

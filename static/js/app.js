@@ -1,11 +1,11 @@
 /** Starts the client and ties the pieces together: addresses, keys and buttons to what they do. */
-import { actsOn, discard, retry, send, setBlocked, startConversation } from "./acts.js";
+import { actsOn, change, discard, forward, retry, send, setBlocked, startConversation } from "./acts.js";
 import { paintAvatar } from "./dom.js";
 import { counted } from "./format.js";
 import { changed, database, dispatch, leaveDatabase, me, onChange, openDatabase, root, setDraft, state, view } from "./model.js";
-import { excerpt, nameOf, titleOf } from "./names.js";
-import { $, banner, composer, confirm, info, infoOf, list, listed, messages, paint, paintConnection, paintList, people, seen, toast } from "./page.js";
-import { sortedConversations, threadOf } from "./store.js";
+import { excerpt, faceOf, nameOf, preview, titleOf } from "./names.js";
+import { $, banner, composer, confirm, forwarding, info, infoOf, list, listed, menu, messages, paint, paintConnection, paintList, people, seen, toast } from "./page.js";
+import { shownOf, sortedConversations, threadOf } from "./store.js";
 import { events, fetchConversation, loadBlocks, loadConversations, loadNewest, loadOlder, openThread, wire } from "./sync.js";
 
 /** How far back a message that was answered is looked for. */
@@ -97,6 +97,47 @@ async function block(conv, on) {
   if (!on || (await confirm.ask({ title: `Block ${title}?`, text, action: "Block" }))) await setBlocked(conv.peer.id, on);
 }
 
+// --- what one does with a message --------------------------------------------------------------------
+
+const found = (serverId) => shownOf(state, view.active).find((one) => one.server_id === serverId);
+
+function reply(message) {
+  if (composer.hidden) return;
+  composer.answer({ server_id: message.server_id, ...excerpt(message) });
+  composer.focus();
+}
+
+function editLast() {
+  const mine = shownOf(state, view.active).findLast((one) => one.from === me.id && one.kind !== "event" && one.server_id && !one.deleted);
+  if (mine) composer.edit({ server_id: mine.server_id, text: mine.body });
+}
+
+async function remove(message) {
+  const text = message.from === me.id ? "It is deleted for everyone here." : `${nameOf(message.from)} wrote it. It is deleted for everyone here.`;
+  if (await confirm.ask({ title: "Delete this message?", text, action: "Delete" })) {
+    if (composer.edits(message.server_id)) composer.answer(null);
+    await change("delete", message);
+  }
+}
+
+async function copy(message) {
+  try {
+    await navigator.clipboard.writeText(message.body);
+    toast("Copied.");
+  } catch {
+    toast("This browser does not let pages copy here. Mark the text to copy it.");
+  }
+}
+
+async function forwardFrom(message) {
+  const open = sortedConversations(state).filter((conv) => conv.type !== "dm" || conv.peer);
+  const targets = open.map((conv) => ({ id: conv.id, face: faceOf(conv), name: titleOf(conv), hint: conv.type === "dm" ? `@${conv.peer.username}` : counted(conv.members_count, "member") }));
+  const conv = await forwarding.ask({ text: preview(message.body), targets });
+  if (!conv) return;
+  forward(message, conv);
+  location.hash = conv;
+}
+
 /** Sign out, but not over messages that would be lost. */
 async function signOut(form) {
   const waiting = (await database?.outbox().catch(() => [])) ?? [];
@@ -116,6 +157,10 @@ events.addEventListener("ready", ({ detail }) => {
 events.addEventListener("connection", ({ detail }) => paintConnection(detail));
 events.addEventListener("listed", listed);
 events.addEventListener("signed-out", signedOut);
+events.addEventListener("refused", ({ detail }) => {
+  const what = { edit: "Your edit was not saved", delete: "The message was not deleted", react: "Your reaction was not saved" }[detail.op];
+  toast(`${what}. ${detail.detail}`);
+});
 events.addEventListener("broken", () => banner("This page no longer fits the server. Reload it.", true));
 events.addEventListener("gone", ({ detail }) => {
   if (info.openFor === detail.conv) info.close();
@@ -147,10 +192,22 @@ messages.addEventListener("reload", () => (threadOf(state, view.active).loaded ?
 messages.addEventListener("retry", ({ detail }) => retry(detail.msg_id));
 messages.addEventListener("discard", ({ detail }) => discard(detail.msg_id));
 messages.addEventListener("find", ({ detail }) => find(detail.server_id));
-messages.addEventListener("reply", ({ detail }) => {
-  if (composer.hidden) return;
-  composer.answer({ server_id: detail.server_id, ...excerpt(detail) });
-  composer.focus();
+messages.addEventListener("reply", ({ detail }) => reply(detail));
+messages.addEventListener("react", ({ detail }) => change("react", detail.message, { emoji: detail.emoji, on: detail.on }));
+messages.addEventListener("menu", ({ detail }) => {
+  const mine = (detail.message.reactions ?? []).filter((one) => one.mine).map((one) => one.emoji);
+  menu.open({ ...detail, mine });
+});
+menu.addEventListener("reply", ({ detail }) => reply(detail.message));
+menu.addEventListener("react", ({ detail }) => change("react", detail.message, { emoji: detail.emoji, on: detail.on }));
+menu.addEventListener("edit", ({ detail }) => composer.edit({ server_id: detail.message.server_id, text: detail.message.body }));
+menu.addEventListener("copy", ({ detail }) => copy(detail.message));
+menu.addEventListener("forward", ({ detail }) => forwardFrom(detail.message));
+menu.addEventListener("delete", ({ detail }) => remove(detail.message));
+composer.addEventListener("edit-last", editLast);
+composer.addEventListener("edited", ({ detail }) => {
+  const message = found(detail.server_id);
+  if (message && !message.deleted) change("edit", message, { body: detail.body });
 });
 list.addEventListener("find-people", ({ detail }) => newChat(detail));
 $("new-chat").addEventListener("click", () => newChat());
@@ -183,7 +240,7 @@ document.addEventListener("click", (event) => {
   if (!$("menu").contains(event.target)) $("menu").open = false;
 });
 document.addEventListener("keydown", (event) => {
-  if (document.querySelector("dialog[open]")) return;
+  if (document.querySelector("dialog[open], :popover-open")) return;
   const chord = event.ctrlKey || event.metaKey || event.altKey;
   if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "k") {
     event.preventDefault();
@@ -222,6 +279,11 @@ async function start() {
     view.drafts = database.drafts();
     dispatch({ type: "cached", ...(await database.snapshot()) });
     for (const message of await database.outbox()) {
+      if (message.op) {
+        dispatch({ type: "change-queued", change: message });
+        wire.deliver(message);
+        continue;
+      }
       dispatch({ type: "queue", message });
       if (message.status === "failed") dispatch({ type: "failed", conv: message.conv, msg_id: message.msg_id, detail: message.error });
       else wire.deliver(message);

@@ -1,5 +1,6 @@
-/** One message: its text, what it answers, time and state, and what one may do with it. */
-import { avatar, el, hueOf, icon, linkify, ticks } from "./dom.js";
+/** One message: its text, what it answers, time and state, reactions, and what one may do with it. */
+import { avatar, el, hidden, hueOf, icon, linkify, ticks } from "./dom.js";
+import { nameOfEmoji } from "./emoji.js";
 import { clock, moment } from "./format.js";
 
 const EMOJI = /^(?:\p{RGI_Emoji}\s*){1,3}$/v;
@@ -25,36 +26,69 @@ export function cut(text) {
 }
 
 /**
- * Return the element of a message. `shown`: {key, message, text, first, last, out, status, author, group, quote, whole}:
- * `author` is null where the bubble does not name one, `quote` is {author, text} or null, `whole` says that a long text
- * was opened. `emit(name, detail)` tells what the reader wants: `whole`, `reply`, `find`, `retry`, `discard`.
+ * Return the element of a message. `shown`: {key, message, text, first, last, out, status, name, group, quote, whole, edited,
+ * deleted, forwarded, changing, reactions, can}: `quote` is {author, text} or null, `whole` says that a long text was opened,
+ * `changing` that a change of it is on its way, `can` what one may do with it. `emit(name, detail)` tells what the reader
+ * wants: `whole`, `reply`, `find`, `retry`, `discard`, `react`, `menu`.
  */
 export function bubble(shown, emit) {
-  const { key, message, text, first, last, out, status, name, group, quote, whole } = shown;
-  const big = onlyEmoji(text);
-  const end = whole ? null : cut(text);
-  const body = el("span", { className: "body" }, ...linkify(end === null ? text : `${text.slice(0, end)}…`));
-  const meta = el("span", { className: "meta", dir: "ltr" }, el("time", { dateTime: new Date(message.ts).toISOString(), title: moment(message.ts) }, clock(message.ts)), status ? ticks(status) : null);
+  const { key, message, text, first, last, out, status, name, group, quote, whole, edited, deleted, forwarded, changing, reactions, can } = shown;
+  const big = !deleted && !forwarded && onlyEmoji(text);
+  const end = whole || deleted ? null : cut(text);
+  const body = el("span", { className: "body" }, ...(deleted ? [icon("gone"), text] : linkify(end === null ? text : `${text.slice(0, end)}…`)));
+  const mark = changing ? el("span", { className: "ticks", title: "Saving" }, icon("clock"), hidden("Saving")) : null;
+  const meta = el("span", { className: "meta", dir: "ltr" }, edited ? el("span", { className: "edited", title: `Edited ${moment(message.edited_at)}` }, "edited") : null, mark, el("time", { dateTime: new Date(message.ts).toISOString(), title: moment(message.ts) }, clock(message.ts)), status && !deleted ? ticks(status) : null);
   const box = el(
     "div",
     { className: big && !quote ? "bubble large" : "bubble" },
     group && !out && first ? el("span", { className: "author", "data-hue": hueOf(message.from), dir: "auto" }, name) : null,
+    forwarded ? el("span", { className: "forwarded" }, icon("forward"), "Forwarded") : null,
     quote ? quoted(message, quote, emit) : null,
     el("div", { className: "text", dir: "auto" }, body, end === null ? null : el("button", { className: "whole", type: "button", onclick: () => emit("whole", { key }) }, "Show all"), meta),
     status === "failed" ? failure(message, emit) : null,
   );
   const face = group && !out ? (last ? avatar(message.from, name) : el("span", { className: "avatar-space" })) : null;
-  const reply = message.server_id
-    ? el("button", { className: "icon-button act", type: "button", tabIndex: -1, title: "Reply (Enter)", "aria-label": "Reply", onclick: () => emit("reply", { key }) }, icon("reply"))
-    : null;
-  const classes = ["message", out ? "out" : "in", first && "first", last && "last", status === "failed" && "failed"];
+  const classes = ["message", out ? "out" : "in", first && "first", last && "last", status === "failed" && "failed", deleted && "deleted", reactions.length && "reacted"];
   return el(
     "div",
     { className: classes.filter(Boolean).join(" "), role: "article", "aria-label": `${name}, ${clock(message.ts)}`, "data-message": key, tabIndex: -1 },
     face,
-    box,
-    reply,
+    el("div", { className: "stack" }, box, reactions.length ? chips(key, reactions, can.includes("react"), emit) : null),
+    can.length ? acts(key, can, emit) : null,
   );
+}
+
+/** What is beside a message while it is pointed at or has the focus. */
+function acts(key, can, emit) {
+  const act = (name, label, picture, detail = {}) =>
+    el("button", { className: "icon-button act", type: "button", tabIndex: -1, title: label, "aria-label": label, onclick: (event) => emit(name, { key, at: event.currentTarget, ...detail }) }, icon(picture));
+  return el(
+    "div",
+    { className: "acts" },
+    can.includes("react") ? act("menu", "React", "smile", { part: "react" }) : null,
+    can.includes("reply") ? act("reply", "Reply", "reply") : null,
+    act("menu", "More", "more"),
+  );
+}
+
+/** The reactions: who it was is in the label, and a click puts one's own there or takes it back. */
+function chips(key, reactions, able, emit) {
+  const chip = ({ emoji, count, mine, names }) =>
+    el(
+      "button",
+      {
+        className: "reaction",
+        type: "button",
+        disabled: !able,
+        title: `${names} reacted with ${emoji}`,
+        "aria-pressed": String(mine),
+        "aria-label": `${nameOfEmoji(emoji)}, ${count}: ${names}`,
+        onclick: () => emit("react", { key, emoji, on: !mine }),
+      },
+      el("span", { className: "glyph", "aria-hidden": "true" }, emoji),
+      count > 1 ? el("span", { className: "count", "aria-hidden": "true" }, String(count)) : null,
+    );
+  return el("div", { className: "reactions", role: "group", "aria-label": "Reactions" }, ...reactions.map(chip));
 }
 
 function quoted(message, quote, emit) {

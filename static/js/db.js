@@ -54,7 +54,7 @@ export class Database {
     await committed(transaction);
   }
 
-  /** Return the messages that no ack has answered yet, those that were refused among them, in the order of writing. */
+  /** Return the messages and changes that no ack has answered yet, also messages that were refused, in the order of writing. */
   async outbox() {
     const rows = await done(this.db.transaction("outbox").objectStore("outbox").getAll());
     return rows.sort((a, b) => a.ts - b.ts || a.order - b.order);
@@ -68,8 +68,13 @@ export class Database {
     return this.#write("outbox", (store) => store.delete(msgId));
   }
 
-  putMessages(messages) {
-    return this.#write("messages", (store) => messages.forEach((one) => store.put(one)));
+  /** Keep messages, and up to where in each conversation nothing is missing: both, or none. */
+  async putMessages(messages, marks) {
+    const transaction = this.db.transaction(["messages", "marks"], "readwrite", { durability: "strict" });
+    for (const one of messages) transaction.objectStore("messages").put(one);
+    transaction.objectStore("marks").put(marks, "rows");
+    transaction.commit();
+    await committed(transaction);
   }
 
   /** Replace the list of conversations, and forget the messages of those that are gone. */
@@ -125,6 +130,7 @@ export class Database {
     const transaction = this.db.transaction(["convs", "messages", "marks"]);
     const convs = await done(transaction.objectStore("convs").getAll());
     const receipts = (await done(transaction.objectStore("marks").get("receipts"))) ?? {};
+    const marks = (await done(transaction.objectStore("marks").get("rows"))) ?? {};
     const index = transaction.objectStore("messages").index("conv");
     const messages = {};
     await Promise.all(
@@ -146,7 +152,7 @@ export class Database {
           }),
       ),
     );
-    return { convs, messages, receipts };
+    return { convs, messages, receipts, marks };
   }
 
   /** Forget what was read here; what was written and never sent stays for its author's next visit. */

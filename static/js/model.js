@@ -75,7 +75,7 @@ function later(work) {
 let fresh = [];
 
 export const { now: save, soon: saveSoon } = later(() => {
-  if (fresh.length) database.putMessages(fresh).catch(ignore);
+  database.putMessages(fresh, state.marks).catch(ignore);
   fresh = [];
   database.putConversations(Object.values(state.convs).filter((conv) => !conv.closed)).catch(ignore);
   database.putReceipts(state.receipts).catch(ignore);

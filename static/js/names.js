@@ -2,7 +2,7 @@
 import * as api from "./api.js";
 import { eventText, typingText } from "./format.js";
 import { changed, dispatch, me, state } from "./model.js";
-import { threadOf } from "./store.js";
+import { shownOf } from "./store.js";
 
 const TYPING_SHOWN_MS = 5_000;
 
@@ -28,12 +28,15 @@ export function titleOf(conv) {
 /** Whose colour the avatar has: in a direct conversation it is the other person's everywhere. */
 export const faceOf = (conv) => conv.peer?.id ?? conv.id;
 
-export const textOf = (message) => (message.kind === "event" ? eventText(message, spoken) : message.body);
+export const textOf = (message) => {
+  if (message.kind === "event") return eventText(message, spoken);
+  return message.deleted ? "This message was deleted" : message.body;
+};
 
 /** What stands for a message where another answers it: {author, text}; of one that is not loaded only that there is one. */
 export function quoteOf(message) {
   if (!message.reply_to) return null;
-  const found = threadOf(state, message.conv).messages.find((one) => one.server_id === message.reply_to);
+  const found = shownOf(state, message.conv).find((one) => one.server_id === message.reply_to);
   return found ? excerpt(found) : { author: "Earlier message", text: "Show it" };
 }
 

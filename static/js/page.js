@@ -1,5 +1,7 @@
 /** Paints the state: the list, the thread, the title, banners and toasts. */
 import "./elements/confirm-dialog.js";
+import "./elements/forward-dialog.js";
+import "./elements/message-menu.js";
 import "./elements/conversation-info.js";
 import "./elements/conversation-list.js";
 import "./elements/message-composer.js";
@@ -23,6 +25,8 @@ export const messages = document.querySelector("message-list");
 export const composer = document.querySelector("message-composer");
 export const people = document.querySelector("people-dialog");
 export const info = document.querySelector("conversation-info");
+export const forwarding = document.querySelector("forward-dialog");
+export const menu = document.querySelector("message-menu");
 export const confirm = document.querySelector("confirm-dialog");
 
 const isOnline = (conv) => Boolean(conv.peer) && !store.isBlocked(state, conv) && state.presence[conv.peer.id]?.state === "online";
@@ -39,7 +43,7 @@ function item(conv) {
     face: faceOf(conv),
     name: titleOf(conv),
     preview: text,
-    status: mine ? store.statusOf(state, last) : null,
+    status: mine && !last.deleted ? store.statusOf(state, last) : null,
     ts: last?.ts ?? Date.parse(conv.created_at),
     unread: conv.unread_count,
     muted: store.isMuted(conv, Date.now()),
@@ -118,6 +122,16 @@ export function infoOf(conv) {
   };
 }
 
+/** What one may do with a message that is there: `reply`, `react`, `forward`, `copy`, `edit`, `delete`. */
+function mayDo(conv, message) {
+  if (!conv || message.kind === "event") return [];
+  const mine = message.from === me.id;
+  const open = !obstacle(conv);
+  const moderates = conv.type === "group" && ["owner", "admin"].includes(conv.role);
+  const may = { reply: open, react: open, forward: true, copy: Boolean(message.body), edit: open && mine, delete: !conv.closed && (mine || moderates) };
+  return Object.keys(may).filter((name) => may[name]);
+}
+
 function paintBar(conv) {
   const title = conv ? titleOf(conv) : "";
   $("thread-name").textContent = title;
@@ -153,8 +167,9 @@ function paintThread() {
   const answered = thread.messages.findLast((one) => one.from === me.id)?.server_id;
   messages.show({
     conv: active,
-    messages: thread.messages,
+    messages: store.shownOf(state, active),
     me: me.id,
+    mayDo: (message) => mayDo(conv, message),
     group: conv?.type === "group",
     statusOf: (message) => store.statusOf(state, message),
     nameOf,

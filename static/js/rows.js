@@ -3,6 +3,15 @@ import { dayLabel, sameDay } from "./format.js";
 
 const GROUP_MS = 5 * 60_000;
 
+/** Who reacted, in words: "You, Ann and 3 more". */
+function reactors({ count, mine, users }, view) {
+  const others = users.filter((user) => user !== view.me).map(view.nameOf);
+  const named = [...(mine ? ["You"] : []), ...others].slice(0, count);
+  const rest = count - named.length;
+  if (rest > 0) named.push(`${rest} more`);
+  return named.length > 1 ? `${named.slice(0, -1).join(", ")} and ${named.at(-1)}` : named.join("");
+}
+
 export const keyOf = (message) => message.msg_id ?? message.server_id;
 
 const joins = (a, b) =>
@@ -41,8 +50,14 @@ export function rowsOf(view, isWhole, lineAt) {
       status: out ? view.statusOf(message) : null,
       name: out ? "You" : view.nameOf(message.from),
       group: view.group,
-      quote: view.quoteOf(message),
+      quote: message.deleted ? null : view.quoteOf(message),
       whole: isWhole(key),
+      edited: Boolean(message.edited_at) && !message.deleted,
+      deleted: Boolean(message.deleted),
+      forwarded: Boolean(message.forwarded) && !message.deleted,
+      changing: Boolean(message.changing),
+      reactions: (message.reactions ?? []).map((one) => ({ ...one, names: reactors(one, view) })),
+      can: message.server_id && !message.deleted ? view.mayDo(message) : [],
       message,
     });
   });

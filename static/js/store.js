@@ -3,13 +3,20 @@
  *
  * A thread is one unbroken window of a conversation, confirmed messages in the order of the log and
  * those still on their way behind them. Receipts are marks: everything up to the mark is covered.
+ *
+ * Messages and changes have one order. `marks` says up to where in it nothing is missing here, `beyond` what has come from
+ * behind a gap, `recent` the last changes: a page that was read before them may come after them. `pending` are one's own
+ * changes that are on their way: they are shown, and are not in the messages.
  */
+import { changeable, fold, newer, overlay } from "./changes.js";
 import { compareIds, laterId } from "./ids.js";
+
+const RECENT = 100;
 
 const emptyThread = () => ({ messages: [], loaded: false, complete: false });
 
 export function initialState(me) {
-  return { me, users: { [me.id]: me }, convs: {}, threads: {}, receipts: {}, presence: {}, blocked: [], listLoaded: false };
+  return { me, users: { [me.id]: me }, convs: {}, threads: {}, marks: {}, beyond: {}, recent: {}, pending: [], receipts: {}, presence: {}, blocked: [], listLoaded: false };
 }
 
 export const threadOf = (state, conv) => state.threads[conv] ?? emptyThread();
@@ -31,12 +38,21 @@ export function sortedConversations(state) {
   return open.sort((a, b) => activityOf(state, b) - activityOf(state, a) || (a.id < b.id ? -1 : 1));
 }
 
+/** Return a message with one's own changes of it that are on their way. */
+export function withPending(state, message) {
+  const mine = message.server_id ? state.pending.filter((one) => one.target === message.server_id) : [];
+  return mine.length ? overlay(message, mine, state.me.id) : message;
+}
+
+/** Return the messages of a thread as they are shown. */
+export const shownOf = (state, conv) => threadOf(state, conv).messages.map((one) => withPending(state, one));
+
 /** What the list shows of a conversation: a message on its way counts. */
 export function previewOf(state, conv) {
   const { messages } = threadOf(state, conv.id);
   const last = messages.at(-1);
-  if (last && (!last.server_id || !conv.last_message || compareIds(last.server_id, conv.last_message.server_id) >= 0)) return last;
-  return conv.last_message;
+  if (last && (!last.server_id || !conv.last_message || compareIds(last.server_id, conv.last_message.server_id) >= 0)) return withPending(state, last);
+  return conv.last_message && withPending(state, conv.last_message);
 }
 
 function activityOf(state, conv) {
@@ -53,28 +69,12 @@ export const totalUnread = (state, now) =>
 /** Has the reader blocked the other person of this conversation? */
 export const isBlocked = (state, conv) => Boolean(conv.peer) && state.blocked.includes(conv.peer.id);
 
-/** Is there a hole between this message and the window that is held? */
-export function hasGap(state, message) {
-  const thread = state.threads[message.conv];
-  if (!thread?.loaded || !message.prev) return false;
-  const oldest = thread.messages.find((one) => one.server_id);
-  if (!oldest || compareIds(message.prev, oldest.server_id) < 0) return false;
-  return !thread.messages.some((one) => one.server_id === message.prev);
-}
+/** Is something missing before this message or change? Who holds nothing of a conversation misses nothing. */
+export const hasGap = (state, row) =>
+  Boolean(row.prev && state.marks[row.conv]) && compareIds(row.prev, state.marks[row.conv]) > 0;
 
-/** Return the first message of the window with a hole in front of it. */
-export function firstHole(state, conv) {
-  const { messages, loaded } = threadOf(state, conv);
-  const held = new Set(messages.map((one) => one.server_id));
-  const oldest = messages.find((one) => one.server_id)?.server_id;
-  return loaded ? messages.find((one) => one.prev && !held.has(one.prev) && compareIds(one.prev, oldest) >= 0) : undefined;
-}
-
-/** Newest held id before the hole in front of `message`. */
-export function markBefore(state, message) {
-  const held = threadOf(state, message.conv).messages.filter((one) => compareIds(one.server_id, message.prev) < 0 && one.server_id);
-  return held.at(-1)?.server_id ?? null;
-}
+/** Has anything come from behind a gap that is not closed? */
+export const isBroken = (state, conv) => compareIds(state.beyond[conv], state.marks[conv]) > 0;
 
 /** `sending`, `failed`, `sent`, `delivered` or `read`. Two ticks mean: with everybody. */
 export function statusOf(state, message) {
@@ -94,7 +94,11 @@ function insert(messages, message) {
   // Two rows can turn out to be one message: an echo, and what a second ack says to be the same.
   const same = (one) =>
     (message.server_id && one.server_id === message.server_id) || (message.msg_id && one.msg_id === message.msg_id);
-  const merged = Object.assign({}, ...messages.filter(same), message);
+  const held = messages.filter(same);
+  const merged = Object.assign({}, ...held, message);
+  // A copy from before a change does not undo it.
+  const newest = held.reduce((best, one) => (one.server_id ? newer(best, one) : best), message);
+  if (newest !== message) Object.assign(merged, changeable(newest));
   const rest = messages.filter((one) => !same(one));
   let at = rest.length;
   if (merged.server_id) {
@@ -120,7 +124,39 @@ function withReceipt(state, conv, kind, user, serverId) {
   };
 }
 
-const confirmed = (message) => ({ ...message, status: "sent", acked: false });
+/** `asOf`: the mark of what it was read with. */
+const confirmed = (message, asOf) => ({ ...message, status: "sent", acked: false, as_of: laterId(message.server_id, asOf) });
+
+/** Move a conversation's mark on; one's own changes up to there are in what is held. */
+function reached(state, conv, mark) {
+  if (!mark || compareIds(mark, state.marks[conv]) <= 0) return state;
+  const pending = state.pending.filter((one) => one.conv !== conv || !one.server_id || compareIds(one.server_id, mark) > 0);
+  return { ...state, marks: { ...state.marks, [conv]: mark }, pending };
+}
+
+/** Note a message or change that came by itself: it moves the mark, or lies beyond a gap. */
+const came = (state, row) =>
+  hasGap(state, row) ? { ...state, beyond: { ...state.beyond, [row.conv]: laterId(state.beyond[row.conv], row.server_id) } } : reached(state, row.conv, row.server_id);
+
+/** Fold a change into its message, wherever that is held. */
+function change(state, one) {
+  const pending = state.pending.filter((mine) => mine.msg_id !== one.msg_id);
+  let next = pending.length === state.pending.length ? state : { ...state, pending };
+  if (!one.target) return next;
+  const recent = (next.recent[one.conv] ?? []).filter((other) => other.server_id !== one.server_id);
+  next = { ...next, recent: { ...next.recent, [one.conv]: [...recent, one].slice(-RECENT) } };
+  const { messages } = threadOf(next, one.conv);
+  if (messages.some((message) => message.server_id === one.target)) {
+    next = withThread(next, one.conv, {
+      messages: messages.map((message) => (message.server_id === one.target ? fold(message, one, state.me.id) : message)),
+    });
+  }
+  const last = next.convs[one.conv]?.last_message;
+  return last?.server_id === one.target ? withConv(next, one.conv, { last_message: fold(last, one, state.me.id) }) : next;
+}
+
+/** Fold into what was read with a mark the changes that have come since it was read. */
+const caughtUp = (state, conv, mark) => (state.recent[conv] ?? []).filter((one) => compareIds(one.server_id, mark) > 0).reduce(change, state);
 
 function take(state, message) {
   const clean = { acked: false, ...message, status: "sent" };
@@ -181,7 +217,10 @@ export function reduce(state, action) {
     case "conversation-gone": {
       const { [action.conv]: _conv, ...convs } = state.convs;
       const { [action.conv]: _thread, ...threads } = state.threads;
-      return { ...state, convs, threads };
+      const { [action.conv]: _mark, ...marks } = state.marks;
+      const { [action.conv]: _beyond, ...beyond } = state.beyond;
+      const { [action.conv]: _recent, ...recent } = state.recent;
+      return { ...state, convs, threads, marks, beyond, recent, pending: state.pending.filter((one) => one.conv !== action.conv) };
     }
     case "closed":
       // Still on the screen, to read: who removed one is worth more than a page that is suddenly gone.
@@ -200,6 +239,9 @@ export function reduce(state, action) {
         for (const kind of ["delivered", "read"]) {
           for (const [user, mark] of Object.entries(receipts[kind] ?? {})) next = withReceipt(next, conv, kind, user, mark);
         }
+      }
+      for (const [conv, messages] of Object.entries(action.messages)) {
+        next = reached(next, conv, action.marks?.[conv] ?? messages.map((one) => one.server_id).reduce(laterId));
       }
       return { ...next, listLoaded: state.listLoaded || action.convs.length > 0 };
     }
@@ -228,7 +270,23 @@ export function reduce(state, action) {
       return withThread(state, action.conv, { messages: messages.filter((one) => one.server_id || one.msg_id !== action.msg_id) });
     }
     case "msg":
-      return take(state, action.message);
+      return take(came(state, action.message), action.message);
+    case "change": {
+      // What comes from behind a gap comes again, in its turn.
+      const next = came(state, action.change);
+      return hasGap(state, action.change) ? next : change(next, action.change);
+    }
+    case "change-queued":
+      return { ...state, pending: [...state.pending.filter((one) => one.msg_id !== action.change.msg_id), action.change] };
+    case "change-acked":
+      return {
+        ...state,
+        pending: state.pending
+          .map((one) => (one.msg_id === action.msg_id ? { ...one, server_id: action.server_id } : one))
+          .filter((one) => !one.server_id || compareIds(one.server_id, state.marks[one.conv]) > 0),
+      };
+    case "change-dropped":
+      return { ...state, pending: state.pending.filter((one) => one.msg_id !== action.msg_id) };
     case "backfill": {
       let next = state;
       if (action.more && action.messages.length) {
@@ -238,12 +296,14 @@ export function reduce(state, action) {
         const kept = messages.filter((one) => !one.server_id || compareIds(one.server_id, first) >= 0);
         next = withThread(next, action.conv, { messages: kept, complete: false });
       }
-      return action.messages.reduce(take, next);
+      next = action.messages.reduce((so, one) => take(so, { ...one, as_of: laterId(one.server_id, action.mark) }), next);
+      return reached((action.changes ?? []).reduce(change, next), action.conv, action.mark);
     }
     case "history": {
       const thread = threadOf(state, action.conv);
-      const messages = action.results.map(confirmed).reduce(insert, thread.messages);
-      return withThread(state, action.conv, { messages, loaded: true, complete: action.next === null ? true : thread.complete });
+      const messages = action.results.map((one) => confirmed(one, action.mark)).reduce(insert, thread.messages);
+      const next = withThread(state, action.conv, { messages, loaded: true, complete: action.next === null ? true : thread.complete });
+      return caughtUp(next, action.conv, action.mark);
     }
     case "window": {
       // The newest page, put in place of a window with a hole in it.
@@ -252,8 +312,9 @@ export function reduce(state, action) {
       const kept = threadOf(state, action.conv).messages.filter(
         (one) => !one.server_id || compareIds(one.server_id, newest) > 0,
       );
-      const messages = action.results.map(confirmed).reduce(insert, kept);
-      return withThread(state, action.conv, { messages, loaded: true, complete: action.next === null });
+      const messages = action.results.map((one) => confirmed(one, action.mark)).reduce(insert, kept);
+      const next = withThread(state, action.conv, { messages, loaded: true, complete: action.next === null });
+      return caughtUp(reached(next, action.conv, action.mark), action.conv, action.mark);
     }
     case "read":
       return action.user === state.me.id

@@ -1,5 +1,6 @@
 /** Keeps the state in step with the server: frames of the socket and answers of REST go into the store. */
 import * as api from "./api.js";
+import { compareIds } from "./ids.js";
 import { changed, database, dispatch, dropKept, keep, me, saveSoon, state, view } from "./model.js";
 import { startedTyping, stoppedTyping, titleOf } from "./names.js";
 import * as store from "./store.js";
@@ -13,14 +14,15 @@ const REPAIR_MS = 5_000;
 
 /**
  * What is for the page to show: `ready` (limits), `connection` (state), `signed-out`, `broken`, `listed` (the list was
- * read), `gone` (conv, title, by: one is no longer in it; by whose act, where that is known).
+ * read), `gone` (conv, title, by: one is no longer in it; by whose act, where that is known), `refused` (op, detail: one's
+ * own change of a message is not to be).
  */
 export const events = new EventTarget();
 const tell = (name, detail) => events.dispatchEvent(new CustomEvent(name, { detail }));
 
 let limits = { max_sync_marks: 500, max_presence_users: 200 };
 const repairing = new Set();
-/** Conversation -> the id that is missing and was asked for last. */
+/** Conversation -> the mark after which something is missing that was asked for last. */
 const missed = new Map();
 /** Conversations one is no longer in; the message that says so still arrives. */
 const left = new Set();
@@ -35,6 +37,10 @@ export const wire = new Wire({
     else tell("connection", change);
   },
   onFailed: (frame, error) => {
+    if (frame.op !== "send") {
+      refused(frame.msg_id, error);
+      return;
+    }
     const found = store.threadOf(state, frame.conv).messages.find((one) => one.msg_id === frame.msg_id);
     // It stays in the outbox: a reload must not lose what its author can still send or take back.
     const detail = api.sentence(error.detail);
@@ -56,6 +62,11 @@ function receive(frame) {
       resume();
       break;
     case "ack": {
+      if (state.pending.some((one) => one.msg_id === frame.msg_id)) {
+        database?.unqueue(frame.msg_id).catch(() => {});
+        dispatch({ type: "change-acked", msg_id: frame.msg_id, server_id: frame.server_id });
+        break;
+      }
       const conv = Object.keys(state.threads).find((id) => state.threads[id].messages.some((one) => one.msg_id === frame.msg_id));
       database?.unqueue(frame.msg_id).catch(() => {});
       if (conv) dispatch({ ...frame, type: "ack", conv });
@@ -63,6 +74,16 @@ function receive(frame) {
     }
     case "msg":
       take(frame);
+      break;
+    case "edit":
+    case "delete":
+    case "react":
+    case "link":
+      takeChange(frame);
+      break;
+    case "error":
+      // One that was acked, and at its place in the log was not allowed.
+      if (frame.msg_id) refused(frame.msg_id, frame);
       break;
     case "backfill":
       takeBackfill(frame);
@@ -92,7 +113,6 @@ function receive(frame) {
 function take(frame) {
   if (left.has(frame.conv) && !state.convs[frame.conv]?.closed) return;
   const gap = store.hasGap(state, frame);
-  const mark = gap ? store.markBefore(state, frame) : null;
   dispatch({ type: "msg", message: frame });
   if (frame.msg_id) database?.unqueue(frame.msg_id).catch(() => {});
   if (frame.from !== me.id) {
@@ -100,37 +120,71 @@ function take(frame) {
     wire.tell({ op: "delivered", server_id: frame.server_id });
   }
   if (!state.convs[frame.conv]) fetchConversation(frame.conv);
-  if (gap) repair(frame.conv, mark);
+  if (gap) repair(frame.conv);
   else keep([frame]);
+}
+
+function takeChange(frame) {
+  if (left.has(frame.conv)) return;
+  const gap = store.hasGap(state, frame);
+  if (frame.op === "edit") stoppedTyping(frame.conv, frame.from);
+  dispatch({ type: "change", change: frame });
+  if (frame.msg_id) database?.unqueue(frame.msg_id).catch(() => {});
+  if (gap) repair(frame.conv);
+  else keepHeld(frame.conv, [frame.target]);
+}
+
+/** Keep messages as changes have left them. */
+function keepHeld(conv, targets) {
+  const wanted = new Set(targets);
+  keep(store.threadOf(state, conv).messages.filter((one) => one.server_id && !one.acked && wanted.has(one.server_id)));
+}
+
+/** One's own change is not to be: what was shown of it goes, and its author is told why. */
+function refused(msgId, error) {
+  const change = state.pending.find((one) => one.msg_id === msgId);
+  if (!change) return;
+  database?.unqueue(msgId).catch(() => {});
+  dispatch({ type: "change-dropped", msg_id: msgId });
+  // What is deleted already is what was wanted.
+  if (change.op !== "delete" || error.code !== "conflict") tell("refused", { op: change.op, detail: api.sentence(error.detail) });
 }
 
 function takeBackfill(frame) {
   repairing.delete(frame.conv);
   const more = frame.more === true;
+  const { messages = [], changes = [] } = frame;
+  const outdated = frame.stale === true && store.threadOf(state, frame.conv).loaded;
+  // Where what is held has to be read again the mark stays: should the reading fail, the next sync begins there.
+  const mark = outdated ? undefined : frame.mark;
+  dispatch({ type: "backfill", conv: frame.conv, messages, changes, mark, more });
+  const touched = [...messages.map((one) => one.server_id), ...changes.map((one) => one.target)];
   const write = async () => {
-    if (more) await dropKept(frame.conv);
-    keep(frame.messages);
+    if (more || frame.stale) await dropKept(frame.conv);
+    keepHeld(frame.conv, touched);
   };
   write();
-  dispatch({ type: "backfill", conv: frame.conv, messages: frame.messages, more });
   // A receipt covers what came before it.
-  const theirs = frame.messages.findLast((one) => one.from !== me.id);
+  const theirs = messages.findLast((one) => one.from !== me.id);
   if (theirs) wire.tell({ op: "delivered", server_id: theirs.server_id });
   if (!state.convs[frame.conv]) fetchConversation(frame.conv);
-  mend(frame.conv);
+  // More was changed than fits.
+  if (outdated) loadNewest(frame.conv, { anew: true });
+  else mend(frame.conv);
 }
 
 /** Ask for what is missing in a window, once; what does not come then is asked for with a later heartbeat. */
 function mend(conv) {
-  const broken = store.firstHole(state, conv);
-  if (broken && missed.get(conv) !== broken.prev) repair(conv, store.markBefore(state, broken));
-  missed.set(conv, broken?.prev);
+  const mark = store.isBroken(state, conv) ? state.marks[conv] : undefined;
+  if (mark && missed.get(conv) !== mark) repair(conv);
+  missed.set(conv, mark);
 }
 
-/** A hole: ask for what came after the newest message before it. */
-function repair(conv, mark) {
+/** A hole: ask for what came after the mark. */
+function repair(conv) {
   if (repairing.has(conv)) return;
   repairing.add(conv);
+  const mark = state.marks[conv];
   if (!mark || !wire.tell({ op: "sync", marks: { [conv]: mark } })) loadNewest(conv);
   // A repair that never answers does not stand in the way of the next.
   setTimeout(() => repairing.delete(conv), REPAIR_MS);
@@ -161,7 +215,7 @@ function resume() {
 function sync(most) {
   const marks = {};
   for (const conv of store.sortedConversations(state).slice(0, most)) {
-    const mark = store.newestHeld(state, conv.id) ?? conv.last_message?.server_id;
+    const mark = state.marks[conv.id] ?? conv.last_message?.server_id;
     if (mark) marks[conv.id] = mark;
   }
   wire.tell({ op: "sync", marks });
@@ -244,7 +298,8 @@ export function openThread(conv) {
   watchPresence();
 }
 
-export async function loadNewest(conv) {
+/** `anew`: what is held may have changed unseen. */
+export async function loadNewest(conv, { anew = false } = {}) {
   view.loading.add(conv);
   view.errors.delete(conv);
   changed();
@@ -254,11 +309,16 @@ export async function loadNewest(conv) {
     const page = await api.history(conv, { limit: unread < 100 ? PAGE + unread : MAX_PAGE });
     view.loading.delete(conv);
     const held = store.threadOf(state, conv);
-    // Where the page does not reach what is held there may be a hole: the page takes its place.
-    const joins = page.results.some((one) => held.messages.some((other) => other.server_id === one.server_id));
+    // Where the page does not reach what is held there may be a hole, and what is older may have changed unseen: then the
+    // page takes its place.
+    const joins =
+      !anew &&
+      held.loaded &&
+      compareIds(state.marks[conv], page.mark) >= 0 &&
+      page.results.some((one) => held.messages.some((other) => other.server_id === one.server_id));
     if (!joins) await dropKept(conv);
-    dispatch({ type: joins ? "history" : "window", conv, results: page.results, next: page.next });
-    keep(page.results);
+    dispatch({ type: joins ? "history" : "window", conv, results: page.results, next: page.next, mark: page.mark });
+    keepHeld(conv, page.results.map((one) => one.server_id));
     repairing.delete(conv);
     mend(conv);
   } catch (error) {
@@ -278,7 +338,7 @@ export async function loadOlder(conv) {
   try {
     const page = await api.history(conv, { before: oldest.server_id });
     view.errors.delete(conv);
-    dispatch({ type: "history", conv, results: page.results, next: page.next });
+    dispatch({ type: "history", conv, results: page.results, next: page.next, mark: page.mark });
   } catch (error) {
     view.errors.set(conv, error.message);
     changed();

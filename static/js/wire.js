@@ -21,6 +21,20 @@ const PROBE_CAP_MS = 300_000;
 /** Refusals that pass; any other answer to a send is final. */
 const PASSING = new Set(["rate_limited", "unavailable", "internal"]);
 
+/** What goes out of a message, or, where there is an `op`, of a change of `target`. */
+function frameOf({ op = "send", msg_id, conv, target, body, reply_to, forwarded_from, emoji, on }) {
+  switch (op) {
+    case "edit":
+      return { op, msg_id, server_id: target, body };
+    case "delete":
+      return { op, msg_id, server_id: target };
+    case "react":
+      return { op, msg_id, server_id: target, emoji, on };
+    default:
+      return { op, msg_id, conv, body, ...(reply_to ? { reply_to } : {}), ...(forwarded_from ? { forwarded_from } : {}) };
+  }
+}
+
 /** Full jitter: anything from nothing to the doubling bound, in ms. */
 export const backoff = (attempt, random) => random() * Math.min(CAP_MS, BASE_MS * 2 ** attempt);
 
@@ -119,9 +133,10 @@ export class Wire {
     return this.#ready;
   }
 
-  /** Send a message until it is acked or refused. */
-  deliver({ msg_id, conv, body, reply_to }) {
-    const frame = { op: "send", msg_id, conv, body, ...(reply_to ? { reply_to } : {}) };
+  /** Send a message, or a change of one, until it is acked or refused. */
+  deliver(entry) {
+    const { msg_id } = entry;
+    const frame = frameOf(entry);
     this.#unacked.set(msg_id, { frame, due: this.env.now(), tries: 0 });
     this.#flush();
   }

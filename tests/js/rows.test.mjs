@@ -9,7 +9,7 @@ const msg = (n, more = {}) => ({ server_id: `m_${n}`, conv: "c", from: "u_bob", 
 const rows = (messages, { lineAt, ...more } = {}) =>
   rowsOf(
     {
-      messages, me: "u_me", group: false, isUnread: () => false, statusOf: () => "sent", nameOf: (id) => id, textOf: (one) => one.body, quoteOf: () => null,
+      messages, me: "u_me", group: false, isUnread: () => false, statusOf: () => "sent", nameOf: (id) => id, textOf: (one) => one.body, quoteOf: () => null, mayDo: () => ["reply"],
       ...more,
     },
     () => false,
@@ -35,6 +35,21 @@ test("the line stands above the first unread message, and stays there when earli
 test("only one's own messages have a state", () => {
   const [, theirs, mine] = rows([msg(1), msg(2, { from: "u_me" })]);
   assert.deepEqual([theirs.status, mine.status, mine.name], [null, "sent", "You"]);
+});
+
+test("of a deleted message nothing can be done, and nothing is quoted", () => {
+  const [, found] = rows([msg(1, { deleted: true, reply_to: "m_0", edited_at: 5 })], { quoteOf: () => ({ author: "a", text: "b" }) });
+  assert.deepEqual([found.deleted, found.edited, found.quote, found.can], [true, false, null, []]);
+});
+
+test("who reacted is said in words", () => {
+  const reactions = [
+    { emoji: "👍", count: 1, mine: true, users: ["u_me"] },
+    { emoji: "🎉", count: 3, mine: true, users: ["u_bob", "u_me", "u_ann"] },
+    { emoji: "🔥", count: 9, mine: false, users: ["u_bob", "u_ann"] },
+  ];
+  const [, found] = rows([msg(1, { reactions })]);
+  assert.deepEqual(found.reactions.map((one) => one.names), ["You", "You, u_bob and u_ann", "u_bob, u_ann and 7 more"]);
 });
 
 test("one to three emoji alone are large; digits and words are none", () => {

@@ -82,21 +82,72 @@ test("unread counts others' texts once and is cleared by a reading on any device
   assert.equal(store.totalUnread(state, 0), 0);
 });
 
+const window = (results, more = {}) => ({ type: "window", conv: "c_1", results, next: null, mark: results[0].server_id, ...more });
+const changed = (n, op, target, more = {}) => ({ op, server_id: mid(n), target: mid(target), conv: "c_1", from: "u_bob", ts: n, prev: mid(n - 1), ...more });
+const first = (state) => store.shownOf(state, "c_1")[0];
+
 test("a gap is seen through prev and healed by a backfill", () => {
-  let state = begin({ type: "history", conv: "c_1", results: [msg(2), msg(1)], next: null });
+  let state = begin(window([msg(2), msg(1)]));
   assert.equal(store.hasGap(state, msg(3)), false);
   assert.equal(store.hasGap(state, msg(6)), true);
-  assert.equal(store.markBefore(state, msg(6)), mid(2));
-  state = run(state, { type: "msg", message: msg(6) }, { type: "backfill", conv: "c_1", messages: [2, 3, 4, 5, 6].map((n) => msg(n)), more: false });
+  state = run(state, { type: "msg", message: msg(6) });
+  assert.deepEqual([state.marks.c_1, store.isBroken(state, "c_1")], [mid(2), true]);
+  state = run(state, { type: "backfill", conv: "c_1", messages: [2, 3, 4, 5, 6].map((n) => msg(n)), mark: mid(6), more: false });
   assert.equal(held(state).length, 6);
-  assert.equal(store.hasGap(state, msg(7)), false);
+  assert.deepEqual([store.hasGap(state, msg(7)), store.isBroken(state, "c_1")], [false, false]);
 });
 
-test("holes are found wherever they are, and none where the window begins", () => {
-  const window = [5, 4, 2, 1].map((n) => msg(n, { prev: mid(n - 1) }));
-  const state = begin({ type: "history", conv: "c_1", results: window, next: "older" });
-  assert.equal(store.firstHole(state, "c_1").server_id, mid(4));
-  assert.equal(store.firstHole(run(state, { type: "msg", message: msg(3) }), "c_1"), undefined);
+test("changes are links of the chain: they move the mark, and one that is missing is a gap", () => {
+  let state = begin(window([msg(2), msg(1)]), { type: "change", change: changed(3, "edit", 1, { body: "better" }) });
+  assert.deepEqual([state.marks.c_1, first(state).body], [mid(3), "better"]);
+  assert.equal(store.hasGap(state, msg(4)), false);
+  state = run(state, { type: "change", change: { op: "link", server_id: mid(4), conv: "c_1", prev: mid(3) } });
+  assert.equal(state.marks.c_1, mid(4));
+  // One from behind a gap has to wait: what is between may be older changes of the same message.
+  state = run(state, { type: "change", change: changed(9, "edit", 1, { body: "newest" }) });
+  assert.deepEqual([first(state).body, store.isBroken(state, "c_1")], ["better", true]);
+  const missed = [changed(8, "react", 1, { emoji: "👍", on: true, count: 2 }), changed(9, "edit", 1, { body: "newest" })];
+  state = run(state, { type: "backfill", conv: "c_1", messages: [], changes: missed, mark: mid(9) });
+  assert.deepEqual([first(state).body, first(state).reactions[0].count, store.isBroken(state, "c_1")], ["newest", 2, false]);
+});
+
+test("a page from before a change does not undo it, and one from after it is not changed again", () => {
+  const edit = { type: "change", change: changed(3, "edit", 1, { body: "better" }) };
+  let state = begin(window([msg(2), msg(1)]), edit, { type: "history", conv: "c_1", results: [msg(2), msg(1)], mark: mid(2) });
+  assert.equal(first(state).body, "better");
+  state = begin(window([msg(2), msg(1, { body: "best", edited_at: 4 })], { mark: mid(4) }), edit);
+  assert.deepEqual([first(state).body, state.marks.c_1], ["best", mid(4)]);
+});
+
+test("a page that was read before a change and comes after it is changed as well", () => {
+  const late = [
+    { type: "change", change: changed(3, "edit", 1, { body: "better" }) },
+    { type: "history", conv: "c_1", results: [msg(1)], next: null, mark: mid(2) },
+  ];
+  assert.equal(first(begin(window([msg(2)]), ...late)).body, "better");
+  const anew = begin(window([msg(2), msg(1)]), late[0], window([msg(2), msg(1)]));
+  assert.deepEqual([first(anew).body, anew.marks.c_1], ["better", mid(3)]);
+});
+
+test("the last message of the list is changed as well", () => {
+  const state = begin({ type: "msg", message: msg(1) }, { type: "change", change: changed(2, "delete", 1) });
+  assert.deepEqual([state.convs.c_1.last_message.deleted, state.convs.c_1.last_message.body, state.convs.c_1.unread_count], [true, "", 1]);
+});
+
+test("one's own change shows at once, until its echo, its refusal, or a mark beyond it", () => {
+  const mine = { op: "edit", msg_id: "x", conv: "c_1", target: mid(1), body: "better", ts: 5 };
+  const begun = begin(window([msg(2), msg(1)]), { type: "change-queued", change: mine });
+  assert.deepEqual([first(begun).body, first(begun).changing, held(begun)[0]], ["better", true, "text 1"]);
+  assert.equal(first(run(begun, { type: "change-dropped", msg_id: "x" })).body, "text 1");
+  let state = run(begun, { type: "change-acked", msg_id: "x", server_id: mid(3) });
+  assert.equal(first(state).changing, true);
+  const echo = { type: "change", change: changed(3, "edit", 1, { body: "better", from: ME.id, msg_id: "x" }) };
+  assert.deepEqual([run(state, echo).pending, first(run(state, echo)).body], [[], "better"]);
+  state = run(state, { type: "backfill", conv: "c_1", messages: [], changes: [echo.change], mark: mid(3) });
+  assert.deepEqual([state.pending, first(state).body, first(state).changing], [[], "better", undefined]);
+  // The echo may be quicker than the ack.
+  state = run(begun, { type: "change", change: { ...echo.change, msg_id: undefined } }, { type: "change-acked", msg_id: "x", server_id: mid(3) });
+  assert.deepEqual(state.pending, []);
 });
 
 test("one's own message that is only acked is no mark: what others wrote before it may be missing", () => {

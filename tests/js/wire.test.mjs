@@ -247,3 +247,22 @@ test("who stops looks for nothing any more", () => {
   pass(600_000);
   assert.equal(sockets.length, 5);
 });
+
+test("a change is sent until it is acked, in the words of the protocol", () => {
+  const { wire, open, pass } = world();
+  const socket = open();
+  const change = (op, more) => ({ op, msg_id: op, conv: "c_1", target: "m_1", ts: 1, order: 1, ...more });
+  wire.deliver(change("edit", { body: "better" }));
+  wire.deliver(change("delete"));
+  wire.deliver(change("react", { emoji: "👍", on: false }));
+  wire.deliver({ msg_id: "x", conv: "c_1", body: "again", forwarded: true, forwarded_from: "m_9" });
+  assert.deepEqual(socket.sent, [
+    { op: "edit", msg_id: "edit", server_id: "m_1", body: "better" },
+    { op: "delete", msg_id: "delete", server_id: "m_1" },
+    { op: "react", msg_id: "react", server_id: "m_1", emoji: "👍", on: false },
+    { op: "send", msg_id: "x", conv: "c_1", body: "again", forwarded_from: "m_9" },
+  ]);
+  for (const msg_id of ["edit", "react", "x"]) socket.hear({ op: "ack", msg_id, server_id: "m_5", ts: 1 });
+  pass(RESEND_MS);
+  assert.deepEqual(socket.sent.slice(4).map((frame) => frame.op), ["delete"]);
+});

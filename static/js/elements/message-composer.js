@@ -1,4 +1,4 @@
-/** The field one writes in, and the message it answers. Tells of the draft at every change. */
+/** The field one writes in, and the message that it answers or edits. Tells of the draft at every change. */
 import { el, icon } from "../dom.js";
 
 const TYPING_MS = 1_000;
@@ -10,6 +10,9 @@ export class MessageComposer extends HTMLElement {
   #typedAt = 0;
   /** Id of the message that is answered. */
   #answers = null;
+  /** The message that is edited: {server_id, text}, and the draft that has made room for it. */
+  #edits = null;
+  #aside = "";
   maxBytes = 64 * 1024;
 
   connectedCallback() {
@@ -27,9 +30,12 @@ export class MessageComposer extends HTMLElement {
       if (event.key === "Enter" && !event.shiftKey && !event.isComposing && !touch.matches) {
         event.preventDefault();
         this.#submit();
-      } else if (event.key === "Escape" && this.#answers) {
+      } else if (event.key === "Escape" && (this.#answers || this.#edits)) {
         event.stopPropagation();
-        this.answer(null);
+        this.#cancel();
+      } else if (event.key === "ArrowUp" && !this.field.value && !this.#edits && !event.isComposing && !event.altKey) {
+        event.preventDefault();
+        this.dispatchEvent(new CustomEvent("edit-last"));
       }
     });
     this.field.addEventListener("input", () => {
@@ -43,8 +49,8 @@ export class MessageComposer extends HTMLElement {
   }
 
   open(draft) {
-    this.field.value = draft;
     this.answer(null);
+    this.field.value = draft;
     this.#fit();
   }
 
@@ -54,21 +60,53 @@ export class MessageComposer extends HTMLElement {
 
   /** Answer a message, `quote`: {server_id, author, text}, or, with null, none. */
   answer(quote) {
+    this.#leaveEdit();
     this.querySelector(".answering")?.remove();
     this.#answers = quote?.server_id ?? null;
-    if (!quote) return;
-    const cancel = el("button", { className: "icon-button", type: "button", "aria-label": "Do not reply", title: "Do not reply (Esc)" }, icon("close"));
-    cancel.addEventListener("click", () => {
-      this.answer(null);
-      this.focus();
-    });
-    const text = el("span", { className: "quote" }, el("strong", { dir: "auto" }, `Reply to ${quote.author}`), el("span", { dir: "auto" }, quote.text));
-    this.form.prepend(el("div", { className: "answering", role: "status" }, text, cancel));
+    if (quote) this.#about(`Reply to ${quote.author}`, quote.text, "Do not reply");
+  }
+
+  /** Edit a message, `edited`: {server_id, text}. What was begun comes back after it. */
+  edit(edited) {
+    this.answer(null);
+    this.#aside = this.field.value;
+    this.#edits = edited;
+    this.field.value = edited.text;
+    this.#about("Edit message", edited.text.replace(/\s+/gu, " ").slice(0, 160), "Do not edit");
+    this.classList.add("editing");
+    this.#fit();
+    this.focus();
+    this.field.setSelectionRange(edited.text.length, edited.text.length);
+  }
+
+  /** Is this message edited now? */
+  edits(serverId) {
+    return this.#edits?.server_id === serverId;
+  }
+
+  #about(title, text, undo) {
+    const cancel = el("button", { className: "icon-button", type: "button", "aria-label": undo, title: `${undo} (Esc)`, onclick: () => this.#cancel() }, icon("close"));
+    const quote = el("span", { className: "quote" }, el("strong", { dir: "auto" }, title), el("span", { dir: "auto" }, text));
+    this.form.prepend(el("div", { className: "answering", role: "status" }, quote, cancel));
+  }
+
+  #cancel() {
+    this.answer(null);
+    this.#fit();
+    this.focus();
+  }
+
+  #leaveEdit() {
+    if (!this.#edits) return;
+    this.#edits = null;
+    this.field.value = this.#aside;
+    this.classList.remove("editing");
   }
 
   #changed() {
     this.#fit();
-    this.dispatchEvent(new CustomEvent("draft", { detail: this.field.value }));
+    // What is edited is no draft.
+    if (!this.#edits) this.dispatchEvent(new CustomEvent("draft", { detail: this.field.value }));
   }
 
   #fit() {
@@ -82,6 +120,13 @@ export class MessageComposer extends HTMLElement {
 
   #submit() {
     if (this.button.disabled) return;
+    if (this.#edits) {
+      const { server_id, text } = this.#edits;
+      const body = this.field.value.trim();
+      this.#cancel();
+      if (body !== text) this.dispatchEvent(new CustomEvent("edited", { detail: { server_id, body } }));
+      return;
+    }
     const detail = { body: this.field.value.trim(), reply_to: this.#answers };
     this.field.value = "";
     this.#typedAt = 0;

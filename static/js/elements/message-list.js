@@ -7,6 +7,9 @@ const NEAR = 80;
 const OLDER_AT = 300;
 const FLASH_MS = 1_600;
 const STILL_MS = 900;
+/** A finger that stays so long, and moves no further, asks for the menu. */
+const PRESS_MS = 450;
+const MOVED = 8;
 
 export class MessageList extends HTMLElement {
   #rows = new Map();
@@ -19,6 +22,7 @@ export class MessageList extends HTMLElement {
   #stick = true;
   #height = 0;
   #still = null;
+  #pressed = null;
 
   connectedCallback() {
     this.older = el("div", { className: "older", hidden: true });
@@ -30,6 +34,9 @@ export class MessageList extends HTMLElement {
     this.jump.addEventListener("click", () => this.toBottom());
     this.scroller.addEventListener("scroll", () => this.#moved(), { passive: true });
     this.scroller.addEventListener("keydown", (event) => this.#key(event));
+    this.scroller.addEventListener("contextmenu", (event) => this.#context(event));
+    this.scroller.addEventListener("pointerdown", (event) => this.#press(event));
+    for (const end of ["pointerup", "pointercancel", "pointermove", "scroll"]) this.scroller.addEventListener(end, (event) => this.#unpress(event), { passive: true });
     new ResizeObserver(() => this.#resized()).observe(this.scroller);
   }
 
@@ -57,8 +64,8 @@ export class MessageList extends HTMLElement {
   }
 
   /**
-   * Show a thread. `view`: {conv, messages, me, group, statusOf, nameOf, textOf, quoteOf, isUnread, loading, complete,
-   * error}.
+   * Show a thread. `view`: {conv, messages, me, group, statusOf, nameOf, textOf, quoteOf, isUnread, mayDo, loading,
+   * complete, error}.
    */
   show(view) {
     const fresh = view.conv !== this.#view.conv;
@@ -209,6 +216,33 @@ export class MessageList extends HTMLElement {
     this.#height = this.scroller.clientHeight;
   }
 
+  /** The menu of a message: by the right button, the menu key, or a long press. Links and marked text keep the browser's. */
+  #context(event) {
+    const row = event.target.closest(".message");
+    if (!row || event.target.closest("a") || !getSelection().isCollapsed || event.shiftKey) return;
+    // The press that led here has opened it already.
+    event.preventDefault();
+    if (event.pointerType !== "touch") this.#want("menu", { key: row.dataset.message, at: row.querySelector(".bubble"), x: event.clientX, y: event.clientY });
+  }
+
+  #press(event) {
+    const row = event.target.closest(".message");
+    if (event.pointerType !== "touch" || !row || event.target.closest("a, button")) return;
+    const held = () => {
+      // The finger that is lifted then taps nothing, least of all what has just come up under it.
+      event.target.addEventListener("touchend", (lifted) => lifted.preventDefault(), { once: true, passive: false });
+      this.#want("menu", { key: row.dataset.message, at: row.querySelector(".bubble") });
+    };
+    this.#pressed = { x: event.clientX, y: event.clientY, timer: setTimeout(held, PRESS_MS) };
+  }
+
+  #unpress(event) {
+    const moved = event.type === "pointermove" && this.#pressed && Math.hypot(event.clientX - this.#pressed.x, event.clientY - this.#pressed.y) < MOVED;
+    if (!this.#pressed || moved) return;
+    clearTimeout(this.#pressed.timer);
+    this.#pressed = null;
+  }
+
   /** Arrow keys go from message to message, from the newest in view; Enter answers. */
   #key(event) {
     const here = document.activeElement.closest?.(".message");
@@ -234,8 +268,17 @@ export class MessageList extends HTMLElement {
       this.show(this.#view);
       this.#rows.get(detail.key)?.node.focus({ preventScroll: true });
     } else if (name === "reply") {
-      if (message?.server_id) this.#emit("reply", message);
+      if (message && this.#can(message).includes("reply")) this.#emit("reply", message);
+    } else if (name === "menu") {
+      const can = message ? this.#can(message) : [];
+      if (can.length) this.#emit("menu", { ...detail, message, can });
+    } else if (name === "react") {
+      this.#emit("react", { ...detail, message });
     } else this.#emit(name, detail);
+  }
+
+  #can(message) {
+    return message.server_id && !message.deleted ? this.#view.mayDo(message) : [];
   }
 
   #emit(name, detail) {

@@ -1,0 +1,54 @@
+/**
+ * Edits, deletions and reactions of a message. Pure.
+ *
+ * A message is as of some place in its conversation's order (`as_of`): of the changes up to there it has all in it, and only
+ * newer ones do anything to it. So what comes twice, or late, is harmless.
+ */
+import { compareIds } from "./ids.js";
+
+const GONE = { body: "", media: [], reply_to: null, edited_at: null, deleted: true, forwarded: false, reactions: [] };
+
+const asOf = (message) => message.as_of ?? message.server_id;
+
+/** Return the newer of two copies of a message, as far as changes go. */
+export const newer = (held, copy) => (compareIds(asOf(held), asOf(copy)) > 0 ? held : copy);
+
+/** Of the fields of a message those that changes make. */
+export const changeable = ({ body, media, reply_to, edited_at, deleted, forwarded, reactions, as_of }) => ({ body, media, reply_to, edited_at, deleted, forwarded, reactions, as_of });
+
+function withReaction(message, { emoji, on, count, from }, me) {
+  const before = message.reactions ?? [];
+  const held = before.find((one) => one.emoji === emoji) ?? { emoji, count: 0, mine: false, users: [] };
+  const users = [...held.users.filter((user) => user !== from), ...(on ? [from] : [])];
+  const now = { emoji, count, mine: from === me ? on : held.mine, users };
+  // One keeps its place while it has any.
+  const rest = before.some((one) => one.emoji === emoji) ? before.map((one) => (one.emoji === emoji ? now : one)) : [...before, now];
+  return { ...message, reactions: rest.filter((one) => one.count > 0) };
+}
+
+/** Return the message after a change that the server told of; `me` is the reader's id. */
+export function fold(message, change, me) {
+  if (compareIds(change.server_id, asOf(message)) <= 0) return message;
+  const next = { ...message, as_of: change.server_id };
+  if (message.deleted) return next;
+  if (change.op === "edit") return { ...next, body: change.body ?? "", edited_at: change.ts };
+  if (change.op === "delete") return { ...next, ...GONE };
+  return withReaction(next, { on: false, count: 0, ...change }, me);
+}
+
+/** Return the message as its reader wants it: with the changes that are on their way. */
+export function overlay(message, pending, me) {
+  let shown = message;
+  for (const change of pending) {
+    if (shown.deleted) break;
+    if (change.op === "edit") shown = { ...shown, body: change.body, edited_at: change.ts, changing: true };
+    if (change.op === "delete") shown = { ...shown, ...GONE, changing: true };
+    if (change.op === "react") {
+      const held = shown.reactions?.find((one) => one.emoji === change.emoji);
+      const by = Number(change.on) - Number(held?.mine ?? false);
+      shown = withReaction(shown, { ...change, from: me, count: (held?.count ?? 0) + by }, me);
+    }
+  }
+  return shown;
+}
+

@@ -1,0 +1,56 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { fold, newer, overlay } from "../../static/js/changes.js";
+
+const ME = "u_me";
+const mid = (n) => {
+  const raw = Buffer.alloc(16);
+  raw.writeBigUInt64BE(BigInt(n), 8);
+  return `m_${raw.toString("base64url")}`;
+};
+const MESSAGE = { server_id: mid(1), body: "helo", media: [] };
+const at = (n, op, more = {}) => ({ op, server_id: mid(n), target: mid(1), from: "u_bob", ts: n, ...more });
+const all = (...changes) => changes.reduce((message, one) => fold(message, one, ME), MESSAGE);
+
+test("each change counts once, and none that is older than what is held", () => {
+  const edit = at(3, "edit", { body: "hello" });
+  const message = all(edit, edit, at(2, "edit", { body: "older" }));
+  assert.deepEqual([message.body, message.edited_at, message.as_of], ["hello", 3, mid(3)]);
+});
+
+test("after a deletion nothing is left to change", () => {
+  const message = all(at(2, "react", { emoji: "👍", on: true, count: 1 }), at(3, "delete"), at(4, "edit", { body: "back" }), at(5, "react", { emoji: "👍", on: true, count: 1 }));
+  assert.deepEqual([message.deleted, message.body, message.reactions, message.as_of], [true, "", [], mid(5)]);
+});
+
+test("reactions keep their places, say who, and go with the last", () => {
+  const message = all(
+    at(2, "react", { emoji: "👍", on: true, count: 1 }),
+    at(3, "react", { emoji: "🎉", on: true, count: 1, from: ME }),
+    at(4, "react", { emoji: "👍", on: true, count: 2, from: ME }),
+    at(5, "react", { emoji: "👍", count: 1 }),
+  );
+  assert.deepEqual(message.reactions, [
+    { emoji: "👍", count: 1, mine: true, users: [ME] },
+    { emoji: "🎉", count: 1, mine: true, users: [ME] },
+  ]);
+  assert.deepEqual(fold(message, at(6, "react", { emoji: "🎉", from: ME }), ME).reactions.length, 1);
+});
+
+test("the newer copy is that with more changes in it", () => {
+  const changed = fold(MESSAGE, at(5, "edit", { body: "x" }), ME);
+  assert.equal(newer(MESSAGE, changed), changed);
+  assert.equal(newer(changed, MESSAGE), changed);
+  assert.equal(newer(changed, { ...MESSAGE, as_of: mid(6) }).body, "helo");
+});
+
+test("what is on its way is shown on top", () => {
+  const reacted = fold(MESSAGE, at(2, "react", { emoji: "👍", on: true, count: 4 }), ME);
+  const on = overlay(reacted, [{ op: "react", emoji: "👍", on: true }], ME);
+  assert.deepEqual([on.reactions[0].count, on.reactions[0].mine], [5, true]);
+  const twice = overlay(reacted, [{ op: "react", emoji: "👍", on: true }, { op: "react", emoji: "👍", on: false }], ME);
+  assert.deepEqual([twice.reactions[0].count, twice.reactions[0].mine], [4, false]);
+  assert.deepEqual(overlay(reacted, [{ op: "react", emoji: "👍", on: false }], ME).reactions[0].count, 4);
+  const gone = overlay(reacted, [{ op: "edit", body: "x", ts: 9 }, { op: "delete" }, { op: "edit", body: "y", ts: 9 }], ME);
+  assert.deepEqual([gone.body, gone.deleted, gone.reactions], ["", true, []]);
+});

@@ -233,6 +233,22 @@ async def test_an_answer_that_is_lost_is_given_again(
     assert [frame["body"] for frame in await ann.take()] == ["3"]
 
 
+async def test_an_end_that_nobody_heard_is_told_the_next_time(
+    server: Server, poller: Callable[..., Poller], make_user: MakeUser
+) -> None:
+    user = make_user("ann")
+    ann = await opened(poller(server.token(user)))
+    with pytest.raises(httpx.ReadTimeout):
+        await ann.http.get("/v1/poll", params={"after": ann.last}, headers=ann.headers, timeout=0.2)
+    before = REGISTRY.get_sample_value("chat_connections_closed_total", {"code": "4401"}) or 0.0
+    device = await asyncio.to_thread(outside_the_loop, lambda: Device.objects.get(user=user))
+    await asyncio.to_thread(outside_the_loop, lambda: revoke_device(user=user, device_id=device.pk))
+    closed = {"code": "4401"}
+    await eventually(lambda: REGISTRY.get_sample_value("chat_connections_closed_total", closed) == before + 1)
+    await eventually(lambda: REGISTRY.get_sample_value("chat_connections", {"state": "open"}) == 0)
+    assert await ann.close_code() == 4401
+
+
 async def test_a_second_fetch_takes_the_place_of_the_first(
     server: Server, poller: Callable[..., Poller], make_user: MakeUser
 ) -> None:

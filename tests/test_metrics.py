@@ -36,6 +36,7 @@ LABELS = frozenset(
         "provider",
         "reason",
         "result",
+        "source",
         "state",
         "task",
         "topic",

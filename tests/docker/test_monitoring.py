@@ -12,6 +12,7 @@ import pytest
 import yaml
 from django.conf import settings
 
+from drills.catalogue import DRILLS
 from tests.test_metrics import ours
 
 _BASE = Path(settings.BASE_DIR)
@@ -86,6 +87,12 @@ def test_every_alert_says_what_to_do() -> None:
             assert rule["labels"]["severity"] in {"page", "ticket"}
     named = set(re.findall(r"\bChat[A-Z]\w+", runbook))
     assert named == {rule["alert"] for rule in _RULES if "alert" in rule}
+
+
+def test_every_drill_has_its_place_in_the_runbook() -> None:
+    rows = [line for line in (_BASE / "docs" / "runbook.md").read_text().splitlines() if line.startswith("| [")]
+    named = [name for row in rows for name in re.findall(r"`([a-z-]+)`", row.split("|")[3])]
+    assert sorted(named) == sorted(DRILLS)
 
 
 def test_prometheus_asks_every_process_on_its_port() -> None:

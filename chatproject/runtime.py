@@ -32,8 +32,9 @@ _SWITCH_INTERVAL_S = 0.0005
 #: load, since thousands of frames are under way at once and none is in a cycle; see docs/performance.md.
 _GC_THRESHOLD = 20_000
 #: On Kafka a poll is a round of requests to it, to the stores, to Redis and to the pods, whether it brings one record
-#: or twenty. On the embedded log it is cheap, and a pause helps nobody; see docs/performance.md.
-_PACE = Pace(messages_s=0.02, receipts_s=0.1)
+#: or twenty, and a commit is one more. On the embedded log a reader's commit travels with the writer's next, and what
+#: comes while the router waits for that is as much as a poll should bring; see docs/performance.md.
+_PACE = Pace(messages_s=0.02, receipts_s=0.1, commits_s=0.2)
 
 _pod: Pod | None = None
 _router: Router | None = None

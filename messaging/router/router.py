@@ -52,21 +52,21 @@ GROUP = "router"
 _MAX_RECORDS = 500
 _POLL_TIMEOUT_S = 1.0
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.1, 5.0
-#: A router that dies repeats what it did for so long, to the same effect; a commit for each poll would cost more.
-_COMMIT_EVERY_S = 0.2
 #: Of a record that nobody can read, this much is kept: with what is said about it, it stays under the log's own limit.
 _MAX_DEAD_BYTES = 512 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """The least time from one poll to the next (s); 0: none. Records that come meanwhile share the next one.
+    """The least time from one poll to the next, and from one commit to the next (s); 0: none.
 
-    The first record after a quiet moment does not wait.
+    Records that come meanwhile share the next poll; the first one after a quiet moment does not wait. A router that
+    dies repeats what it has not committed, to the same effect.
     """
 
     messages_s: float = 0.0
     receipts_s: float = 0.0
+    commits_s: float = 0.0
 
 
 def _trace(deliveries: list[events.Deliver], *, began: float, polled: int) -> list[Span]:
@@ -157,7 +157,7 @@ class Router:
             while True:
                 if not is_committed and next_commit_at <= loop.time():
                     await self._commit(topic, reader)
-                    is_committed, next_commit_at = True, loop.time() + _COMMIT_EVERY_S
+                    is_committed, next_commit_at = True, loop.time() + self._pace.commits_s
                 await asyncio.sleep(next_poll_at - loop.time())
                 timeout_s = _POLL_TIMEOUT_S if is_committed else max(0.0, next_commit_at - loop.time())
                 try:

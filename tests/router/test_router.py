@@ -121,6 +121,20 @@ async def _committed() -> bool:
     return await container.message_log().lag(TOPIC_MESSAGES, group=GROUP) == 0
 
 
+async def test_polls_share_a_commit_which_comes_also_when_nothing_else_does(start_router: Any, group: Talk) -> None:
+    ann = group.people[0]
+    await connected(group)
+    await start_router(Pace(commits_s=2.0))
+    await say(group, ann, "one")
+    assert await bodies(1) == ["one"]
+    await eventually(_committed)
+    for body in ("two", "three"):
+        await say(group, ann, body)
+        assert await bodies(1) == [body]
+    assert await container.message_log().lag(TOPIC_MESSAGES, group=GROUP) == 2
+    await eventually(_committed)
+
+
 async def test_a_router_goes_on_where_the_last_one_committed(start_router: Any, group: Talk) -> None:
     ann = group.people[0]
     await connected(group)

@@ -7,13 +7,14 @@ import ssl
 import time
 from collections.abc import Callable
 from typing import Any, Final
+from urllib.parse import urlsplit
 
-import httpx
 import jwt
 import msgspec
 
 from push.config import ApnsConfig
 from push.providers.base import SENT, TIMEOUT_S, Address, Notice, Outcome, Result, retry_after
+from push.providers.http2 import Http2Client, Response, tls_context
 
 PRODUCTION: Final = "https://api.push.apple.com"
 SANDBOX: Final = "https://api.sandbox.push.apple.com"
@@ -35,7 +36,7 @@ class Apns:
         config: ApnsConfig,
         *,
         hosts: dict[str, str] | None = None,
-        verify: ssl.SSLContext | bool = True,
+        context: ssl.SSLContext | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._config = config
@@ -43,21 +44,8 @@ class Apns:
         self._now = now
         self._token = ""
         self._token_at = float("-inf")
-        # One connection: Apple takes thousands of requests on it, and sees many connections as an attack.
-        limits = httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=3600)
-        self._clients = {
-            environment: httpx.AsyncClient(
-                http1=False,
-                http2=True,
-                base_url=url,
-                verify=verify,
-                limits=limits,
-                timeout=TIMEOUT_S,
-                trust_env=False,
-                follow_redirects=False,
-            )
-            for environment, url in self._hosts.items()
-        }
+        # One connection each: Apple takes thousands of requests on it, and sees many connections as an attack.
+        self._clients = {environment: _client(url, context) for environment, url in self._hosts.items()}
 
     def _bearer(self) -> str:
         now = self._now()
@@ -70,25 +58,24 @@ class Apns:
     async def send(self, address: Address, notice: Notice) -> Outcome:
         """Hand one notice over; see the interface."""
         token = self._bearer()
-        headers = {
-            "authorization": f"bearer {token}",
-            "apns-topic": address.topic,
+        headers = [
+            ("authorization", f"bearer {token}"),
+            ("apns-topic", address.topic),
             # A change of the badge is shown to the user as well, so it is no "background" push.
-            "apns-push-type": "alert",
-            "apns-priority": "5" if notice.silent else "10",
-            "apns-expiration": str(int(self._now()) + notice.expires_s),
-            "apns-collapse-id": notice.collapse[:64],
-        }
+            ("apns-push-type", "alert"),
+            ("apns-priority", "5" if notice.silent else "10"),
+            ("apns-expiration", str(int(self._now()) + notice.expires_s)),
+            ("apns-collapse-id", notice.collapse[:64]),
+        ]
+        client = self._clients[address.environment]
         try:
-            response = await self._clients[address.environment].post(
-                f"/3/device/{address.token}", content=payload(notice), headers=headers
-            )
-        except (httpx.HTTPError, OSError) as error:
+            response = await client.post(f"/3/device/{address.token}", headers, payload(notice))
+        except OSError as error:
             return Outcome(Result.RETRY, type(error).__name__, outage=True)
         return self._outcome(response, token)
 
-    def _outcome(self, response: httpx.Response, token: str) -> Outcome:
-        status = response.status_code
+    def _outcome(self, response: Response, token: str) -> Outcome:
+        status = response.status
         if status == 200:
             return SENT
         reason = _reason(response)
@@ -108,7 +95,12 @@ class Apns:
     async def close(self) -> None:
         """Close the connections."""
         for client in self._clients.values():
-            await client.aclose()
+            await client.close()
+
+
+def _client(url: str, context: ssl.SSLContext | None) -> Http2Client:
+    parts = urlsplit(url)
+    return Http2Client(parts.hostname or "", parts.port or 443, context=context or tls_context(), timeout_s=TIMEOUT_S)
 
 
 def payload(notice: Notice) -> bytes:
@@ -133,9 +125,9 @@ def payload(notice: Notice) -> bytes:
     return encoded
 
 
-def _reason(response: httpx.Response) -> str:
+def _reason(response: Response) -> str:
     try:
-        found = msgspec.json.decode(response.content, type=dict[str, Any]).get("reason")
+        found = msgspec.json.decode(response.body, type=dict[str, Any]).get("reason")
     except msgspec.DecodeError:
         found = None
-    return found if isinstance(found, str) and found.isalnum() and len(found) <= 64 else f"HTTP {response.status_code}"
+    return found if isinstance(found, str) and found.isalnum() and len(found) <= 64 else f"HTTP {response.status}"

@@ -62,7 +62,7 @@ def config(mozilla: PushService) -> PushConfig:
 
 @pytest.fixture
 async def apns(apple: ApnsServer) -> AsyncIterator[Apns]:
-    provider = Apns(APNS, hosts={"production": apple.url, "sandbox": apple.url}, verify=apple.client_context)
+    provider = Apns(APNS, hosts={"production": apple.url, "sandbox": apple.url}, context=apple.client_context)
     yield provider
     await provider.close()
 
@@ -167,7 +167,7 @@ def town(
 
     def make() -> Sender:
         hosts = {"production": apple.url, "sandbox": apple.url}
-        providers = {"apns": Apns(APNS, hosts=hosts, verify=apple.client_context), "webpush": WebPush(config)}
+        providers = {"apns": Apns(APNS, hosts=hosts, context=apple.client_context), "webpush": WebPush(config)}
         return Sender(
             providers,
             container.rate_limiter(),

@@ -22,13 +22,16 @@ import h2.config
 import h2.connection
 import h2.events
 import h2.exceptions
+import h2.settings
 import http_ece
 import jwt
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
+from hyperframe.frame import GoAwayFrame
 
+from push.providers.http2 import tls_context
 from push.vapid import private_key, public_key
 
 
@@ -130,8 +133,12 @@ class ApnsServer(Recorder):
         self.most_at_once = 0
         #: Say goodbye (GOAWAY) and close after so many requests of a connection.
         self.goaway_after: int | None = None
+        #: Requests that may be under way on a connection.
+        self.max_streams = 1_000
+        #: Take so many requests of the first connection, and say goodbye without a look at what follows them.
+        self.deaf_after: int | None = None
         cert_file, key_file = certificate(folder)
-        self.client_context = ssl.create_default_context(cafile=str(cert_file))
+        self.client_context = tls_context(str(cert_file))
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._context.load_cert_chain(cert_file, key_file)
         self._context.set_alpn_protocols(["h2"])
@@ -221,6 +228,9 @@ class _H2Connection:
 
     async def _serve(self) -> None:
         self._server.connections += 1
+        self._number = self._server.connections
+        values = {h2.settings.SettingCodes.MAX_CONCURRENT_STREAMS: self._server.max_streams}
+        self._h2.local_settings = h2.settings.Settings(client=False, initial_values=values)
         self._h2.initiate_connection()
         self._flush()
         while data := await self._reader.read(65_536):
@@ -248,6 +258,13 @@ class _H2Connection:
                 self._streams.pop(event.stream_id, None)
 
     def _respond(self, stream: int) -> None:
+        deaf = self._server.deaf_after
+        if deaf is not None and self._number == 1 and self._served > deaf:
+            self._streams.pop(stream)
+            if self._served == deaf + 1:
+                # Not by h2, which would let nothing out any more; what is under way is still answered.
+                self._writer.write(GoAwayFrame(0, last_stream_id=stream - 2, error_code=0).serialize())
+            return
         headers, body = self._streams[stream]
         token = headers[":path"].rpartition("/")[2]
         refusal = self._server.check(headers, bytes(body))

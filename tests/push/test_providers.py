@@ -1,5 +1,6 @@
 """The providers against servers that speak their protocols: what arrives, and what each of their errors comes to."""
 
+import asyncio
 import json
 import time
 from typing import Any
@@ -88,7 +89,7 @@ async def test_a_key_that_apple_does_not_know_is_an_outage(apple: ApnsServer) ->
     other = Apns(
         type(APNS)(ec_pem()[0], APNS.key_id, APNS.team_id, APNS.topics),
         hosts={"production": apple.url},
-        verify=apple.client_context,
+        context=apple.client_context,
     )
     outcome = await other.send(at_apple(), NOTICE)
     assert (outcome.result, outcome.reason, outcome.outage) == (Result.RETRY, "InvalidProviderToken", True)
@@ -97,7 +98,7 @@ async def test_a_key_that_apple_does_not_know_is_an_outage(apple: ApnsServer) ->
 
 async def test_the_signature_is_renewed_within_the_hour(apple: ApnsServer) -> None:
     now = time.time() - 3500
-    provider = Apns(APNS, hosts={"production": apple.url}, verify=apple.client_context, now=lambda: now)
+    provider = Apns(APNS, hosts={"production": apple.url}, context=apple.client_context, now=lambda: now)
     assert await provider.send(at_apple(), NOTICE) == SENT
     now += 49 * 60
     assert await provider.send(at_apple(), NOTICE) == SENT
@@ -130,10 +131,10 @@ async def test_a_connection_that_apple_ends_is_opened_again(apple: ApnsServer, a
 
 async def test_a_provider_that_says_nothing_is_an_outage(apple: ApnsServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("push.providers.apns.TIMEOUT_S", 0.3)
-    provider = Apns(APNS, hosts={"production": apple.url}, verify=apple.client_context)
+    provider = Apns(APNS, hosts={"production": apple.url}, context=apple.client_context)
     apple.script(PHONE, Answer(delay_s=30))
     outcome = await provider.send(at_apple(), NOTICE)
-    assert (outcome.result, outcome.reason, outcome.outage) == (Result.RETRY, "ReadTimeout", True)
+    assert (outcome.result, outcome.reason, outcome.outage) == (Result.RETRY, "TimeoutError", True)
     await provider.close()
 
 
@@ -295,3 +296,50 @@ def test_a_pause_is_a_number_or_a_date() -> None:
     assert base.retry_after("Wed, 21 Oct 2015 07:28:00 GMT") == 0
     for odd in (None, "", "soon", "-3"):
         assert base.retry_after(odd) is None
+
+
+# --- HTTP/2 -----------------------------------------------------------------------------------------
+
+
+async def test_more_requests_than_the_other_side_takes_at_once_wait_their_turn(apple: ApnsServer) -> None:
+    apple.max_streams = 5
+    apple.always = Answer(delay_s=0.02)
+    provider = Apns(APNS, hosts={"production": apple.url}, context=apple.client_context)
+    outcomes = await together(*(provider.send(at_apple(f"{number:064x}"), NOTICE) for number in range(40)))
+    assert outcomes == [SENT] * 40
+    assert apple.most_at_once == 5
+    await provider.close()
+
+
+async def test_bodies_beyond_the_window_wait_for_room(apple: ApnsServer, apns: Apns) -> None:
+    notice = Notice("Ann", "x" * 3_500, {"conv": CONV}, CONV, badge=1)
+    apple.always = Answer(delay_s=0.05)
+    tokens = [f"{number:064x}" for number in range(100)]
+    assert await together(*(apns.send(at_apple(token), notice) for token in tokens)) == [SENT] * 100
+    assert {got.token for got in apple.got} == set(tokens)
+
+
+async def test_what_apple_did_not_look_at_is_sent_again_on_a_fresh_connection(apple: ApnsServer, apns: Apns) -> None:
+    apple.always = Answer(delay_s=0.05)
+    apple.deaf_after = 3
+    tokens = [f"{number:064x}" for number in range(6)]
+    assert await together(*(apns.send(at_apple(token), NOTICE) for token in tokens)) == [SENT] * 6
+    assert sorted(got.token for got in apple.got) == tokens, "each once"
+    assert apple.connections == 2
+
+
+async def test_a_push_that_is_given_up_leaves_the_others_alone(apple: ApnsServer, apns: Apns) -> None:
+    apple.script(PHONE, Answer(delay_s=30))
+    silent = asyncio.create_task(apns.send(at_apple(), NOTICE))
+    await asyncio.to_thread(apple.wait, 1)
+    silent.cancel()
+    assert await apns.send(at_apple("cd" * 32), NOTICE) == SENT
+    assert silent.cancelled()
+    assert apple.connections == 1
+
+
+async def test_a_server_that_speaks_no_http2_is_an_outage(mozilla: PushService) -> None:
+    provider = Apns(APNS, hosts={"production": mozilla.url.replace("http:", "https:")})
+    outcome = await provider.send(at_apple(), NOTICE)
+    assert (outcome.result, outcome.outage) == (Result.RETRY, True)
+    await provider.close()

@@ -8,6 +8,7 @@ from typing import Final
 
 import msgspec
 
+from bench import push
 from bench.generator import GeneratorFailed
 from bench.machine import raise_file_limit
 from bench.report import table
@@ -43,12 +44,21 @@ def _parser() -> argparse.ArgumentParser:
             type=Path,
             help="leave a cProfile of the event loop there; on full, of each process: FILE.router-1 …",
         )
+    push.add_arguments(
+        scenarios.add_parser(
+            "push",
+            help="a backlog of pushes, by one worker process, to a server that speaks Apple's protocol",
+            formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        )
+    )
     return parser
 
 
 def main() -> int:
     """Run what the command line says; return the exit code."""
     args = _parser().parse_args()
+    if args.scenario == "push":
+        return push.run(args)
     if "warmup" in args and args.warmup is None:
         args.warmup = STACKS[args.stack].warmup_s
     # An end from outside still stops what was started here.

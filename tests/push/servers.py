@@ -246,7 +246,8 @@ class _H2Connection:
     def _handle(self, event: Any) -> None:
         match event:
             case h2.events.RequestReceived():
-                self._streams[event.stream_id] = (dict(event.headers), bytearray())
+                headers = {str(name): str(value) for name, value in event.headers}
+                self._streams[event.stream_id] = (headers, bytearray())
                 self._server.most_at_once = max(self._server.most_at_once, len(self._streams))
             case h2.events.DataReceived():
                 self._streams[event.stream_id][1].extend(event.data)

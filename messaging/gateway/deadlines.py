@@ -148,7 +148,7 @@ class Deadlines:
         if not late:
             return
         try:
-            await append_intents(self._log, late, source="deadline")
+            await append_intents(self._log, late, by="deadline")
         except LogUnavailable:
             UNWATCHED.inc(sum(len(it.devices) + len(it.users) for it in late[:-_MAX_LATE]))
             self._late = late[-_MAX_LATE:]

@@ -213,7 +213,7 @@ class Router:
             for span in spans:
                 span.end()
         MESSAGE_BATCHES.observe(done.batches)
-        await append_intents(self._log, unreached(applied.pushes, done.connected), source="router")
+        await append_intents(self._log, unreached(applied.pushes, done.connected), by="router")
 
     async def _on_receipts(self, records: list[Record]) -> None:
         applied = await self._database.run(self._receipts.apply, records)

@@ -15,7 +15,7 @@ from messaging.domain import events
 from messaging.domain.ids import ConversationId, UserId
 from messaging.ports import TOPIC_PUSH, LogUnavailable, MessageLog, NewRecord, PositionUnknown
 
-INTENTS = Counter("chat_push_intents_total", "People or devices that were not reached, by who noticed.", ["source"])
+INTENTS = Counter("chat_push_intents_total", "People or devices that were not reached, by who noticed.", ["by"])
 READS_DROPPED = Counter(
     "chat_push_reads_dropped_total", "Read marks whose notifications stay: too many at once, or the log was out."
 )
@@ -31,10 +31,10 @@ def unreached(intents: Iterable[events.PushIntent], connected: Collection[UserId
             yield msgspec.structs.replace(intent, users=away[start : start + events.MAX_PAGE])
 
 
-async def append_intents(log: MessageLog, intents: Iterable[events.PushIntent], *, source: str) -> None:
+async def append_intents(log: MessageLog, intents: Iterable[events.PushIntent], *, by: str) -> None:
     """Append the intents, and return once they would survive a crash. Repeating it is harmless: see ``push``.
 
-    ``source`` (router or deadline) is for the count.
+    ``by`` (router or deadline) is for the count.
 
     Raises:
         LogUnavailable: some may be missing; append all again.
@@ -47,7 +47,7 @@ async def append_intents(log: MessageLog, intents: Iterable[events.PushIntent], 
     for outcome in await asyncio.gather(*waiting, return_exceptions=True):
         if isinstance(outcome, BaseException) and not isinstance(outcome, PositionUnknown):
             raise outcome
-    INTENTS.labels(source).inc(sum(len(intent.users) + len(intent.devices) for intent in found))
+    INTENTS.labels(by).inc(sum(len(intent.users) + len(intent.devices) for intent in found))
 
 
 class ReadMarks:

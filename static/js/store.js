@@ -134,6 +134,13 @@ function reached(state, conv, mark) {
   return { ...state, marks: { ...state.marks, [conv]: mark }, pending };
 }
 
+/** Begin anew with what was read: what has come meanwhile may lie beyond a gap that nobody could see. */
+function beginsAt(state, conv, mark) {
+  const before = state.marks[conv];
+  if (!mark || compareIds(before, mark) <= 0) return reached(state, conv, mark);
+  return { ...state, marks: { ...state.marks, [conv]: mark }, beyond: { ...state.beyond, [conv]: laterId(state.beyond[conv], before) } };
+}
+
 /** Note a message or change that came by itself: it moves the mark, or lies beyond a gap. */
 const came = (state, row) =>
   hasGap(state, row) ? { ...state, beyond: { ...state.beyond, [row.conv]: laterId(state.beyond[row.conv], row.server_id) } } : reached(state, row.conv, row.server_id);
@@ -314,7 +321,7 @@ export function reduce(state, action) {
       );
       const messages = action.results.map((one) => confirmed(one, action.mark)).reduce(insert, kept);
       const next = withThread(state, action.conv, { messages, loaded: true, complete: action.next === null });
-      return caughtUp(reached(next, action.conv, action.mark), action.conv, action.mark);
+      return caughtUp(beginsAt(next, action.conv, action.mark), action.conv, action.mark);
     }
     case "read":
       return action.user === state.me.id

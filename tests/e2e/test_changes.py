@@ -201,7 +201,8 @@ def test_changes_made_in_the_dark_are_shown_at_once_and_arrive_later(person: Per
     assert told == [("third", False, ["👍"]), ("", True, []), ("Hello again", False, ["❤️"])]
 
 
-def test_a_change_that_is_refused_is_taken_back_and_said(person: Person, server: "Server") -> None:
+def test_a_change_that_is_refused_is_taken_back_and_said(person: Person, server: "Server", expected: list[str]) -> None:
+    expected.append("ERR_INTERNET_DISCONNECTED")
     a, b = pair(person)
     server.kill()
     menu(a, "Hello", "Edit")

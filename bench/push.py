@@ -37,6 +37,8 @@ class PushReport(msgspec.Struct, frozen=True):
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the options of the scenario."""
     parser.add_argument("--backlog", type=int, default=10_000, help="pushes to get through")
+    # With few, a later message of a group replaces an earlier one that waits with it.
+    parser.add_argument("--groups", type=int, default=10, help=f"groups of {_GROUP}, written to in turn")
     parser.add_argument("--json", type=Path, help="write the report there, too")
 
 

@@ -44,7 +44,7 @@ def _words(said: Said, content: str) -> tuple[str, str]:
     is_group = said.conversation.type is not ConversationType.DM
     title = (said.conversation.name or "Group") if is_group else name
     if content == Content.FULL:
-        text = said.message.body.strip()[:_MAX_TEXT_CHARS] or "Attachment"
+        text = said.message.text.strip()[:_MAX_TEXT_CHARS] or "Attachment"
         return title, f"{name}: {text}" if is_group else text
     if content == Content.SENDER:
         return title, f"{_NEWS} from {name}" if is_group else _NEWS

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from datetime import time as clock
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import msgspec
 import pytest
@@ -18,7 +19,8 @@ from accounts.models import Block, Device
 from chatproject import container
 from messaging.domain import events, ids
 from messaging.domain.events import PushIntent, PushRead, ReadMark
-from messaging.domain.ids import DeviceId, UserId
+from messaging.domain.ids import DeviceId, MessageId, UserId
+from messaging.domain.messages import MessageChangeKind, StoredChange
 from messaging.ports import TOPIC_PUSH, Record
 from push import outbox, planning, sending, summary, tasks
 from push.models import Push, PushSettings, Subscription
@@ -177,6 +179,25 @@ def test_who_gets_none(town: Town, make_group: Any, reason: Any, when: str) -> N
     assert "Hi" in [body for _, body in other.texts][-1]
     if when == "at once":
         assert phone.got == []
+
+
+def change(intent: PushIntent, kind: MessageChangeKind, body: str = "") -> None:
+    """Let the author edit or delete the message."""
+    at = MessageId(intent.message + 1)
+    done = StoredChange(intent.conversation, at, intent.message, intent.sender, uuid4().bytes, kind, body)
+    container.message_store().upsert([], changes=[done], recipients={})
+
+
+def test_a_message_is_pushed_as_it_reads_now_and_not_once_it_is_deleted(town: Town, make_dm: Any) -> None:
+    ann, bob = town.person("ann"), town.person("bob")
+    phone = town.phone(bob)
+    talk = make_dm(ann, bob)
+    edited, deleted = town.say(talk, ann, "secret 1"), town.say(talk, ann, "secret 2")
+    change(edited, MessageChangeKind.EDIT, "better")
+    change(deleted, MessageChangeKind.DELETE)
+    outbox.accept([edited, deleted])
+    assert phone.texts == [("ann", "better")]
+    assert "secret" not in str(phone.got)
 
 
 def test_of_a_user_whose_other_device_answered_the_silent_device_alone_gets_one(town: Town, make_dm: Any) -> None:

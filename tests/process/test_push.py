@@ -15,6 +15,7 @@ from websockets.asyncio.client import connect
 from push.vapid import new_private_key
 from tests.process.stacks import Running, wait_for
 from tests.push.servers import Browser, PushService, closing
+from tests.servers.redis import RedisServer
 
 pytestmark = pytest.mark.process
 
@@ -25,9 +26,9 @@ LIMIT_S = 5.0
 class Installation:
     """``manage.py run`` with a worker, and a push service that it may call."""
 
-    def __init__(self, folder: Path, service: PushService, vapid: str) -> None:
+    def __init__(self, folder: Path, service: PushService, vapid: str, jobs: dict[str, str]) -> None:
         self.service = service
-        variables = {
+        variables = jobs | {
             "CHAT_VAPID_PRIVATE_KEY": vapid,
             "CHAT_PUSH_HOSTS": f"127.0.0.1:{service.port}",
             "CHAT_LOG_LEVEL": "INFO",
@@ -59,11 +60,16 @@ class Installation:
         self.running.end()
 
 
-@pytest.fixture
-def installation(tmp_path: Path) -> Iterator[Installation]:
+@pytest.fixture(params=["embedded", "redis"])
+def installation(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Installation]:
+    """Return it with jobs in threads of one process, and in children of a worker that others may stand beside."""
     vapid = new_private_key()
+    jobs = {"CHAT_JOBS": request.param}
+    if request.param == "redis":
+        server = request.getfixturevalue("own_service")(RedisServer)
+        jobs["CHAT_REDIS_URL"] = server.environment()["CHAT_REDIS_URL"]
     with closing(lambda: PushService(vapid)) as service:
-        installed = Installation(tmp_path, service, vapid)
+        installed = Installation(tmp_path, service, vapid, jobs)
         yield installed
         installed.end()
 

@@ -100,27 +100,27 @@ class Sender:
     ) -> None:
         until = self._monotonic() + self._patience_s
         waiting = list(indexes)
-        running: list[asyncio.Task[None]] = []
 
         async def one(index: int) -> None:
             async with self._places[name]:
                 outcomes[index] = await self._one(name, provider, *items[index])
 
-        while waiting:
-            granted, wait_s = await self._limiter.take(
-                f"push:{name}", len(waiting), rate_per_s=self._rate_per_s, burst=max(1, int(self._rate_per_s))
-            )
-            running += [asyncio.create_task(one(index)) for index in waiting[:granted]]
-            waiting = waiting[granted:]
-            if not waiting:
-                break
-            LIMITED.labels(name).inc(len(waiting))
-            if self._monotonic() + wait_s > until:
-                for index in waiting:
-                    outcomes[index] = Outcome(Result.RETRY, "rate", wait_s, untried=True)
-                break
-            await asyncio.sleep(max(wait_s, 0.01))
-        await asyncio.gather(*running)
+        async with asyncio.TaskGroup() as running:
+            while waiting:
+                granted, wait_s = await self._limiter.take(
+                    f"push:{name}", len(waiting), rate_per_s=self._rate_per_s, burst=max(1, int(self._rate_per_s))
+                )
+                for index in waiting[:granted]:
+                    running.create_task(one(index))
+                waiting = waiting[granted:]
+                if not waiting:
+                    break
+                LIMITED.labels(name).inc(len(waiting))
+                if self._monotonic() + wait_s > until:
+                    for index in waiting:
+                        outcomes[index] = Outcome(Result.RETRY, "rate", wait_s, untried=True)
+                    break
+                await asyncio.sleep(max(wait_s, 0.01))
 
     async def _one(self, name: str, provider: PushProvider, address: Address, notice: Notice) -> Outcome:
         breaker = self._breakers[name]
@@ -133,6 +133,10 @@ class Sender:
             # A defect of ours, or of a library's; this push is not tried again, and the others go on.
             logger.exception("sending by %s failed", name)
             outcome = Outcome(Result.REFUSED, "internal error")
+        except asyncio.CancelledError:
+            # It may have been the one that tries whether the provider is back; the next has to be let through.
+            breaker.failed(self._monotonic())
+            raise
         if outcome.retry_after_s:
             breaker.pause(outcome.retry_after_s, self._monotonic())
         if outcome.outage:

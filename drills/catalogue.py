@@ -29,8 +29,13 @@ async def play(drill: Drill, engines: Engines, directory: Path, *, seconds: floa
                     await scene.leave()
     except Exception as error:
         # What was broken may break the drill: that is its outcome, and the report says how far it came.
-        report.check(f"the drill comes to its end: {type(error).__name__}: {error}"[:1000], False)
+        report.check(f"the drill comes to its end: {_first(error)!r}"[:1000], False)
     finally:
         for service in engines.services:
             service.start()
     return report
+
+
+def _first(error: BaseException) -> BaseException:
+    """Return what went wrong first, of errors in groups."""
+    return _first(error.exceptions[0]) if isinstance(error, BaseExceptionGroup) else error

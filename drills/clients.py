@@ -45,7 +45,7 @@ async def _newcomer(scene: Scene, name: str, gateways: list[str] | None = None) 
 
 async def _number(gateway: str, name: str) -> float:
     """Return the sum of a metric of one gateway, over its labels."""
-    async with httpx.AsyncClient(trust_env=False, timeout=10.0) as client:
+    async with httpx.AsyncClient(trust_env=False, timeout=30.0) as client:
         text = (await client.get(f"http://{gateway}/metrics")).text
     return sum(float(value) for value in re.findall(rf"^{name}(?:{{[^}}]*}})? (\S+)$", text, re.MULTILINE))
 
@@ -203,8 +203,8 @@ async def presence_flap(scene: Scene) -> None:
 async def reconnect_storm(scene: Scene) -> None:
     """Cut a crowd off, and let all come back in the same instant, again and again."""
     first, crowd = scene.town.devices[0], []
-    for number in range(_GROUPS):
-        names = {f"guest{scene.random.getrandbits(32):x}-{number}-{one}": 1 for one in range(_CROWD // _GROUPS)}
+    for group in range(_GROUPS):
+        names = {f"guest{scene.random.getrandbits(32):x}-{group}-{one}": 1 for one in range(_CROWD // _GROUPS)}
         made = await asyncio.to_thread(scene.stack.people, names)
         guests = [
             Device(scene.stack.gateways, its[0], name=name, random=Random(scene.random.random()), heartbeat_s=5.0)

@@ -49,7 +49,7 @@ async def kill_broker(scene: Scene) -> None:
         scene.report.figure("longest time to another's device, s", worst(scene.delivery_delays(killed, now - 8.0)))
         scene.report.figure("95 % of acks at the end, s", percentile(late, 0.95))
         scene.report.check("acks go on within 20 s, without the broker", 0 < worst(delays) <= 20.0)
-        scene.report.check("and then as before: 95 % within 1 s", 0 < percentile(late, 0.95) <= 1.0)
+        scene.report.check("and then as before: 95 % within 2 s", 0 < percentile(late, 0.95) <= 2.0)
         await scene.harm("the broker runs again", victim.start)
 
 

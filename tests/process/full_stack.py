@@ -118,9 +118,12 @@ class FullStack(Stack):
 
     def terminate(self, name: str) -> int:
         """Ask a process to end, and return its exit code once it has. It has two minutes, a drain among them."""
-        process = self._processes.pop(name)
+        process = self._processes[name]
         process.terminate()
-        return process.wait(2 * PATIENCE_S)
+        code = process.wait(2 * PATIENCE_S)
+        # Until then it is one to be killed in the end.
+        del self._processes[name]
+        return code
 
     def restart(self, *names: str) -> None:
         for name in names:

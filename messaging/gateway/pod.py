@@ -211,9 +211,14 @@ class Pod:
 
     async def stop(self) -> None:
         """Flush what waits, take the pod out of the registry and end its loops."""
-        for task in [*self._tasks, *self._short]:
-            task.cancel()
-        await asyncio.gather(*self._tasks, *self._short, return_exceptions=True)
+        ending = [*self._tasks, *self._short]
+        left = set(ending)
+        while left:
+            # Again and again: a client of Redis that fails in the same moment loses the cancellation.
+            for task in left:
+                task.cancel()
+            _, left = await asyncio.wait(left, timeout=1.0)
+        await asyncio.gather(*ending, return_exceptions=True)
         self._tasks = []
         await self.receipts.flush()
         await self.deadlines.flush()

@@ -62,7 +62,7 @@ def test_a_server_killed_in_the_middle_of_a_chat_loses_and_doubles_nothing(perso
             expect(page.locator('.ticks[data-status="sending"]')).to_have_count(0)
     expect(a.locator("#banner")).to_be_hidden()
     for page in (a, b):
-        # A batch on its way to a pod that is killed is lost; where nothing follows it, the next heartbeat finds that out.
+        # A batch on its way to a pod that is killed is lost; where nothing follows it, a heartbeat finds that out.
         expect(page.locator(".message")).to_have_count(len(written), timeout=45_000)
     order = texts(a)
     assert sorted(order) == sorted(written), "nothing lost, nothing twice"

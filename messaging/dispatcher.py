@@ -16,6 +16,7 @@ from celery import Celery
 from prometheus_client import Counter, Gauge
 
 from messaging.domain import events
+from messaging.endings import end
 from messaging.ports import TOPIC_DEAD, LogReader, MessageLog, NewRecord, Record
 
 logger = logging.getLogger(__name__)
@@ -90,9 +91,7 @@ class Dispatcher:
 
     async def stop(self) -> None:
         """Stop reading. What was handed over and not committed is handed over again."""
-        for loop in self._loops:
-            loop.cancel()
-        await asyncio.gather(*self._loops, return_exceptions=True)
+        await end(self._loops)
         self._loops = []
         self._threads.shutdown(wait=False, cancel_futures=True)
 

@@ -40,6 +40,7 @@ from messaging.domain.ids import (
     user_ref,
 )
 from messaging.domain.limits import Limits
+from messaging.endings import end
 from messaging.gateway.access import AccessCache
 from messaging.gateway.deadlines import Deadlines
 from messaging.gateway.hub import Hub
@@ -211,14 +212,7 @@ class Pod:
 
     async def stop(self) -> None:
         """Flush what waits, take the pod out of the registry and end its loops."""
-        ending = [*self._tasks, *self._short]
-        left = set(ending)
-        while left:
-            # Again and again: a client of Redis that fails in the same moment loses the cancellation.
-            for task in left:
-                task.cancel()
-            _, left = await asyncio.wait(left, timeout=1.0)
-        await asyncio.gather(*ending, return_exceptions=True)
+        await end([*self._tasks, *self._short])
         self._tasks = []
         await self.receipts.flush()
         await self.deadlines.flush()

@@ -14,6 +14,7 @@ from messaging import tracing
 from messaging.domain import events, frames
 from messaging.domain.authors import Authors
 from messaging.domain.limits import Limits
+from messaging.endings import end
 from messaging.ports import (
     TOPIC_DEAD,
     TOPIC_MESSAGES,
@@ -131,9 +132,7 @@ class Router:
 
     async def stop(self) -> None:
         """Stop reading. What was not committed is read again, to the same effect."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(self._tasks)
         self._tasks = []
 
     async def _run(

@@ -20,6 +20,7 @@ from accounts.models import User
 from accounts.services.devices import sign_in_device
 from chatproject import container
 from messaging.domain.ids import user_ref
+from messaging.endings import end
 from messaging.gateway.consumer import ChatConsumer
 from messaging.gateway.pod import Pod
 from messaging.gateway.server import PodServer, build_server
@@ -122,22 +123,25 @@ class Gateway:
             connection.transport.abort()
         self._dying = [*self._pod._tasks, *self._pod._short, *self._server.server_state.tasks, self._serving]
         for task in self._dying:
-            # Django, when it is cancelled, leaves the file of a request open; cut off, it comes to an end by itself.
-            if not str(task.get_coro().__qualname__).startswith("RequestResponseCycle"):  # type: ignore[union-attr]
+            if not _is_request(task):
                 task.cancel()
 
     async def gone(self) -> None:
         """Return once nothing of what was cut runs any more."""
         assert self._pod is not None
-        await asyncio.gather(*self._dying, return_exceptions=True)
+        requests = [task for task in self._dying if _is_request(task)]
+        await end(task for task in self._dying if task not in requests)
+        await asyncio.gather(*requests, return_exceptions=True)
         # What the dying sockets asked of their pod.
-        late = list(self._pod._short)
-        for task in late:
-            task.cancel()
-        await asyncio.gather(*late, return_exceptions=True)
+        await end(self._pod._short)
         await asyncio.to_thread(self._pod.database.close)
         self._pod = self._server = self._serving = None
         self._dying = []
+
+
+def _is_request(task: "asyncio.Task[Any]") -> bool:
+    """Django, when it is cancelled, leaves the file of a request open; cut off, it comes to an end by itself."""
+    return str(task.get_coro().__qualname__).startswith("RequestResponseCycle")  # type: ignore[union-attr]
 
 
 class InProcessSystem(ABC):

@@ -57,6 +57,10 @@ class ChannelLayerPodBus:
             try:
                 message = await self._layer.receive(channel_of(pod))
             except self._unreachable as error:
+                task = asyncio.current_task()
+                if task is not None and task.cancelling():
+                    # It was cancelled, and what the layer did about that failed.
+                    raise asyncio.CancelledError from error
                 logger.warning("no batches for now: %s: %s; again in %.1f s", type(error).__name__, error, pause_s)
                 await asyncio.sleep(pause_s)
                 pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)

@@ -233,20 +233,22 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--full-stack", action="store_true", help="run every browser test on the full stack as well")
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
     """Run the browser last; give tests of several processes a second try (docs/decisions/0033).
 
-    What uses a server is slow, whatever it does there. First, so that ``-m`` knows.
+    What uses a server is slow, whatever it does there. That is said first, so that ``-m`` knows.
     """
-    # Playwright keeps an event loop running in the main thread from its first test on.
-    items.sort(key=lambda item: item.get_closest_marker("e2e") is not None)
     for item in items:
         uses_server = _uses_server(item)
         if uses_server:
             item.add_marker(pytest.mark.slow)
         if item.get_closest_marker("e2e") or item.get_closest_marker("process") or uses_server:
             item.add_marker(pytest.mark.flaky(reruns=1))
+    yield
+    # Playwright keeps an event loop running in the main thread from its first test on. After pytest's sorting, which
+    # brings tests together that share a parameter of the session.
+    items.sort(key=lambda item: item.get_closest_marker("e2e") is not None)
 
 
 def _uses_server(item: pytest.Item) -> bool:

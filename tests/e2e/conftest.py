@@ -89,7 +89,7 @@ def browser() -> Iterator[Any]:
 def expected() -> list[str]:
     """What pages may complain about on their consoles; a test adds what it provokes."""
     # That a killed server does not answer is no fault of theirs.
-    return ["ERR_CONNECTION", "WebSocket"]
+    return ["ERR_CONNECTION", "ERR_SOCKET_NOT_CONNECTED", "ERR_EMPTY_RESPONSE", "WebSocket"]
 
 
 @pytest.fixture

@@ -15,9 +15,9 @@ import msgspec
 from celery import Celery
 from prometheus_client import Counter, Gauge
 
-from messaging.domain import events
 from messaging.endings import end
-from messaging.ports import TOPIC_DEAD, LogReader, MessageLog, NewRecord, Record
+from messaging.ports import LogReader, MessageLog, Record
+from messaging.services.dead_letters import dead_record, place_of
 
 logger = logging.getLogger(__name__)
 
@@ -34,9 +34,6 @@ _POLL_TIMEOUT_S: Final = 1.0
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.1, 5.0
 #: Of one job.
 _MAX_BATCH_RECORDS, _MAX_BATCH_BYTES = 100, 256 * 1024
-#: Of a record that nobody can read, this much is kept: with what is said about it, it stays under the log's own limit.
-_MAX_DEAD_BYTES: Final = 512 * 1024
-
 
 P = ParamSpec("P")
 
@@ -162,13 +159,9 @@ class Dispatcher:
             )
 
     async def _bury(self, record: Record, reason: str) -> None:
-        where = f"{record.topic}/{record.partition}/{record.offset}"
-        dead = events.DeadRecord(
-            reason, record.topic, record.partition, record.offset, record.payload[:_MAX_DEAD_BYTES]
-        )
-        await self._log.append(NewRecord(TOPIC_DEAD, record.key, events.encode(dead), where.encode()))
+        await self._log.append(dead_record(record, reason))
         POISON.labels(record.topic).inc()
-        logger.error("the record at %s went to the dead topic: %s", where, reason)
+        logger.error("the record at %s went to the dead topic: %s", place_of(record), reason)
 
     async def _commit(self, topic: str, reader: LogReader) -> None:
         try:

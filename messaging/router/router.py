@@ -16,7 +16,6 @@ from messaging.domain.authors import Authors
 from messaging.domain.limits import Limits
 from messaging.endings import end
 from messaging.ports import (
-    TOPIC_DEAD,
     TOPIC_MESSAGES,
     TOPIC_RECEIPTS,
     ConnectionRegistry,
@@ -24,13 +23,13 @@ from messaging.ports import (
     LogReader,
     MessageLog,
     MessageStore,
-    NewRecord,
     PodBus,
     PositionUnknown,
     Record,
 )
 from messaging.router.apply import DEFAULT_LIMITS, Applied, Applier
 from messaging.router.receipts import ReceiptApplier
+from messaging.services.dead_letters import dead_record, place_of
 from messaging.services.fanout import fan_out
 from messaging.services.push_intents import ReadMarks, append_intents, unreached
 from messaging.threads import DatabaseThreads
@@ -53,8 +52,6 @@ GROUP = "router"
 _MAX_RECORDS = 500
 _POLL_TIMEOUT_S = 1.0
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.1, 5.0
-#: Of a record that nobody can read, this much is kept: with what is said about it, it stays under the log's own limit.
-_MAX_DEAD_BYTES = 512 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,15 +220,11 @@ class Router:
     async def _bury(self, applied: Applied) -> None:
         """Put what nobody can read into the dead-letter topic, once however often it comes: it stops nobody there."""
         for record, reason in applied.poison:
-            where = f"{record.topic}/{record.partition}/{record.offset}"
-            dead = events.DeadRecord(
-                reason, record.topic, record.partition, record.offset, record.payload[:_MAX_DEAD_BYTES]
-            )
             try:
-                place = await self._log.append(NewRecord(TOPIC_DEAD, record.key, events.encode(dead), where.encode()))
+                place = await self._log.append(dead_record(record, reason))
             except PositionUnknown:
                 continue
             if place.duplicate:
                 continue
             POISON.labels(record.topic).inc()
-            logger.error("the record at %s went to the dead-letter topic: %s", where, reason)
+            logger.error("the record at %s went to the dead-letter topic: %s", place_of(record), reason)

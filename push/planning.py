@@ -8,9 +8,9 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from django.db.models import Count, Q
-from django.utils import timezone
 
 from accounts.selectors import people
+from accounts.selectors.credentials import signed_in
 from chatproject import container
 from messaging.domain.ids import ConversationId, DeviceId, MessageId, UserId
 from messaging.domain.messages import Conversation, Membership
@@ -59,8 +59,7 @@ def address_of(subscription: Subscription) -> Address:
 
 def usable(devices: Q) -> list[Subscription]:
     """Return the subscriptions that pushes may go to: enabled, and somebody is signed in there. One query."""
-    valid = Q(device__expires_at=None) | Q(device__expires_at__gt=timezone.now())
-    rows = Subscription.objects.filter(devices, valid, enabled=True, device__revoked_at=None, user__is_active=True)
+    rows = Subscription.objects.filter(devices, signed_in("device__"), enabled=True, user__is_active=True)
     rows = rows.exclude(user__push_settings__enabled=False)
     return list(rows.select_related("user__push_settings"))
 

@@ -20,22 +20,26 @@ AUTH_FAILURES = Counter(
 )
 
 
+def signed_in(prefix: str = "") -> models.Q:
+    """Return the condition of a device on which somebody is signed in: not revoked, and not expired.
+
+    ``prefix``: how the device is reached in the query, as in ``device__``.
+    """
+    valid = models.Q(**{f"{prefix}expires_at": None}) | models.Q(**{f"{prefix}expires_at__gt": timezone.now()})
+    return models.Q(**{f"{prefix}revoked_at": None}) & valid
+
+
 def devices_for_tokens(tokens: Iterable[str]) -> dict[str, Device]:
     """Return the devices of those bearer tokens that are valid: known, not revoked, not expired. One query."""
     by_digest = {token_digest(token): token for token in tokens}
-    rows = (
-        Device.objects.select_related("user")
-        .filter(token_digest__in=by_digest, revoked_at=None, user__is_active=True)
-        .filter(models.Q(expires_at=None) | models.Q(expires_at__gt=timezone.now()))
-    )
+    rows = Device.objects.select_related("user").filter(signed_in(), token_digest__in=by_digest, user__is_active=True)
     return {by_digest[str(device.token_digest)]: device for device in rows}
 
 
 def still_signed_in(devices: Collection[int]) -> set[int]:
     """Return those of these devices that are not revoked, not expired, and of an active user. One query."""
-    rows = Device.objects.filter(pk__in=devices, revoked_at=None, user__is_active=True)
-    valid = models.Q(expires_at=None) | models.Q(expires_at__gt=timezone.now())
-    return set(rows.filter(valid).values_list("pk", flat=True))
+    rows = Device.objects.filter(signed_in(), pk__in=devices, user__is_active=True)
+    return set(rows.values_list("pk", flat=True))
 
 
 def device_for_token(token: str) -> Device | None:
@@ -62,9 +66,4 @@ def device_for_session(session_key: str, *, user_agent: str = "") -> Device | No
 
 def devices_of(user: User) -> list[Device]:
     """Return where the user is signed in, most recently used first."""
-    now = timezone.now()
-    return list(
-        Device.objects.filter(user=user, revoked_at=None)
-        .filter(models.Q(expires_at=None) | models.Q(expires_at__gt=now))
-        .order_by("-last_used_at", "-pk")
-    )
+    return list(Device.objects.filter(signed_in(), user=user).order_by("-last_used_at", "-pk"))

@@ -1,6 +1,7 @@
 """The accounts endpoints: parse, call one service or selector, render (design section 5)."""
 
 from collections.abc import Sequence
+from functools import partial
 from hashlib import sha256
 from typing import Any
 
@@ -14,35 +15,20 @@ from rest_framework.throttling import SimpleRateThrottle
 from rest_framework.views import APIView
 
 from accounts.api import serializers
+from accounts.api.authentication import user_of
 from accounts.api.serializers import device_json, me_json, user_json
 from accounts.models import Device, User
 from accounts.selectors import credentials, people
 from accounts.services import devices as device_service
 from accounts.services import people as people_service
+from messaging.api.endpoints import answers, checked
 from messaging.api.parsing import BoundedJSONParser
-from messaging.api.problems import CONTENT_TYPE
-from messaging.api.serializers import ProblemSerializer
 from messaging.domain import ids
 from messaging.domain.errors import InvalidInput, NotFound, Unauthenticated
 from messaging.domain.ids import UserId
 
-
-def _answers(*problems: int, **successes: Any) -> dict[Any, Any]:
-    answers: dict[Any, Any] = {int(key[1:]): value for key, value in successes.items()}
-    for status in (429, *problems):
-        answers[status, CONTENT_TYPE] = ProblemSerializer
-    return answers
-
-
-def _checked(serializer: Any) -> dict[str, Any]:
-    serializer.is_valid(raise_exception=True)
-    data: dict[str, Any] = serializer.validated_data
-    return data
-
-
-def _user(request: Request) -> User:
-    assert isinstance(request.user, User)
-    return request.user
+#: With what any of them may answer.
+_answers = partial(answers, 429)
 
 
 def _device(request: Request) -> Device | None:
@@ -80,7 +66,7 @@ class PasswordThrottle(SimpleRateThrottle):
 
     def get_cache_key(self, request: Request, view: Any) -> str:
         """Count what one user tries."""
-        return self.cache_format % {"scope": "password", "ident": _user(request).pk}
+        return self.cache_format % {"scope": "password", "ident": user_of(request).pk}
 
 
 class SignUpThrottle(SimpleRateThrottle):
@@ -123,7 +109,7 @@ class SignUpView(AccountsAPIView):
     )
     def post(self, request: Request) -> Response:
         """Create an account and sign its first device in."""
-        data = _checked(serializers.SignUpSerializer(data=request.data))
+        data = checked(serializers.SignUpSerializer(data=request.data))
         user = people_service.sign_up(
             username=data["username"], password=data["password"], display_name=data["display_name"]
         )
@@ -146,7 +132,7 @@ class TokensView(AccountsAPIView):
     )
     def post(self, request: Request) -> Response:
         """Sign a device in. An unknown user and a wrong password look alike."""
-        data = _checked(serializers.SignInSerializer(data=request.data))
+        data = checked(serializers.SignInSerializer(data=request.data))
         # ``authenticate`` hashes for unknown users as well, so that neither can be told by its time.
         user = authenticate(request._request, username=data["username"].lower(), password=data["password"])
         if not isinstance(user, User):
@@ -172,7 +158,7 @@ class CurrentTokenView(AccountsAPIView):
         device = _device(request)
         if device is None:
             raise NotFound("no such device")
-        device_service.revoke_device(user=_user(request), device_id=ids.DeviceId(device.pk))
+        device_service.revoke_device(user=user_of(request), device_id=ids.DeviceId(device.pk))
         return Response(status=204)
 
 
@@ -183,7 +169,7 @@ class DevicesView(AccountsAPIView):
     def get(self, request: Request) -> Response:
         """List the devices, most recently used first."""
         current = _device(request)
-        rows = credentials.devices_of(_user(request))
+        rows = credentials.devices_of(user_of(request))
         return Response({"results": [device_json(device, current=current) for device in rows]})
 
 
@@ -197,7 +183,7 @@ class DeviceView(AccountsAPIView):
             device_id = ids.parse_device(device)
         except ids.InvalidId:
             raise NotFound("no such device") from None
-        device_service.revoke_device(user=_user(request), device_id=device_id)
+        device_service.revoke_device(user=user_of(request), device_id=device_id)
         return Response(status=204)
 
 
@@ -207,7 +193,7 @@ class OtherDevicesView(AccountsAPIView):
     @extend_schema(operation_id="devices_revoke_others", request=None, responses=_answers(401, _204=None))
     def post(self, request: Request) -> Response:
         """Sign out everywhere else."""
-        device_service.revoke_others(user=_user(request), keep=_device(request))
+        device_service.revoke_others(user=user_of(request), keep=_device(request))
         return Response(status=204)
 
 
@@ -217,7 +203,7 @@ class MeView(AccountsAPIView):
     @extend_schema(operation_id="me_retrieve", responses=_answers(401, _200=serializers.MeSerializer))
     def get(self, request: Request) -> Response:
         """Show the profile."""
-        return Response(me_json(_user(request)))
+        return Response(me_json(user_of(request)))
 
     @extend_schema(
         operation_id="me_update",
@@ -226,8 +212,8 @@ class MeView(AccountsAPIView):
     )
     def patch(self, request: Request) -> Response:
         """Change the profile."""
-        changes = _checked(serializers.ProfileSerializer(data=request.data))
-        return Response(me_json(people_service.update_profile(user=_user(request), **changes)))
+        changes = checked(serializers.ProfileSerializer(data=request.data))
+        return Response(me_json(people_service.update_profile(user=user_of(request), **changes)))
 
 
 class PasswordView(AccountsAPIView):
@@ -240,8 +226,8 @@ class PasswordView(AccountsAPIView):
     )
     def post(self, request: Request) -> Response:
         """Change the password; every other device is signed out."""
-        data = _checked(serializers.PasswordSerializer(data=request.data))
-        user = _user(request)
+        data = checked(serializers.PasswordSerializer(data=request.data))
+        user = user_of(request)
         people_service.change_password(user=user, current=data["current"], new=data["new"], keep=_device(request))
         if not isinstance(request.auth, Device):
             # A session is void after a new password, unless it is told; it gets a new key, and the device follows.
@@ -266,7 +252,7 @@ class UsersView(AccountsAPIView):
         query = request.query_params.get("q", "").strip()
         if not query or len(query) > 80 or "\x00" in query:
             raise InvalidInput("q: 1 to 80 characters")
-        found = people.search(viewer=UserId(_user(request).pk), query=query)
+        found = people.search(viewer=UserId(user_of(request).pk), query=query)
         return Response({"results": [user_json(card) for card in found]})
 
 
@@ -289,7 +275,7 @@ class BlocksView(AccountsAPIView):
     @extend_schema(operation_id="blocks_list", responses=_answers(401, _200=serializers.UsersSerializer))
     def get(self, request: Request) -> Response:
         """List the blocked people."""
-        return Response({"results": [user_json(card) for card in people.blocked_by(UserId(_user(request).pk))]})
+        return Response({"results": [user_json(card) for card in people.blocked_by(UserId(user_of(request).pk))]})
 
 
 class BlockView(AccountsAPIView):
@@ -298,11 +284,11 @@ class BlockView(AccountsAPIView):
     @extend_schema(operation_id="blocks_put", request=None, responses=_answers(401, 404, _204=None))
     def put(self, request: Request, user: str) -> Response:
         """Block someone."""
-        people_service.block(user=_user(request), other_id=_user_id(user))
+        people_service.block(user=user_of(request), other_id=_user_id(user))
         return Response(status=204)
 
     @extend_schema(operation_id="blocks_delete", responses=_answers(401, 404, _204=None))
     def delete(self, request: Request, user: str) -> Response:
         """Unblock someone."""
-        people_service.unblock(user=_user(request), other_id=_user_id(user))
+        people_service.unblock(user=user_of(request), other_id=_user_id(user))
         return Response(status=204)

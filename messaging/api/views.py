@@ -1,6 +1,7 @@
 """The messaging endpoints: parse, call one service or selector, render (design section 5)."""
 
-from typing import Any, Final
+from functools import partial
+from typing import Final
 
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
@@ -9,8 +10,8 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from messaging.api import render, serializers
+from messaging.api.endpoints import answers, checked
 from messaging.api.parsing import BoundedJSONParser, conversation_of, cursor_of, limit_of, me, message_of, user_of
-from messaging.api.problems import CONTENT_TYPE
 from messaging.domain import ids
 from messaging.domain.errors import InvalidInput
 from messaging.domain.ids import DeviceId, MessageId
@@ -24,18 +25,8 @@ _LIMIT = OpenApiParameter("limit", OpenApiTypes.INT, description="1 to 200; 50 b
 _CURSOR = OpenApiParameter("cursor", OpenApiTypes.STR, description="`next` of the page before.")
 
 
-def _answers(*statuses: int, **successes: Any) -> dict[Any, Any]:
-    """Return the responses of an endpoint: successes as ``_200=Serializer``, and the problems it may answer with."""
-    answers: dict[Any, Any] = {int(key[1:]): value for key, value in successes.items()}
-    for status in (401, 429, *statuses):
-        answers[status, CONTENT_TYPE] = serializers.ProblemSerializer
-    return answers
-
-
-def _checked(serializer: Any) -> dict[str, Any]:
-    serializer.is_valid(raise_exception=True)
-    data: dict[str, Any] = serializer.validated_data
-    return data
+#: With what any of them may answer.
+_answers = partial(answers, 401, 429)
 
 
 class MessagingView(APIView):
@@ -68,7 +59,7 @@ class ConversationsView(MessagingView):
     )
     def post(self, request: Request) -> Response:
         """Create a conversation (201). The DM of a pair that has one is returned as it is (200)."""
-        data = _checked(serializers.NewConversationSerializer(data=request.data))
+        data = checked(serializers.NewConversationSerializer(data=request.data))
         conversation, created = conversations.create_conversation(
             actor=me(request), type=data["type"], members=data["members"], name=data["name"]
         )
@@ -94,7 +85,7 @@ class ConversationView(MessagingView):
     )
     def patch(self, request: Request, conversation: str) -> Response:
         """Rename a group; for its owner and admins."""
-        data = _checked(serializers.RenameSerializer(data=request.data))
+        data = checked(serializers.RenameSerializer(data=request.data))
         conversation_id = conversation_of(conversation)
         conversations.rename(actor=me(request), conversation_id=conversation_id, name=data["name"])
         return Response(
@@ -135,7 +126,7 @@ class MessagesView(MessagingView):
     )
     def post(self, request: Request, conversation: str) -> Response:
         """Send a message: 201 once it is durable, 200 with the first one's id where `msg_id` was sent before."""
-        data = _checked(serializers.SendSerializer(data=request.data))
+        data = checked(serializers.SendSerializer(data=request.data))
         conversation_id = conversation_of(conversation)
         sent = post.post_message(sender=me(request), conversation_id=conversation_id, **data)
         return Response(
@@ -170,7 +161,7 @@ class MessageView(MessagingView):
     )
     def patch(self, request: Request, message: str) -> Response:
         """Give one's own message another text; answers once the edit is durable."""
-        data = _checked(serializers.EditSerializer(data=request.data))
+        data = checked(serializers.EditSerializer(data=request.data))
         conversation_id, message_id = message_of(message)
         sent = changes.edit_message(actor=me(request), conversation_id=conversation_id, message_id=message_id, **data)
         server_id = ids.server_id(conversation_id, sent.message_id)
@@ -249,7 +240,7 @@ class MembersView(MessagingView):
     )
     def post(self, request: Request, conversation: str) -> Response:
         """Add members to a group; for its owner and admins."""
-        data = _checked(serializers.AddMembersSerializer(data=request.data))
+        data = checked(serializers.AddMembersSerializer(data=request.data))
         added = conversations.add_members(
             actor=me(request), conversation_id=conversation_of(conversation), users=data["members"]
         )
@@ -266,7 +257,7 @@ class MemberView(MessagingView):
     )
     def patch(self, request: Request, conversation: str, user: str) -> Response:
         """Give a member a role; for the owner."""
-        data = _checked(serializers.RoleSerializer(data=request.data))
+        data = checked(serializers.RoleSerializer(data=request.data))
         conversation_id, member_id = conversation_of(conversation), user_of(user)
         conversations.set_role(
             actor=me(request), conversation_id=conversation_id, user=member_id, role=Role(data["role"])
@@ -293,7 +284,7 @@ class ReadView(MessagingView):
     )
     def put(self, request: Request, conversation: str) -> Response:
         """Mark everything up to a message as read. The mark never moves back; the answer says where it stands."""
-        data = _checked(serializers.ReadSerializer(data=request.data))
+        data = checked(serializers.ReadSerializer(data=request.data))
         conversation_id = conversation_of(conversation)
         stands = read_marks.mark_read(
             user_id=me(request),
@@ -325,6 +316,6 @@ class MuteView(MessagingView):
     )
     def put(self, request: Request, conversation: str) -> Response:
         """Mute until a moment, or unmute with null."""
-        until = _checked(serializers.MuteSerializer(data=request.data))["until"]
+        until = checked(serializers.MuteSerializer(data=request.data))["until"]
         conversations.set_muted(actor=me(request), conversation_id=conversation_of(conversation), until=until)
         return Response({"muted_until": render.moment(until)})

@@ -1,6 +1,6 @@
 """The push endpoints: parse, call one service or selector, render."""
 
-from typing import Any
+from functools import partial
 
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
@@ -8,33 +8,17 @@ from rest_framework.response import Response
 from rest_framework.throttling import UserRateThrottle
 from rest_framework.views import APIView
 
-from accounts.models import User
+from accounts.api.authentication import user_of
+from messaging.api.endpoints import answers, checked
 from messaging.api.parsing import BoundedJSONParser
-from messaging.api.problems import CONTENT_TYPE
-from messaging.api.serializers import ProblemSerializer
 from messaging.domain import ids
 from messaging.domain.errors import NotFound
 from messaging.domain.ids import DeviceId
 from push import selectors, services
 from push.api import serializers
 
-
-def _answers(*problems: int, **successes: Any) -> dict[Any, Any]:
-    answers: dict[Any, Any] = {int(key[1:]): value for key, value in successes.items()}
-    for status in (401, 429, *problems):
-        answers[status, CONTENT_TYPE] = ProblemSerializer
-    return answers
-
-
-def _checked(serializer: Any) -> dict[str, Any]:
-    serializer.is_valid(raise_exception=True)
-    data: dict[str, Any] = serializer.validated_data
-    return data
-
-
-def _user(request: Request) -> User:
-    assert isinstance(request.user, User)
-    return request.user
+#: With what any of them may answer.
+_answers = partial(answers, 401, 429)
 
 
 def _device_id(text: str) -> DeviceId:
@@ -58,7 +42,7 @@ class SubscriptionView(PushView):
     )
     def get(self, request: Request, device: str) -> Response:
         """Show how the device gets pushes, and whether the last one arrived at its provider."""
-        found = selectors.subscription_of(_user(request), _device_id(device))
+        found = selectors.subscription_of(user_of(request), _device_id(device))
         return Response(serializers.subscription_json(found))
 
     @extend_schema(
@@ -69,7 +53,7 @@ class SubscriptionView(PushView):
     def put(self, request: Request, device: str) -> Response:
         """Let the device get pushes. An address moves here from any other device that had it."""
         device_id = _device_id(device)
-        data = _checked(serializers.NewSubscriptionSerializer(data=request.data))
+        data = checked(serializers.NewSubscriptionSerializer(data=request.data))
         new = services.NewSubscription(
             provider=data["provider"],
             address=data["endpoint"] if data["provider"] == "webpush" else data["token"],
@@ -79,13 +63,13 @@ class SubscriptionView(PushView):
             enabled=data["enabled"],
             content=data["content"],
         )
-        subscription = services.subscribe(user=_user(request), device_id=device_id, new=new)
+        subscription = services.subscribe(user=user_of(request), device_id=device_id, new=new)
         return Response(serializers.subscription_json(subscription))
 
     @extend_schema(operation_id="devices_push_delete", responses=_answers(404, _204=None))
     def delete(self, request: Request, device: str) -> Response:
         """Send this device no more pushes."""
-        services.unsubscribe(user=_user(request), device_id=_device_id(device))
+        services.unsubscribe(user=user_of(request), device_id=_device_id(device))
         return Response(status=204)
 
 
@@ -103,7 +87,7 @@ class TestView(PushView):
     @extend_schema(operation_id="devices_push_test", request=None, responses=_answers(404, 503, _202=None))
     def post(self, request: Request, device: str) -> Response:
         """Send a test push; what became of it is seen at the device's subscription."""
-        services.send_test_push(user=_user(request), device_id=_device_id(device))
+        services.send_test_push(user=user_of(request), device_id=_device_id(device))
         return Response(status=202)
 
 
@@ -115,7 +99,7 @@ class SettingsView(PushView):
     )
     def get(self, request: Request) -> Response:
         """Show the settings, and what a client needs in order to subscribe."""
-        return Response(serializers.settings_json(selectors.settings_of(_user(request))))
+        return Response(serializers.settings_json(selectors.settings_of(user_of(request))))
 
     @extend_schema(
         operation_id="me_push_settings_update",
@@ -124,5 +108,5 @@ class SettingsView(PushView):
     )
     def patch(self, request: Request) -> Response:
         """Change some of the settings."""
-        changes = _checked(serializers.ChangeSettingsSerializer(data=request.data))
-        return Response(serializers.settings_json(services.change_settings(user=_user(request), changes=changes)))
+        changes = checked(serializers.ChangeSettingsSerializer(data=request.data))
+        return Response(serializers.settings_json(services.change_settings(user=user_of(request), changes=changes)))

@@ -23,6 +23,11 @@ class Role(StrEnum):
     ADMIN = "admin"
     MEMBER = "member"
 
+    @property
+    def moderates(self) -> bool:
+        """Whether it may delete what others wrote in a group."""
+        return self in (Role.OWNER, Role.ADMIN)
+
 
 @dataclass(frozen=True, slots=True)
 class Membership:

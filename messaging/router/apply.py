@@ -44,7 +44,6 @@ STRANGERS = Counter(
 
 #: What holds where the settings say nothing else.
 DEFAULT_LIMITS: Final = Limits()
-_MODERATORS: Final = (Role.OWNER, Role.ADMIN)
 #: Users that a change names in the history; every member would receive a longer list, 5,000 times over.
 _MAX_NAMED: Final = 100
 
@@ -316,7 +315,7 @@ class _Poll:
             target,
             actor=event.actor,
             joined_id=joined_id,
-            moderator=known.type is not ConversationType.DM and place is not None and place.role in _MODERATORS,
+            moderator=known.type is not ConversationType.DM and place is not None and place.role.moderates,
             body=event.body,
             age_ms=ids.timestamp_ms(change_id) - ids.timestamp_ms(event.target),
             before=change_id,

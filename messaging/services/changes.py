@@ -14,14 +14,13 @@ from messaging.domain.errors import ChatError, Conflict, InvalidInput, NotFound
 from messaging.domain.events import MessageChanged
 from messaging.domain.ids import ConversationId, MessageId, UserId
 from messaging.domain.limits import Limits
-from messaging.domain.messages import ConversationType, DedupeKey, MessageChangeKind, Role
+from messaging.domain.messages import ConversationType, DedupeKey, MessageChangeKind
 from messaging.selectors.access import may_send
 from messaging.selectors.messages import Sight, find_message
 from messaging.services.send import Outgoing, Sent, append_change, check_body, parse_client_msg_id
 
 #: Deletions over REST without an id of their own: the same message has the same one.
 _DELETIONS: Final = UUID("6f5d2ce9-2c1c-4d3f-8f0e-53a3b54c0a0b")
-_MODERATORS: Final = (Role.OWNER, Role.ADMIN)
 
 
 def validate_change(
@@ -84,7 +83,7 @@ def _check(conversation_id: ConversationId, change: MessageChanged, sight: Sight
         target,
         actor=change.actor,
         joined_id=place.joined_id,
-        moderator=group and place.role in _MODERATORS,
+        moderator=group and place.role.moderates,
         body=change.body,
         age_ms=int(time.time() * 1000) - ids.timestamp_ms(change.target),
         before=None,

@@ -7,7 +7,7 @@ import json
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from messaging.api.problems import CONTENT_TYPE, problem
+from messaging.api.problems import CONTENT_TYPE, problem_of
 from messaging.domain.errors import TooLarge
 
 Scope = dict[str, Any]
@@ -69,8 +69,7 @@ class BodyLimit:
                 return
 
     async def _refuse(self, send: Send) -> None:
-        detail = f"the request is over {self._max_bytes} bytes"
-        body = problem(status_code=TooLarge.http_status, code=TooLarge.code, title=TooLarge.title, detail=detail)
+        error = TooLarge(f"the request is over {self._max_bytes} bytes")
         headers = [(b"content-type", CONTENT_TYPE.encode()), (b"connection", b"close")]
-        await send({"type": "http.response.start", "status": TooLarge.http_status, "headers": headers})
-        await send({"type": "http.response.body", "body": json.dumps(body).encode()})
+        await send({"type": "http.response.start", "status": error.http_status, "headers": headers})
+        await send({"type": "http.response.body", "body": json.dumps(problem_of(error)).encode()})

@@ -15,9 +15,10 @@ from urllib.parse import parse_qs
 
 import msgspec
 
-from messaging.api.problems import CONTENT_TYPE, problem
+from messaging.api.problems import CONTENT_TYPE, problem, problem_of
 from messaging.body_limit import Receive, Scope, Send
 from messaging.domain.errors import BadFrame, ChatError, InvalidInput, TooLarge
+from messaging.endings import end
 from messaging.gateway.poll import Fetched, Sessions
 
 logger = logging.getLogger(__name__)
@@ -57,14 +58,7 @@ class PollDoor:
             else:
                 await work(scope, receive, send)
         except ChatError as error:
-            body = problem(
-                status_code=error.http_status,
-                code=error.code,
-                title=error.title,
-                detail=error.detail,
-                retry_after=error.retry_after,
-            )
-            await _answer(send, error.http_status, body, problem=True)
+            await _answer(send, error.http_status, problem_of(error), problem=True)
 
     def _name(self, scope: Scope) -> str:
         # No page of another origin can send this header without asking first, and nobody here says yes.
@@ -121,9 +115,7 @@ async def _unless_gone(work: Coroutine[Any, Any, Fetched], receive: Receive) -> 
         await asyncio.wait([working, leaving], return_when=asyncio.FIRST_COMPLETED)
         return working.result() if working.done() else None
     finally:
-        for task in (working, leaving):
-            task.cancel()
-        await asyncio.gather(working, leaving, return_exceptions=True)
+        await end([working, leaving])
 
 
 async def _gone(receive: Receive) -> None:

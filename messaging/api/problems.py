@@ -72,7 +72,8 @@ def _response(body: dict[str, Any], headers: dict[str, str] | None = None) -> Re
     return response
 
 
-def _of_chat_error(error: ChatError) -> dict[str, Any]:
+def problem_of(error: ChatError) -> dict[str, Any]:
+    """Return the body of the problem that tells of an error."""
     return problem(
         status_code=error.http_status,
         code=error.code,
@@ -96,19 +97,19 @@ def _first_sentence(details: Any, path: str = "") -> str:
 def exception_handler(error: Exception, context: dict[str, Any]) -> Response | None:
     """Return the problem that tells of ``error``; None for what is a defect of ours (Django answers 500)."""
     if isinstance(error, ChatError):
-        return _response(_of_chat_error(error))
+        return _response(problem_of(error))
     if isinstance(error, Http404):
-        return _response(_of_chat_error(errors.NotFound()))
+        return _response(problem_of(errors.NotFound()))
     if isinstance(error, DjangoPermissionDenied):
-        return _response(_of_chat_error(errors.Forbidden()))
+        return _response(problem_of(errors.Forbidden()))
     if isinstance(error, RequestDataTooBig):
-        return _response(_of_chat_error(errors.TooLarge("the request is too large")))
+        return _response(problem_of(errors.TooLarge("the request is too large")))
     if isinstance(error, SuspiciousOperation | BadRequest):
         # Too many fields, a multipart body without parts: the client's doing, and no traceback in the log.
-        return _response(_of_chat_error(errors.BadFrame("the request cannot be read")))
+        return _response(problem_of(errors.BadFrame("the request cannot be read")))
     if isinstance(error, OperationalError | InterfaceError | StoreUnavailable):
         logger.exception("the store does not answer")
-        return _response(_of_chat_error(errors.Unavailable("try again in a moment", retry_after=2.0)))
+        return _response(problem_of(errors.Unavailable("try again in a moment", retry_after=2.0)))
     if not isinstance(error, exceptions.APIException):
         return None
     return _of_api_exception(error)
@@ -155,7 +156,7 @@ def _is_api(request: HttpRequest) -> bool:
 
 
 def _plain(error: ChatError) -> JsonResponse:
-    return JsonResponse(_of_chat_error(error), status=error.http_status, content_type=CONTENT_TYPE)
+    return JsonResponse(problem_of(error), status=error.http_status, content_type=CONTENT_TYPE)
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponseBase:

@@ -110,6 +110,7 @@ class Hub:
         own = frame if event.own is None else Encoded(event.own, ephemeral=event.ephemeral)
         users = self._users
         written = 0
+        is_message = isinstance(event.frame, Msg)
         unanswered: dict[DeviceId, UserId] = {}
         span = tracing.begin("pod.deliver", parent=event.trace) if event.trace else None
         for user in event.users:
@@ -121,7 +122,7 @@ class Hub:
                 if event.except_conn is None or socket.conn != event.except_conn:
                     socket.outbox.put(chosen)
                     written += 1
-                    if user != event.author:
+                    if is_message and user != event.author:
                         unanswered[socket.connection.device] = user
         if written and isinstance(event.frame, Msg):
             # Once for all of them: they were written one after the other, and the last is what the SLO is about.

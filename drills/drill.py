@@ -3,19 +3,25 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Final
 
 from drills.engines import Engines
-from tests.client import Device
-from tests.history import Evidence, views_of, violations
+from tests.client import Device, Outgoing
+from tests.history import may_change, violations
 from tests.process.full_stack import FullStack
 from tests.process.town import SENDERS, Town, everything_arrived, history_of
+from tests.timeline import Message
 
 #: Between two messages of one person.
 _EVERY_S: Final = 0.5
+#: Of what is written, edits, deletions and reactions; to so many of the newest messages.
+_CHANGES: Final = 0.25
+_LATELY: Final = 20
+#: Of changes of what others wrote, those that only its author may make, or a group's owner.
+_TRESPASS: Final = 0.1
 #: For outboxes to drain after the worst of outages: clients back off for some seconds, producers for two.
 _DRAIN_S: Final = 60.0
 
@@ -117,10 +123,28 @@ class Scene:
         mine = [conv for conv, users in self.town.members.items() if device.user in users]
         number = len(device.sent)
         while not stopping.is_set():
-            await device.send(random.choice(mine), f"{device.name} {number}")
-            number += 1
+            conv = random.choice(mine)
+            targets = [it for it in device.timeline(conv).shown[-_LATELY:] if it.kind == "text" and not it.deleted]
+            if targets and random.random() < _CHANGES:
+                await self._change(device, random, random.choice(targets))
+            else:
+                await device.send(conv, f"{device.name} {number}")
+                number += 1
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stopping.wait(), random.uniform(0, 2 * _EVERY_S))
+
+    async def _change(self, device: Device, random: Random, target: Message) -> None:
+        """React to a message, edit or delete it; now and then somebody else's, which only some may."""
+        op = "react"
+        if target.sender == device.user or random.random() < _TRESPASS:
+            op = random.choice(("edit", "edit", "delete"))
+        match op:
+            case "edit":
+                await device.change("edit", target, body=f"{device.name}, edit {len(device.changed)}")
+            case "delete":
+                await device.change("delete", target)
+            case _:
+                await device.change("react", target, emoji=random.choice("👍🎉😀"), on=random.random() < 0.7)
 
     async def _judge(self, *, pipelined: bool) -> None:
         town, report = self.town, self.report
@@ -134,17 +158,33 @@ class Scene:
             report.check(f"everything arrives in the end: {left} without an ack; {error}"[:500], False)
             return
         report.say(f"all has arrived, {time.monotonic() - began:.1f} s after the last was written")
-        sent = town.sent
-        report.figure("messages", len(sent))
-        report.check("nobody is refused for good", not any(one.refusal for one in sent))
+        report.figure("messages", len(town.sent))
+        report.figure("edits, deletions and reactions", len(town.changed))
         history = {conv: await history_of(town, conv) for conv in town.members}
-        found = violations(Evidence(sent, history, views_of(town.devices, history), pipelined=pipelined))
-        for one in found[:5]:
-            report.say(f"the judge: {one}")
+        refused = self._refused_for_good(history)
+        for one in refused[:5]:
+            report.say(f"refused: {one.op} of {one.target or one.body} by {one.sender}: {one.refusal}")
+        report.check("nobody is refused for good who has the right", not refused)
+        found = violations(town.evidence(history, pipelined=pipelined))
+        for violation in found[:5]:
+            report.say(f"the judge: {violation}")
         report.check(
-            "every acked message is on every device of every member, once and in order, and nobody has another's",
+            "every acked message is on every device of every member, once and in order, as its changes have left it, "
+            "and nobody has another's",
             not found,
         )
+
+    def _refused_for_good(self, history: Mapping[str, Sequence[Message]]) -> list[Outgoing]:
+        """Return what was refused although its author may write it: any message, or a change of one that stands."""
+        messages = {message.server_id: message for its in history.values() for message in its}
+        moderators = self.town.moderators
+        return [one for one in self.town.sent if one.refusal] + [
+            one
+            for one in self.town.changed
+            if one.refusal
+            and not messages[one.target].deleted
+            and may_change(one, messages[one.target], moderators.get(one.conv, ()))
+        ]
 
     # --- what the clients saw ---------------------------------------------------------------------
 

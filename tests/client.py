@@ -76,7 +76,7 @@ class Outgoing:
     body: str = ""
     written: list[Written] = field(default_factory=list)
     acks: list[Acked] = field(default_factory=list)
-    #: Its id as a message of the conversation, once it came as one.
+    #: Its id in the conversation, once it came back.
     stored_as: str | None = None
     #: The error that refused it for good; it may come after an ack.
     refusal: Frame | None = None
@@ -527,7 +527,7 @@ class Device:
     def _recognise(self, rows: Sequence[Frame]) -> None:
         """Note under which ids messages and changes of this device came back."""
         for row in rows:
-            mine = self.sent.get(row.get("msg_id", ""))
+            mine = self._outgoing(row.get("msg_id"))
             if mine is not None:
                 mine.stored_as = row["server_id"]
 

@@ -6,7 +6,7 @@ sender, so that a message is recognised whoever shows it.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from itertools import pairwise
@@ -26,6 +26,7 @@ class Kind(StrEnum):
     NOT_A_MEMBER = "written by no member"
     BROKEN_CHAIN = "prev is not the row before"
     NOT_AS_CHANGED = "not as its changes have left it"
+    NO_RIGHT = "changed by somebody who may not"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,8 @@ class Evidence:
     #: Changes, by all devices, and what was told of them by anybody.
     changed: Sequence[Outgoing] = ()
     told: Mapping[str, Change] = field(default_factory=dict)
+    #: Who may delete what others wrote, by conversation.
+    moderators: Mapping[str, Collection[str]] = field(default_factory=dict)
     #: Whether what one connection wrote once is to stand as it was written: not where the log itself failed meanwhile.
     pipelined: bool = True
 
@@ -156,40 +159,63 @@ def _in_history(
     return [*found, *_order(where, firsts, sent, pipelined=evidence.pipelined), *_trespass(where, history)]
 
 
+def may_change(change: Outgoing, message: Message, moderators: Collection[str] = ()) -> bool:
+    """Return whether somebody who can see a message may change it so: only texts, edited by their authors alone."""
+    its = change.sender == message.sender or (change.op == "delete" and change.sender in moderators)
+    return message.kind == "text" and (change.op == "react" or its)
+
+
 def _changes(where: str, history: Sequence[Message], evidence: Evidence) -> list[Violation]:
     """Hold each message to the changes of it that were acked and not refused, in the order of their ids.
 
-    One whose answer is open may count or not.
+    One whose answer is open may count or not. Nobody is told of one that nobody made.
     """
     of_target: dict[str, list[Outgoing]] = {}
     for outgoing in evidence.changed:
         of_target.setdefault(outgoing.target, []).append(outgoing)
+    convs = {message.conv for message in history}
+    present = {user for conv in convs for user in stays(history)}
+    moderators = {user for conv in convs for user in evidence.moderators.get(conv, ())}
     found = []
     for message in history:
         changes = of_target.get(message.server_id, [])
-        if any(not it.settled for it in changes):
-            continue
-        counting = [it for it in changes if it.refusal is None and it.server_id not in evidence.excused]
-        edit: Outgoing | None = None
-        deleted = False
-        reactions: dict[tuple[str, str], bool] = {}
-        for it in sorted(counting, key=lambda it: order_of(it.server_id)):
-            if it.op == "edit" and not deleted:
-                edit = it
-            deleted = deleted or it.op == "delete"
-            if it.op == "react":
-                reactions[it.sender, it.emoji] = it.on
-        counts = Counter(emoji for (_, emoji), on in reactions.items() if on)
-        right = (
-            message.deleted == deleted
-            and (message.edited_at is not None) == (edit is not None and not deleted)
-            and message.reactions == (() if deleted else tuple(sorted(counts.items())))
-            and (not deleted or message.body == "")
-            and (edit is None or deleted or message.body == edit.body)
-        )
-        if not right:
+        counting = [it for it in changes if it.settled and it.refusal is None and it.server_id not in evidence.excused]
+        allowed = [it for it in counting if it.sender in present and may_change(it, message, moderators)]
+        found += [
+            Violation(Kind.NO_RIGHT, where, f"{it.op} of {message.server_id} by {it.sender}")
+            for it in counting
+            if it not in allowed
+        ]
+        if all(it.settled for it in changes) and not _is_as_changed(message, allowed):
             found.append(Violation(Kind.NOT_AS_CHANGED, where, message.server_id))
+    made = {(it.op, it.target, it.sender, it.body, it.emoji, it.on) for it in evidence.changed}
+    found += [
+        Violation(Kind.INVENTED, where, f"{it.op} of {it.target} by {it.sender}")
+        for it in evidence.told.values()
+        if it.conv in convs and it.op != "link"
+        if (it.op, it.target, it.sender, it.body, it.emoji, it.on) not in made
+    ]
     return found
+
+
+def _is_as_changed(message: Message, changes: Iterable[Outgoing]) -> bool:
+    edit: Outgoing | None = None
+    deleted = False
+    reactions: dict[tuple[str, str], bool] = {}
+    for it in sorted(changes, key=lambda it: order_of(it.server_id)):
+        if it.op == "edit" and not deleted:
+            edit = it
+        deleted = deleted or it.op == "delete"
+        if it.op == "react":
+            reactions[it.sender, it.emoji] = it.on
+    counts = Counter(emoji for (_, emoji), on in reactions.items() if on)
+    return (
+        message.deleted == deleted
+        and (message.edited_at is not None) == (edit is not None and not deleted)
+        and message.reactions == (() if deleted else tuple(sorted(counts.items())))
+        and (not deleted or message.body == "")
+        and (edit is None or deleted or message.body == edit.body)
+    )
 
 
 def _repeated(ids: Iterable[str]) -> list[str]:
@@ -240,9 +266,8 @@ def _trespass(where: str, history: Sequence[Message]) -> list[Violation]:
     ]
 
 
-def _same(message: Message, stored: Message, *, now: bool) -> bool:
-    if now:
-        return message == stored
+def _is_the_same(message: Message, stored: Message) -> bool:
+    """Return whether these are one message, whatever changes have made of it meanwhile."""
 
     def unchanged(it: Message) -> Message:
         return replace(it, body="", edited_at=None, deleted=False, reactions=())
@@ -259,12 +284,14 @@ def _in_view(view: View, history: Sequence[Message], its_stays: Sequence[Sequenc
     shown = [message.server_id for message in view.shown]
     found = [Violation(Kind.DUPLICATED, where, it) for it in _repeated(shown)]
     for message in view.shown:
-        # Of what one has left, one has what it was then.
-        now = view.whole and message.server_id in last_stay
-        if message.server_id not in place or not _same(message, history[place[message.server_id]], now=now):
+        stored = history[place[message.server_id]] if message.server_id in place else None
+        if stored is None or not _is_the_same(message, stored):
             found.append(Violation(Kind.INVENTED, where, message.server_id))
         elif message.server_id not in entitled:
             found.append(Violation(Kind.NOT_FOR_THIS_USER, where, message.server_id))
+        # Of what one has left, one has what it was then.
+        elif view.whole and message.server_id in last_stay and message != stored:
+            found.append(Violation(Kind.NOT_AS_CHANGED, where, message.server_id))
     placed = [it for it in shown if it in place]
     found += [
         Violation(Kind.OUT_OF_ORDER, where, after) for before, after in pairwise(placed) if place[after] < place[before]

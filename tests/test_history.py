@@ -242,22 +242,76 @@ def test_reactions_are_recounted() -> None:
     assert changed_kinds(changes, reactions=(("🎉", 1), ("👍", 2))) == {Kind.NOT_AS_CHANGED}
 
 
-def test_a_device_shows_what_the_history_shows() -> None:
+@pytest.mark.parametrize(
+    "stored",
+    [
+        pytest.param({"body": "second", "edited_at": 7}, id="an edit that never came"),
+        pytest.param({"body": "", "deleted": True}, id="a deleted text"),
+        pytest.param({"reactions": (("👍", 1),)}, id="no reaction"),
+    ],
+)
+def test_a_device_shows_what_the_history_shows(stored: dict[str, object]) -> None:
+    history = [HISTORY[0], replace(HISTORY[1], **stored), *HISTORY[2:]]  # type: ignore[arg-type]
+    changes = {
+        "edited_at": made(7, "edit", body="second"),
+        "deleted": made(7, "delete"),
+        "reactions": made(7, "react", emoji="👍", on=True),
+    }
+    changed = [changes[it] for it in stored if it in changes]
+    right, wrong = View("bob's", "bob", CONV, history), View("bob's", "bob", CONV, HISTORY)
+    assert violations(Evidence(SENT, {CONV: history}, [right], changed=changed)) == []
+    found = violations(Evidence(SENT, {CONV: history}, [wrong], changed=changed))
+    assert found == [Violation(Kind.NOT_AS_CHANGED, f"bob's in {CONV}", "m_1")]
+    left = replace(wrong, whole=False)
+    assert violations(Evidence(SENT, {CONV: history}, [left], changed=changed)) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "fields"),
+    [
+        pytest.param(made(7, "edit", sender="bob", body="bob's"), {"body": "bob's", "edited_at": 7}, id="edit"),
+        pytest.param(made(7, "delete", sender="bob"), {"body": "", "deleted": True}, id="delete"),
+        pytest.param(made(7, "react", sender="eve", emoji="👍", on=True), {"reactions": (("👍", 1),)}, id="react"),
+    ],
+)
+def test_who_has_no_right_changes_nothing(change: Outgoing, fields: dict[str, object]) -> None:
+    assert changed_kinds([change], **fields) == {Kind.NO_RIGHT, Kind.NOT_AS_CHANGED}
+    assert changed_kinds([change]) == {Kind.NO_RIGHT}, "an ack is too much already"
+    assert changed_kinds([replace(change, acks=[], refusal={"code": "forbidden"})]) == set()
+
+
+def test_a_moderator_deletes_what_others_wrote_and_edits_it_not() -> None:
+    def found(change: Outgoing, **fields: object) -> set[Kind]:
+        history = [HISTORY[0], replace(HISTORY[1], **fields), *HISTORY[2:]]  # type: ignore[arg-type]
+        evidence = Evidence(SENT, {CONV: history}, changed=[change], moderators={CONV: {"bob"}})
+        return {it.kind for it in violations(evidence)}
+
+    assert found(made(7, "delete", sender="bob"), body="", deleted=True) == set()
+    assert found(made(7, "edit", sender="bob", body="bob's")) == {Kind.NO_RIGHT}
+
+
+def test_what_tells_of_an_event_is_not_to_be_changed() -> None:
+    reaction = made(7, "react", "m_0", emoji="👍", on=True)
+    assert Kind.NO_RIGHT in {it.kind for it in violations(Evidence(SENT, {CONV: HISTORY}, changed=[reaction]))}
+
+
+def test_a_change_that_is_told_of_was_made() -> None:
     history = [HISTORY[0], replace(HISTORY[1], body="second", edited_at=7), *HISTORY[2:]]
-    view = View("bob's", "bob", CONV, HISTORY)
+    told = Change(ref(7), CONV, "edit", target="m_1", sender="ann", body="second")
     changes = [made(7, "edit", body="second")]
-    found = violations(Evidence(SENT, {CONV: history}, [view], changed=changes))
-    assert {it.kind for it in found} == {Kind.INVENTED}
-    left = replace(view, whole=False)
-    assert violations(Evidence(SENT, {CONV: history}, [left], changed=changes)) == []
+    assert violations(Evidence(SENT, {CONV: history}, changed=changes, told={ref(7): told})) == []
+    for other in (replace(told, sender="bob"), replace(told, body="third"), replace(told, target="m_2")):
+        found = violations(Evidence(SENT, {CONV: history}, changed=changes, told={ref(7): other}))
+        assert [it.kind for it in found] == [Kind.INVENTED]
 
 
 def test_changes_are_links_of_the_chain() -> None:
     history = [*HISTORY[:3], replace(HISTORY[3], prev=ref(8))]
-    told = {ref(8): Change(ref(8), CONV, "link", ref(7)), ref(7): Change(ref(7), CONV, "edit", "m_2")}
+    off = Change(ref(7), CONV, "react", "m_2", target="m_1", sender="ann", emoji="👍")
+    told = {ref(8): Change(ref(8), CONV, "link", ref(7)), ref(7): off}
     changes = [made(7, "react", emoji="👍"), made(8, "react", emoji="👍")]
     assert violations(Evidence(SENT, {CONV: history}, changed=changes, told=told)) == []
-    astray = told | {ref(7): Change(ref(7), CONV, "edit", "m_1")}
+    astray = told | {ref(7): replace(off, prev="m_1")}
     assert [it.kind for it in violations(Evidence(SENT, {CONV: history}, changed=changes, told=astray))] == [
         Kind.BROKEN_CHAIN
     ]

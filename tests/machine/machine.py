@@ -381,7 +381,10 @@ class ChatMachine(RuleBasedStateMachine):
         ]
         excused = frozenset().union(*(self._excused(histories[talk.conv]) for talk in self.talks))
         told = {server_id: change for device in self.devices for server_id, change in device.changes.items()}
-        evidence = Evidence(self.sent, histories, views, excused, changed=self.changed, told=told)
+        moderators = {talk.conv: {self.user[talk.owner]} for talk in self.talks if talk.group}
+        evidence = Evidence(
+            self.sent, histories, views, excused, changed=self.changed, told=told, moderators=moderators
+        )
         assert violations(evidence) == []
         for talk in self.talks:
             self._judge_gaps(talk, histories[talk.conv])

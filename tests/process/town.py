@@ -4,7 +4,7 @@ It runs on any ``Stack`` while that is harmed.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from random import Random
 from secrets import token_hex
@@ -14,7 +14,7 @@ from tests.client import Device, Outgoing
 from tests.history import Evidence, views_of, violations
 from tests.process.stacks import Stack
 from tests.rest import Account, Rest
-from tests.timeline import Message
+from tests.timeline import Message, order_of
 
 SENDERS: Final = 20
 #: Messages that a sender has in flight at most.
@@ -44,6 +44,28 @@ class Town:
     @property
     def sent(self) -> list[Outgoing]:
         return [outgoing for device in self.devices for outgoing in device.sent.values()]
+
+    @property
+    def changed(self) -> list[Outgoing]:
+        return [outgoing for device in self.devices for outgoing in device.changed.values()]
+
+    @property
+    def moderators(self) -> dict[str, list[str]]:
+        """Who may delete what others wrote: of a group, who made it."""
+        return {conv: users[:1] for conv, users in self.members.items() if len(users) > 2}
+
+    def evidence(self, history: Mapping[str, Sequence[Message]], *, pipelined: bool = True) -> Evidence:
+        """Return what is to be judged; ``pipelined`` as in ``Evidence``."""
+        told = {server_id: change for device in self.devices for server_id, change in device.changes.items()}
+        return Evidence(
+            self.sent,
+            history,
+            views_of(self.devices, history),
+            changed=self.changed,
+            told=told,
+            moderators=self.moderators,
+            pipelined=pipelined,
+        )
 
     @property
     def in_flight(self) -> int:
@@ -130,7 +152,7 @@ async def all_is_well(town: Town, random: Random) -> None:
     assert [outgoing.refusal for outgoing in town.sent if outgoing.refusal is not None] == []
     await everything_arrived(town)
     history = {conv: await history_of(town, conv) for conv in town.members}
-    assert violations(Evidence(town.sent, history, views_of(town.devices, history))) == []
+    assert violations(town.evidence(history)) == []
     await unread_counts_are_true(town, history, random)
 
 
@@ -140,17 +162,44 @@ async def everything_arrived(town: Town) -> None:
 
     def missing(device: Device) -> list[Outgoing]:
         # Asked anew each time: an ack of a copy is corrected later.
-        return [
+        messages = [
             it
             for it in sent
             if device.user in town.members[it.conv] and not device.timeline(it.conv).shows(str(it.server_id))
         ]
+        return messages + [it for it in device.changed.values() if not _has_come_back(it, device)]
 
     for device in town.devices:
         try:
             await device.until(lambda device=device: not missing(device), timeout_s=PATIENCE_S)  # type: ignore[misc]
         except TimeoutError:
             raise AssertionError(f"{device.name} lacks {missing(device)}; {device.attempts}") from None
+    # Now somebody has each change: that of the chain which is the newest ends what the others wait for.
+    newest = {conv: max((it.timeline(conv).mark for it in town.devices), key=order_of) for conv in town.members}
+
+    def behind(device: Device) -> list[str]:
+        return [
+            conv
+            for conv, mark in newest.items()
+            if device.user in town.members[conv] and order_of(device.timeline(conv).mark) < order_of(mark)
+        ]
+
+    for device in town.devices:
+        try:
+            await device.until(lambda device=device: not behind(device), timeout_s=PATIENCE_S)  # type: ignore[misc]
+        except TimeoutError:
+            raise AssertionError(f"{device.name} is behind in {behind(device)}; {device.attempts}") from None
+
+
+def _has_come_back(change: Outgoing, device: Device) -> bool:
+    """Return whether a device has its own change, or never will: it was refused, or there is nothing to change."""
+    timeline = device.timeline(change.conv)
+    if change.refusal is not None or change.stored_as is not None:
+        return True
+    # Where its message was deleted first it is dropped at its place in the log, and the word of that may be lost.
+    return order_of(change.server_id) <= order_of(timeline.mark) or any(
+        it.deleted for it in timeline.shown if it.server_id == change.target
+    )
 
 
 async def history_of(town: Town, conv: str) -> list[Message]:

@@ -1,4 +1,4 @@
-"""Traces of some messages, from the gateway through the log and the router to the pods (docs/decisions/0027).
+"""Traces of some messages and changes, from the gateway by the log and the router to the pods (docs/decisions/0027).
 
 ::
 
@@ -7,8 +7,10 @@
     └── router.message           a poll has the record … its batches are out
         └── pod.deliver          a pod has the batch … the message is on its sockets; one for each pod
 
-The context travels in the record (``MessageSent.trace``) and in the batches (``Deliver.trace``), and only for messages
-that are sampled: the others, and everything while tracing is off, cost a comparison.
+Of an edit, a deletion or a reaction the spans are ``gateway.change``, ``rest.change`` and ``router.change``.
+
+The context travels in the record and in the batches (``trace`` of ``MessageSent``, ``MessageChanged`` and ``Deliver``),
+and only for what is sampled: the others, and everything while tracing is off, cost a comparison.
 """
 
 import asyncio

@@ -66,6 +66,8 @@ class MessageChanged(_Event, tag="e", frozen=True):
     body: str = ""
     emoji: str = ""
     on: bool = False
+    #: Of a change that is traced: see messaging/tracing.py.
+    trace: bytes = b""
 
 
 LogEvent = MessageSent | ConversationChanged | MessageChanged
@@ -146,7 +148,7 @@ class Deliver(_Event, tag="d", frozen=True):
     ephemeral: bool = False
     #: Leave out this connection (the one it came from).
     except_conn: str | None = None
-    #: Of a message that is traced: see messaging/tracing.py.
+    #: Of a message or change that is traced: see messaging/tracing.py.
     trace: bytes = b""
 
 

@@ -13,6 +13,7 @@ from http.cookies import CookieError, SimpleCookie
 from typing import Any
 from urllib.parse import urlsplit
 
+import msgspec
 from asgiref.typing import WebSocketScope
 from channels.consumer import AsyncConsumer
 from django.conf import settings
@@ -314,7 +315,11 @@ class ChatConsumer(AsyncConsumer):  # type: ignore[misc]  # channels has no type
             limits=pod.limits,
         )
         await pod.database.run(changes.authorise_change, effect.conversation, change, limits=pod.limits)
-        await self._put(sending.change_record(effect.conversation, change), frame, effect.conversation, started)
+        span = tracing.begin("gateway.change", ago_s=pod.clock.monotonic() - started) if tracing.is_on() else None
+        if span is not None:
+            change = msgspec.structs.replace(change, trace=tracing.carried(span))
+        record = sending.change_record(effect.conversation, change)
+        await self._put(record, frame, effect.conversation, started, span=span)
 
     async def _put(
         self,

@@ -290,7 +290,7 @@ class _Poll:
             )
         )
         self._changes.append(change)
-        self._deliver_change(change, audience, known)
+        self._deliver_change(change, audience, known, trace=event.trace)
 
     def _check(self, change_id: MessageId, key: DedupeKey, event: events.MessageChanged, known: Known) -> None:
         """Pass a change that is allowed at its place in the log. Raises ChatError."""
@@ -325,12 +325,16 @@ class _Poll:
             mine = self._targets.emoji_of(ref, event.actor)
             check_reaction(event.emoji, mine=mine, all_emoji=self._targets.counts(ref), limits=self._limits)
 
-    def _deliver_change(self, change: StoredChange, readers: frozenset[UserId], known: Known) -> None:
+    def _deliver_change(
+        self, change: StoredChange, readers: frozenset[UserId], known: Known, *, trace: bytes = b""
+    ) -> None:
         """Show the change to those who can see its target; the others get its place in the chain and no more."""
         blind = known.blind(readers, change.target_id)
         others = change_frame(change, viewer=UserId(0))
         own = change_frame(change, viewer=change.actor_id)
-        self._out.deliveries.append(events.Deliver(list(readers - blind), others, author=change.actor_id, own=own))
+        self._out.deliveries.append(
+            events.Deliver(list(readers - blind), others, author=change.actor_id, own=own, trace=trace)
+        )
         if blind:
             self._out.deliveries.append(events.Deliver(list(blind), link_frame(change)))
 

@@ -5,6 +5,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Final
 
 import msgspec
 from opentelemetry.trace import Span
@@ -67,15 +68,19 @@ class Pace:
     commits_s: float = 0.0
 
 
+_TRACED: Final = (frames.Msg, frames.EditEvent, frames.DeleteEvent, frames.ReactEvent)
+
+
 def _trace(deliveries: list[events.Deliver], *, began: float, polled: int) -> list[Span]:
-    """Return the spans, not ended yet, of those messages that are traced; what is delivered belongs to them then."""
+    """Return the spans, not ended yet, of what is traced of messages and changes; what is delivered belongs to them."""
     spans: list[Span] = []
     for index, event in enumerate(deliveries):
-        if not event.trace or not isinstance(event.frame, frames.Msg):
+        if not event.trace or not isinstance(event.frame, _TRACED):
             continue
         about: dict[str, str | int | float] = {"chat.server_id": event.frame.server_id, "chat.poll_records": polled}
         ago_s = time.monotonic() - began
-        span = tracing.begin("router.message", parent=event.trace, ago_s=ago_s, attributes=about)
+        name = "router.message" if isinstance(event.frame, frames.Msg) else "router.change"
+        span = tracing.begin(name, parent=event.trace, ago_s=ago_s, attributes=about)
         if span is not None:
             spans.append(span)
             deliveries[index] = msgspec.structs.replace(event, trace=tracing.carried(span))

@@ -4,9 +4,11 @@ import time
 from typing import Final
 from uuid import UUID, uuid4, uuid5
 
+import msgspec
 from asgiref.sync import async_to_sync
 
 from chatproject import container
+from messaging import tracing
 from messaging.domain import ids
 from messaging.domain.changes import check_change, check_reaction
 from messaging.domain.emoji import is_emoji
@@ -117,7 +119,7 @@ def edit_message(
         MessageChangeKind.EDIT, actor=actor, target=message_id, msg_id=msg_id, body=body, limits=limits
     )
     authorise_change(conversation_id, change, limits=limits)
-    return async_to_sync(append_change)(log=container.message_log(), conversation=conversation_id, change=change)
+    return _append(conversation_id, change)
 
 
 def delete_message(
@@ -135,7 +137,7 @@ def delete_message(
         authorise_change(conversation_id, change, limits=limits)
     except Conflict:
         return
-    async_to_sync(append_change)(log=container.message_log(), conversation=conversation_id, change=change)
+    _append(conversation_id, change)
 
 
 def set_reaction(
@@ -163,7 +165,18 @@ def set_reaction(
         limits=limits,
     )
     if authorise_change(conversation_id, change, limits=limits):
-        async_to_sync(append_change)(log=container.message_log(), conversation=conversation_id, change=change)
+        _append(conversation_id, change)
+
+
+def _append(conversation_id: ConversationId, change: MessageChanged) -> Sent:
+    span = tracing.begin("rest.change")
+    try:
+        if span is not None:
+            change = msgspec.structs.replace(change, trace=tracing.carried(span))
+        return async_to_sync(append_change)(log=container.message_log(), conversation=conversation_id, change=change)
+    finally:
+        if span is not None:
+            span.end()
 
 
 def may_forward(message: Outgoing, server_id: str) -> None:

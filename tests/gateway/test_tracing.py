@@ -93,6 +93,34 @@ async def test_a_message_over_rest_is_one_trace_too(
     assert len({span.context.trace_id for span in spans.values()}) == 1
 
 
+async def test_a_change_is_one_trace_too(
+    server: Server, make_user: Callable[..., User], make_dm: Callable[..., Any], trace: Start
+) -> None:
+    ann_user, bob_user = make_user("ann"), make_user("bob")
+    conv = conv_ref(make_dm(ann_user, bob_user))
+    ann, bob = await server.sign_in(ann_user), await server.sign_in(bob_user)
+    ack = await ann.say(conv, "hello")
+    await bob.expect("msg")
+    exporter = trace(1.0)
+    await ann.send("edit", msg_id=str(uuid4()), server_id=ack["server_id"], body="a secret")
+    edit = await bob.expect("edit")
+    spans = await spans_of(exporter, "gateway.change", "log.append", "router.change", "pod.deliver")
+    assert len({span.context.trace_id for span in spans.values()}) == 1
+    parents = {name: span.parent and span.parent.span_id for name, span in spans.items()}
+    change, applied = spans["gateway.change"].context.span_id, spans["router.change"].context.span_id
+    assert parents == {"gateway.change": None, "log.append": change, "router.change": change, "pod.deliver": applied}
+    assert spans["router.change"].attributes == {"chat.server_id": edit["server_id"], "chat.poll_records": 1}
+    assert "a secret" not in "".join(span.to_json() for span in spans.values())
+
+    exporter.clear()
+    http = server.http(server.token(bob_user))
+    answer = await http.put(f"/v1/messages/{ack['server_id']}/reactions/👍", json={})
+    assert answer.status_code == 204
+    await ann.expect("react")
+    spans = await spans_of(exporter, "rest.change", "router.change", "pod.deliver")
+    assert len({span.context.trace_id for span in spans.values()}) == 1
+
+
 @pytest.mark.parametrize("ratio", [None, 0.0])
 async def test_what_is_not_traced_carries_nothing(
     server: Server,

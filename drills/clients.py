@@ -16,7 +16,7 @@ from drills.drill import Drill, Scene, percentile, worst
 from tests.adapters.cassandra.proxy import Proxy
 from tests.client import Device
 from tests.process.town import SENDERS
-from tests.rest import Account, Unreachable
+from tests.rest import Unreachable
 
 #: Of a message that fills buffers, in characters.
 _LARGE = 16_000
@@ -29,20 +29,6 @@ _PRESENCE_GRACE_S = 15.0
 _CROWD, _GROUPS = 180, 2
 
 
-async def _newcomer(scene: Scene, name: str, gateways: list[str] | None = None) -> tuple[Account, Device, str]:
-    """Make somebody with a device, not connected yet, and a conversation with the first person of the town."""
-    made = await asyncio.to_thread(scene.stack.people, {f"{name}{scene.random.getrandbits(32):x}": 1})
-    account = next(iter(made.values()))[0]
-    random = Random(scene.random.random())
-    device = Device(
-        gateways or scene.stack.gateways, account, name=name, random=random, heartbeat_s=5.0, backoff_cap_s=4.0
-    )
-    first = scene.town.devices[0]
-    conv = (await first.rest.call("POST", "conversations", {"type": "dm", "members": [account.user]}))["id"]
-    scene.town.members[conv] = [first.user, account.user]
-    return account, device, conv
-
-
 async def _number(gateway: str, name: str) -> float:
     """Return the sum of a metric of one gateway, over its labels."""
     async with httpx.AsyncClient(trust_env=False, timeout=30.0) as client:
@@ -52,14 +38,14 @@ async def _number(gateway: str, name: str) -> float:
 
 async def slow_client(scene: Scene) -> None:
     """Connect somebody who never reads, and send them more than any buffer holds."""
-    account, device, conv = await _newcomer(scene, "slow")
+    device, conv = await scene.newcomer("slow")
     gateway = scene.stack.gateways[0]
     first = scene.town.devices[0]
     process = psutil.Process(scene.stack.pid("gateway-1"))
     async with connect(
         f"ws://{gateway}/ws",
         subprotocols=[Subprotocol("chat.v1.json")],
-        additional_headers={"Authorization": f"Bearer {account.token}"},
+        additional_headers={"Authorization": f"Bearer {device.token}"},
         proxy=None,
         ping_interval=None,
         max_size=None,
@@ -102,7 +88,7 @@ async def half_open(scene: Scene) -> None:
     host, _, port = scene.stack.gateways[0].partition(":")
     proxy = Proxy((host, int(port)))
     proxy.open()
-    _account, device, _conv = await _newcomer(scene, "phone", [f"{host}:{proxy.port}"])
+    device, _conv = await scene.newcomer("phone", gateways=[f"{host}:{proxy.port}"])
     try:
         scene.join(device)
         await device.until(lambda: device.up)
@@ -166,7 +152,7 @@ async def typing_storm(scene: Scene) -> None:
 
 async def presence_flap(scene: Scene) -> None:
     """Have somebody's connection come and go every second, and then stay away."""
-    _account, device, _conv = await _newcomer(scene, "flapping")
+    device, _conv = await scene.newcomer("flapping")
     watcher = scene.town.devices[1]
     # Who shares no conversation sees nothing.
     shared = (await watcher.rest.call("POST", "conversations", {"type": "dm", "members": [device.user]}))["id"]

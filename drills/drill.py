@@ -89,6 +89,25 @@ class Scene:
     report: Report
     _joined: list[asyncio.Task[None]] = field(default_factory=list)
 
+    async def newcomer(
+        self, name: str, *, gateways: Sequence[str] | None = None, heartbeat_s: float = 5.0
+    ) -> tuple[Device, str]:
+        """Make somebody with a device, not connected yet, and a conversation with the first person of the town."""
+        made = await asyncio.to_thread(self.stack.people, {f"{name}{self.random.getrandbits(32):x}": 1})
+        account = next(iter(made.values()))[0]
+        device = Device(
+            gateways or self.stack.gateways,
+            account,
+            name=name,
+            random=Random(self.random.random()),
+            heartbeat_s=heartbeat_s,
+            backoff_cap_s=4.0,
+        )
+        first = self.town.devices[0]
+        conv = (await first.rest.call("POST", "conversations", {"type": "dm", "members": [account.user]}))["id"]
+        self.town.members[conv] = [first.user, account.user]
+        return device, conv
+
     def join(self, device: Device) -> None:
         """Let a device of somebody new look after itself from here on, and be judged with the town's."""
         self.town.devices.append(device)

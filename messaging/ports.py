@@ -391,6 +391,10 @@ class RegistryUnavailable(Exception):
     """The registry does not answer."""
 
 
+class BusUnavailable(Exception):
+    """The bus does not answer; batches that were on their way may be lost."""
+
+
 class PodBus(Protocol):
     """Batches from any process to one pod; at most once, in order per sender (design section 1, steps 2 and 3)."""
 
@@ -401,7 +405,11 @@ class PodBus(Protocol):
         """
 
     async def receive(self, pod: str) -> bytes:
-        """Return the next batch for ``pod``; waits without limit, also for a bus that is out, and may be cancelled."""
+        """Return the next batch for ``pod``; waits without limit, and may be cancelled.
+
+        Raises:
+            BusUnavailable: after a pause of 2 s at most; call it again.
+        """
 
 
 class Clock(Protocol):

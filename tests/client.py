@@ -176,7 +176,7 @@ class Device:
         #: Every try to connect; the last is the present connection, where there is one.
         self.attempts: list[Attempt] = []
         self._gateways = gateways
-        self._token = account.token
+        self.token = account.token
         self._random = random or Random()
         self._heartbeat_s = heartbeat_s
         self._backoff_cap_s = backoff_cap_s
@@ -190,6 +190,8 @@ class Device:
         #: The marks of the last sync, and how many were answered.
         self._asked: Mapping[str, str] = {}
         self._synced = 0
+        #: When the next sync is due.
+        self._beat = 0.0
         #: Messages to be reported as delivered.
         self._owed: list[str] = []
 
@@ -258,7 +260,7 @@ class Device:
                 self._socket = await connect(
                     f"ws://{gateway}/ws",
                     subprotocols=[Subprotocol("chat.v1.json")],
-                    additional_headers={"Authorization": f"Bearer {self._token}"},
+                    additional_headers={"Authorization": f"Bearer {self.token}"},
                     proxy=None,
                     ping_interval=None,
                     max_size=None,
@@ -315,16 +317,16 @@ class Device:
         """Use the connection until it is gone."""
         assert self._ready is not None
         every_s = self._heartbeat_s or float(self._ready["heartbeat_s"])
-        beat = time.monotonic() + every_s
+        self._beat = time.monotonic() + every_s
         while True:
             changed = self._changed
             await self.flush()
-            if time.monotonic() >= beat:
+            if time.monotonic() >= self._beat:
+                self._beat = time.monotonic() + every_s
                 await self._sync(self._marks())
-                beat = time.monotonic() + every_s
             if not self.connected:
                 return
-            wait_s = min([beat, *(it.due for it in self.outbox)]) - time.monotonic()
+            wait_s = min([self._beat, *(it.due for it in self.outbox)]) - time.monotonic()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(max(0.0, wait_s)):
                     await changed.wait()
@@ -493,6 +495,8 @@ class Device:
                 self._on_backfill(frame)
             case "synced":
                 self._synced += 1
+            case "resync":
+                self._beat = 0.0
             case "ack" | "error" if (mine := self._outgoing(frame.get("msg_id"))) is not None:
                 if frame["op"] == "ack":
                     mine.acks.append(Acked(frame["server_id"], time.monotonic()))

@@ -12,8 +12,8 @@ import msgspec
 __all__ = [
     "Ack", "Auth", "Backfill", "Change", "ClientFrame", "Conv", "Delete", "DeleteEvent", "Delivered",
     "DeliveredEvent", "Drain", "Edit", "EditEvent", "Error", "Event", "Link", "Msg", "Ping", "Pong", "Presence",
-    "PresenceState", "React", "ReactEvent", "Reaction", "Read", "ReadEvent", "Ready", "Send", "ServerFrame",
-    "ServerLimits", "Sync", "Synced", "Typing", "TypingEvent",
+    "PresenceState", "React", "ReactEvent", "Reaction", "Read", "ReadEvent", "Ready", "Resync", "Send",
+    "ServerFrame", "ServerLimits", "Sync", "Synced", "Typing", "TypingEvent",
 ]  # fmt: skip
 
 
@@ -305,6 +305,10 @@ class Drain(_Frame, tag="drain", frozen=True):
     after_ms: int
 
 
+class Resync(_Frame, tag="resync", frozen=True):
+    """Something for this socket may have been lost on its way; ``sync`` with all marks."""
+
+
 class Conv(_Frame, tag="conv", frozen=True):
     """Membership or metadata of a conversation changed; read it again over REST.
 
@@ -318,5 +322,5 @@ class Conv(_Frame, tag="conv", frozen=True):
 
 ServerFrame = (
     Ready | Ack | Error | Msg | EditEvent | DeleteEvent | ReactEvent | Link | DeliveredEvent | ReadEvent | TypingEvent
-    | PresenceState | Backfill | Synced | Pong | Drain | Conv
+    | PresenceState | Backfill | Synced | Pong | Drain | Resync | Conv
 )  # fmt: skip

@@ -6,6 +6,7 @@ import logging
 import random
 import time
 from collections.abc import Callable, Coroutine, Sequence
+from math import ceil
 from typing import TYPE_CHECKING, Any
 
 from django.db import DatabaseError
@@ -44,9 +45,10 @@ from messaging.endings import end
 from messaging.gateway.access import AccessCache
 from messaging.gateway.deadlines import Deadlines
 from messaging.gateway.hub import Hub
+from messaging.gateway.outbox import Encoded
 from messaging.gateway.presence import PresenceTracker
 from messaging.gateway.receipts import ReceiptBuffer
-from messaging.ports import Clock, ConnectionRegistry, MessageLog, PodBus, RegistryUnavailable
+from messaging.ports import BusUnavailable, Clock, ConnectionRegistry, MessageLog, PodBus, RegistryUnavailable
 from messaging.services.fanout import fan_out
 from messaging.threads import DatabaseThreads
 
@@ -57,6 +59,9 @@ logger = logging.getLogger(__name__)
 
 LISTENER_RESTARTS = Counter("chat_listener_restarts_total", "Times the pod's listener failed and was started again.")
 CONNECTIONS = Gauge("chat_connections", "Sockets of this pod, by state: anonymous (nobody's yet) or open.", ["state"])
+RESYNCS = Counter(
+    "chat_resyncs_total", "Sockets that were asked to sync, as batches for them may have been lost in an outage."
+)
 _ANONYMOUS, _OPEN = CONNECTIONS.labels("anonymous"), CONNECTIONS.labels("open")
 TYPING_DROPPED = Counter(
     "chat_typing_dropped_total",
@@ -68,6 +73,11 @@ _TICK_S = 1.0
 _HEARTBEAT_S = 10.0
 #: After one that failed: once the registry is back, nobody is found before the next.
 _HEARTBEAT_RETRY_S = 2.0
+#: Without a word of it an outage of the bus or the registry is over: longer than the pauses between their tries.
+_QUIET_S = 3.0
+#: Sockets asked to sync per second; more, where all could not be asked within a heartbeat, in which each syncs anyway.
+_RESYNC_RATE = 200
+_RESYNC_TURN_S = 0.1
 #: Who is watched is repeated over so many heartbeats, well within ``WATCH_TTL_S``.
 _WATCH_TURNS = 5
 _REGISTER_BATCH = 1_000
@@ -135,6 +145,8 @@ class Pod:
         self._fresh: list[tuple[UserId, str]] = []
         self._stale: list[tuple[UserId, str]] = []
         self._registry_changed = asyncio.Event()
+        #: Set by whatever may have lost batches for this pod: neither side of the bus repeats them.
+        self._lost = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._short: set[asyncio.Task[None]] = set()
         self._emptied = asyncio.Event()
@@ -155,6 +167,7 @@ class Pod:
             "timers": self._tick,
             "registry": self._update_registry,
             "heartbeat": self._heartbeat,
+            "catch-up": self._catch_up,
             "receipts": self.receipts.run,
             "deadlines": self.deadlines.run,
             "typing": self._send_typing,
@@ -291,14 +304,23 @@ class Pod:
 
     async def _listen(self) -> None:
         while True:
-            payload = await self.bus.receive(self.name)
+            try:
+                payload = await self.bus.receive(self.name)
+            except BusUnavailable:
+                self._lost.set()
+                continue
             try:
                 batch = decode_batch(payload)
             except Poison:
-                logger.exception("a batch could not be decoded; its clients will find the gap")
+                logger.exception("a batch could not be decoded; its clients are asked to sync")
+                self._lost.set()
                 continue
-            for event in batch.events:
-                self._handle(event)
+            try:
+                for event in batch.events:
+                    self._handle(event)
+            except Exception:
+                self._lost.set()
+                raise
             # A large batch must not keep the readers waiting for the next one, too.
             await asyncio.sleep(0)
 
@@ -359,7 +381,7 @@ class Pod:
         except RegistryUnavailable:
             # The heartbeat registers everybody again once the registry is back; who left lapses. It also says so in
             # the log: here a line for each of thousands who reconnect would follow.
-            return
+            self._lost.set()
 
     async def _heartbeat(self) -> None:
         turn = 0
@@ -371,16 +393,53 @@ class Pod:
                 pause_s = _HEARTBEAT_S
             except RegistryUnavailable as error:
                 logger.warning("registry unavailable, heartbeat missed: %s", error)
+                self._lost.set()
                 pause_s = _HEARTBEAT_RETRY_S
             await asyncio.sleep(pause_s)
 
-    async def _register_again(self, turn: int) -> None:
-        """Repeat what the registry should know of this pod: it may have lost it, and forgets what nobody repeats."""
+    async def _catch_up(self) -> None:
+        """After an outage of the bus or the registry, have everybody ask for what may have been lost meanwhile.
+
+        Without it, a socket would hear of the last message of a conversation with its own next heartbeat.
+        """
+        while True:
+            await self._lost.wait()
+            while self._lost.is_set():
+                self._lost.clear()
+                await asyncio.sleep(_QUIET_S)
+            try:
+                # What comes from here on finds its way.
+                await self.registry.heartbeat(self.name)
+                await self._register_again(None)
+            except RegistryUnavailable:
+                self._lost.set()
+                continue
+            await self._ask_to_sync()
+
+    async def _ask_to_sync(self) -> None:
+        """Ask all sockets for a ``sync``, in any order, spread so that it at most doubles the syncs of a large pod."""
+        sockets = list(self.hub.all_sockets())
+        random.shuffle(sockets)
+        logger.info("batches may have been lost: %d connections are asked to sync", len(sockets))
+        rate = max(_RESYNC_RATE, ceil(len(sockets) / self.limits.heartbeat_s))
+        at_once = ceil(rate * _RESYNC_TURN_S)
+        frame = Encoded(frames.Resync())
+        for start in range(0, len(sockets), at_once):
+            for socket in sockets[start : start + at_once]:
+                socket.outbox.put(frame)
+            RESYNCS.inc(len(sockets[start : start + at_once]))
+            await asyncio.sleep(_RESYNC_TURN_S)
+
+    async def _register_again(self, turn: int | None) -> None:
+        """Repeat what the registry should know of this pod: it may have lost it, and forgets what nobody repeats.
+
+        ``turn``: the share of those who are watched; None: all.
+        """
         entries = [(socket.connection.user, socket.conn) for socket in self.hub.all_sockets()]
         for start in range(0, len(entries), _REGISTER_BATCH):
             await self.registry.register(self.name, entries[start : start + _REGISTER_BATCH])
             await asyncio.sleep(0)
-        watched = [user for user in self.presence.watched() if user % _WATCH_TURNS == turn]
+        watched = [user for user in self.presence.watched() if turn is None or user % _WATCH_TURNS == turn]
         for start in range(0, len(watched), _REGISTER_BATCH):
             await self.registry.watch(self.name, watched[start : start + _REGISTER_BATCH])
             await asyncio.sleep(0)

@@ -98,6 +98,9 @@ function receive(frame) {
     case "presence":
       dispatch({ type: "presence", user: frame.user, state: frame.state, last_seen: frame.last_seen });
       break;
+    case "resync":
+      sync(limits.max_sync_marks);
+      break;
     case "conv":
       if (frame.change === "removed") gone(frame.conv, frame.by);
       else {

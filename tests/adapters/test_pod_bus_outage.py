@@ -13,6 +13,7 @@ from redis import Redis
 from messaging.adapters.channel_layer.bus import SEND_TIMEOUT_S, ChannelLayerPodBus
 from messaging.adapters.redis import options
 from messaging.adapters.redis.clients import UNREACHABLE
+from messaging.ports import BusUnavailable
 from tests.adapters.test_redis_registry import until, url_of
 from tests.servers.redis import RedisServer
 
@@ -46,17 +47,23 @@ async def test_a_silent_layer_drops_batches_at_once(server: RedisServer) -> None
     assert got in ([b"before", b"after"], [b"before", b"x", b"after"])
 
 
-async def test_a_waiting_reader_outlives_an_outage(server: RedisServer) -> None:
+async def test_a_waiting_reader_is_told_of_an_outage_and_outlives_it(server: RedisServer) -> None:
     bus = ChannelLayerPodBus(unreachable=UNREACHABLE)
     waiting = asyncio.ensure_future(bus.receive("p"))
     await asyncio.wait([waiting], timeout=0.1)
     await asyncio.to_thread(server.kill)
     assert not await bus.send("p", b"lost")
-    await asyncio.wait([waiting], timeout=1)
+    async with asyncio.timeout(5):
+        with pytest.raises(BusUnavailable):
+            await waiting
+        started = time.monotonic()
+        with pytest.raises(BusUnavailable):
+            await bus.receive("p")
+        assert time.monotonic() - started >= 0.2, "who asks again and again waits in between"
     await asyncio.to_thread(server.start)
     await until(lambda: bus.send("p", b"kept"), timeout_s=5)
     async with asyncio.timeout(10):
-        assert await waiting == b"kept"
+        assert await bus.receive("p") == b"kept"
 
 
 def test_sends_from_threads_leave_no_connection_open(server: RedisServer) -> None:

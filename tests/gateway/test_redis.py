@@ -95,6 +95,10 @@ async def test_the_router_goes_on_storing_while_redis_is_out(redis: RedisServer,
     await talk.bob.send("sync", marks={talk.conv: ids.server_id(talk.conversation.id, ids.MessageId(1))})
     backfill = await talk.bob.expect("backfill", conv=talk.conv)
     assert [message["body"] for message in backfill["messages"] if message["body"] != CALL] == said
+    # And everybody is asked to, also who hears of no gap.
+    async with asyncio.timeout(20):
+        while not any(frame["op"] == "resync" for frame in talk.ann.passed):
+            await talk.ann.say(talk.conv, CALL)
 
 
 async def test_a_registry_that_lost_its_memory_is_filled_again(redis: RedisServer, talk: Talk) -> None:

@@ -9,6 +9,7 @@ from channels.exceptions import ChannelFull
 from channels.layers import get_channel_layer
 
 from messaging.adapters.outage import Outage
+from messaging.ports import BusUnavailable
 
 logger = logging.getLogger(__name__)
 
@@ -32,6 +33,8 @@ class ChannelLayerPodBus:
         self._layer: Any = get_channel_layer()
         self._unreachable = unreachable
         self._outage = Outage("channel layer")
+        #: After the next failure to receive; longer each time, until one succeeds.
+        self._pause_s = _FIRST_PAUSE_S
 
     async def send(self, pod: str, payload: bytes) -> bool:
         """Hand a batch over; False where the pod's channel is full, or the layer does not answer."""
@@ -51,19 +54,18 @@ class ChannelLayerPodBus:
         return True
 
     async def receive(self, pod: str) -> bytes:
-        """Return the pod's next batch; while the layer does not answer, look for it again every few seconds."""
-        pause_s = _FIRST_PAUSE_S
-        while True:
-            try:
-                message = await self._layer.receive(channel_of(pod))
-            except self._unreachable as error:
-                task = asyncio.current_task()
-                if task is not None and task.cancelling():
-                    # It was cancelled, and what the layer did about that failed.
-                    raise asyncio.CancelledError from error
-                logger.warning("no batches for now: %s: %s; again in %.1f s", type(error).__name__, error, pause_s)
-                await asyncio.sleep(pause_s)
-                pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
-            else:
-                data: bytes = message["data"]
-                return data
+        """Return the pod's next batch. Raises BusUnavailable, a moment after the layer failed to answer."""
+        try:
+            message = await self._layer.receive(channel_of(pod))
+        except self._unreachable as error:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                # It was cancelled, and what the layer did about that failed.
+                raise asyncio.CancelledError from error
+            pause_s, self._pause_s = self._pause_s, min(self._pause_s * 2, _LONGEST_PAUSE_S)
+            logger.warning("no batches for now: %s: %s; again in %.1f s", type(error).__name__, error, pause_s)
+            await asyncio.sleep(pause_s)
+            raise BusUnavailable(type(error).__name__) from error
+        self._pause_s = _FIRST_PAUSE_S
+        data: bytes = message["data"]
+        return data

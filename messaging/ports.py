@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from messaging.domain.ids import ConversationId, MessageId, UserId
+from messaging.domain.ids import ConversationId, DeviceId, MessageId, UserId
 from messaging.domain.messages import (
     Conversation,
     ConversationType,
@@ -261,6 +261,10 @@ class InboxRow:
     membership: Membership
 
 
+#: A quarter of a year.
+KEPT_MARKS_S = 90 * 86_400
+
+
 class ConversationStore(Protocol):
     """Conversations and both directions of membership (design section 4). Synchronous.
 
@@ -331,6 +335,12 @@ class ConversationStore(Protocol):
 
     def mark_read(self, marks: Sequence[tuple[UserId, ConversationId, MessageId]]) -> None:
         """Move ``last_read_id`` forward (never back)."""
+
+    def keep_marks(self, user_id: UserId, device_id: DeviceId, marks: Mapping[ConversationId, MessageId]) -> None:
+        """Remember how far a device has each conversation; forward only. After ``KEPT_MARKS_S`` it may be forgotten."""
+
+    def kept_marks(self, user_id: UserId, device_id: DeviceId, *, limit: int) -> dict[ConversationId, MessageId]:
+        """Return what was remembered of a user's device: the newest ``limit`` marks."""
 
     def set_muted(self, user_id: UserId, conversation_id: ConversationId, until: datetime | None) -> None:
         """Mute until a moment, or not at all."""

@@ -80,9 +80,15 @@ class ShowTyping:
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """Send what came after the marks, then ``synced``."""
+    """Send what came after the marks, then ``synced``.
+
+    ``keep``: remember them for this device. ``resume``: a device whose remembered marks stand in for those not named,
+    if it is the user's.
+    """
 
     marks: dict[ConversationId, MessageId]
+    keep: bool = False
+    resume: DeviceId | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +199,8 @@ class Connection:
                 conversation = ids.parse_conversation(frame.conv)
                 return [ShowTyping(conversation)] if allowance.typing.take(conversation, now) else []
             case frames.Sync():
-                return [Replay(self._marks(frame.marks))]
+                resume = None if frame.resume is None else ids.parse_device(frame.resume)
+                return [Replay(self._marks(frame.marks), frame.keep, resume)]
             case frames.Presence():
                 if len(frame.users) > self._limits.max_presence_users:
                     raise TooLarge(f"{len(frame.users)} users; the limit is {self._limits.max_presence_users}")

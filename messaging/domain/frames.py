@@ -87,9 +87,15 @@ class Typing(_Frame, tag="typing", frozen=True):
 
 
 class Sync(_Frame, tag="sync", frozen=True):
-    """Ask for what came after each mark: conversation -> newest ``server_id`` this device holds."""
+    """Ask for what came after each mark: conversation -> newest ``server_id`` this device holds.
+
+    ``keep``: remember the marks for this device. ``resume``: a device of the same user, whose remembered marks count
+    where this one names none.
+    """
 
     marks: dict[str, str] = {}
+    keep: bool = False
+    resume: str | None = None
 
 
 class Ping(_Frame, tag="ping", frozen=True):

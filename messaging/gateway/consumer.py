@@ -27,15 +27,17 @@ from messaging.domain import connection as machine
 from messaging.domain import frames, ids
 from messaging.domain.connection import Connection, error_reply
 from messaging.domain.errors import Blocked, ChatError, CloseCode, Unauthenticated, Unavailable
-from messaging.domain.ids import ConversationId, DeviceId, UserId
+from messaging.domain.ids import ConversationId, DeviceId, MessageId, UserId
 from messaging.domain.messages import MessageChangeKind
 from messaging.gateway.outbox import Encoded, Outbox
 from messaging.gateway.pod import TYPING_DROPPED, Pod
 from messaging.ports import NewRecord, Position, PositionUnknown
 from messaging.protocol import codec as codecs
 from messaging.selectors import history
+from messaging.selectors.device_marks import kept_marks
 from messaging.services import changes
 from messaging.services import send as sending
+from messaging.services.device_marks import keep_marks
 
 logger = logging.getLogger(__name__)
 
@@ -63,10 +65,13 @@ _Acked = frames.Send | frames.Edit | frames.Delete | frames.React
 SOCKET_EXTENSION = "chat.socket"
 
 
+_NOTHING: dict[ConversationId, MessageId] = {}
+
+
 class Socket:
     """One live socket: its state machine, its outbox, and how to close it."""
 
-    __slots__ = ("_abort", "_closing", "_send", "conn", "connection", "inflight", "outbox", "room", "watching")
+    __slots__ = ("_abort", "_closing", "_send", "conn", "connection", "inflight", "kept", "outbox", "room", "watching")
 
     def __init__(
         self,
@@ -86,6 +91,8 @@ class Socket:
         #: Sends that wait for the log, and the event that is set while there is room for more.
         self.inflight = 0
         self.room: asyncio.Event | None = None
+        #: The marks that were remembered for the device last, at most those of one ``sync``.
+        self.kept: dict[ConversationId, MessageId] = _NOTHING
         #: Users whose presence this socket watches.
         self.watching: frozenset[UserId] = frozenset()
 
@@ -396,10 +403,22 @@ class ChatConsumer(AsyncConsumer):  # type: ignore[misc]  # channels has no type
     # --- resume -------------------------------------------------------------------------------
 
     async def _replay(self, effect: machine.Replay) -> None:
+        socket, limits = self.socket, self.pod.limits
+        user, device = socket.connection.user, socket.connection.device
+        # A heartbeat repeats what was said: only what has moved is written.
+        moved = dict(effect.marks.items() - socket.kept.items()) if effect.keep else {}
+
         def read() -> list[frames.Backfill]:
-            return history.backfill(self.socket.connection.user, effect.marks, limits=self.pod.limits)
+            marks = effect.marks
+            if effect.resume is not None:
+                marks = kept_marks(user, effect.resume, limits=limits) | marks
+            if moved:
+                keep_marks(user, device, moved)
+            return history.backfill(user, marks, limits=limits)
 
         backfills = await self.pod.database.run(read)
+        if moved:
+            socket.kept = effect.marks
         SYNC_BACKFILLS.observe(len(backfills))
         for backfill in backfills:
             BACKFILL_MESSAGES.observe(len(backfill.messages))

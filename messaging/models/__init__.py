@@ -1,10 +1,11 @@
 """Tables of the relational adapters (design section 4). Data and constraints only; the rules are in services."""
 
-from messaging.models.conversations import ConversationRow, MembershipRow
+from messaging.models.conversations import ConversationRow, DeviceMarkRow, MembershipRow
 from messaging.models.messages import MessageByUserRow, MessageChangeRow, MessageRow, ReactionRow, ReceiptRow
 
 __all__ = [
     "ConversationRow",
+    "DeviceMarkRow",
     "MembershipRow",
     "MessageByUserRow",
     "MessageChangeRow",

@@ -44,3 +44,18 @@ class MembershipRow(models.Model):
         db_table = "membership"
         constraints = [models.UniqueConstraint(fields=["user_id", "conversation"], name="one_membership")]
         indexes = [models.Index(fields=["conversation", "user_id"])]
+
+
+class DeviceMarkRow(models.Model):
+    """How far a device that asked for it has a conversation. Users and devices are bare ids, as above."""
+
+    user_id = models.BigIntegerField()
+    device_id = models.BigIntegerField()
+    conversation = models.ForeignKey(ConversationRow, on_delete=models.CASCADE, related_name="+")
+    mark = models.BigIntegerField()
+
+    class Meta:
+        db_table = "device_marks"
+        constraints = [
+            models.UniqueConstraint(fields=["user_id", "device_id", "conversation"], name="one_mark_per_device")
+        ]

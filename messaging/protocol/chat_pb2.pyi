@@ -143,7 +143,7 @@ class Typing(_message.Message):
     def __init__(self, conv: _Optional[str] = ...) -> None: ...
 
 class Sync(_message.Message):
-    __slots__ = ("marks",)
+    __slots__ = ("marks", "keep", "resume")
     class MarksEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -152,8 +152,12 @@ class Sync(_message.Message):
         value: str
         def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
     MARKS_FIELD_NUMBER: _ClassVar[int]
+    KEEP_FIELD_NUMBER: _ClassVar[int]
+    RESUME_FIELD_NUMBER: _ClassVar[int]
     marks: _containers.ScalarMap[str, str]
-    def __init__(self, marks: _Optional[_Mapping[str, str]] = ...) -> None: ...
+    keep: bool
+    resume: str
+    def __init__(self, marks: _Optional[_Mapping[str, str]] = ..., keep: _Optional[bool] = ..., resume: _Optional[str] = ...) -> None: ...
 
 class Ping(_message.Message):
     __slots__ = ()

@@ -151,7 +151,7 @@ class ProtobufCodec:
             case "typing":
                 return frames.Typing(body.conv)
             case "sync":
-                return frames.Sync(dict(body.marks))
+                return frames.Sync(dict(body.marks), body.keep, body.resume if body.HasField("resume") else None)
             case "presence":
                 return frames.Presence(list(body.users))
             case _:

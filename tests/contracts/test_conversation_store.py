@@ -13,7 +13,7 @@ from messaging.adapters.cassandra.messages import CassandraMessageStore
 from messaging.adapters.orm.conversations import OrmConversationStore
 from messaging.adapters.orm.messages import OrmMessageStore
 from messaging.domain.errors import TooManyMembers
-from messaging.domain.ids import ConversationId, MessageId, UserId, first_id_at, new_random_id
+from messaging.domain.ids import ConversationId, DeviceId, MessageId, UserId, first_id_at, new_random_id
 from messaging.domain.messages import Conversation, ConversationType, Role, StoredMessage
 from messaging.ports import ConversationStore, MessageStore, NewConversation
 
@@ -227,6 +227,20 @@ def test_read_marks_move_forward_only(store: ConversationStore) -> None:
         assert bob is not None
         assert bob.last_read_id == expected
     store.mark_read([])
+
+
+def test_each_device_has_its_own_marks_and_they_move_forward_only(store: ConversationStore) -> None:
+    tea, coffee = group(store, ANN, BOB).id, group(store, ANN, BOB).id
+    phone, tablet = DeviceId(new_random_id()), DeviceId(new_random_id())
+    store.keep_marks(ANN, phone, {tea: MessageId(5), coffee: MessageId(8)})
+    store.keep_marks(ANN, tablet, {tea: MessageId(7)})
+    store.keep_marks(ANN, phone, {tea: MessageId(9)})
+    store.keep_marks(ANN, phone, {tea: MessageId(6)})
+    store.keep_marks(ANN, phone, {})
+    assert store.kept_marks(ANN, phone, limit=9) == {tea: 9, coffee: 8}
+    assert store.kept_marks(ANN, phone, limit=1) == {tea: 9}
+    assert store.kept_marks(ANN, tablet, limit=9) == {tea: 7}
+    assert store.kept_marks(BOB, phone, limit=9) == {}, "not under another's name"
 
 
 def test_the_inbox_is_sorted_by_activity_and_comes_in_pages(stores: Pair) -> None:

@@ -6,7 +6,7 @@ what is theirs alone. ``changes.py`` writes the first under a condition and brin
 
 import logging
 import time
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
@@ -14,7 +14,7 @@ from messaging.adapters.cassandra.changes import NOT_MUTED, Change, Changes, Sta
 from messaging.adapters.cassandra.layout import LAST_IDS, day_of, last_row, written_us
 from messaging.adapters.cassandra.session import CassandraSession, Row, chunks
 from messaging.domain.errors import NotFound, TooManyMembers
-from messaging.domain.ids import ConversationId, MessageId, UserId, first_id_at
+from messaging.domain.ids import ConversationId, DeviceId, MessageId, UserId, first_id_at
 from messaging.domain.messages import Conversation, ConversationType, Membership, Role
 from messaging.ports import InboxRow, NewConversation, StoreUnavailable
 
@@ -49,6 +49,10 @@ _READ: Final = (
     "UPDATE {ks}.membership USING TIMESTAMP ? SET last_read_id = ? WHERE user_id = ? AND conversation_id = ?",
     "UPDATE {ks}.conversations USING TIMESTAMP ? SET last_read_id = ? WHERE user_id = ? AND conversation_id = ?",
 )
+_KEEP_MARK: Final = (
+    "INSERT INTO {ks}.device_marks (user_id, device_id, conversation_id, mark) VALUES (?, ?, ?, ?) USING TIMESTAMP ?"
+)
+_KEPT_MARKS: Final = "SELECT conversation_id, mark FROM {ks}.device_marks WHERE user_id = ? AND device_id = ?"
 _MUTE: Final = (
     "UPDATE {ks}.membership USING TIMESTAMP ? SET muted_until = ? WHERE user_id = ? AND conversation_id = ?",
     "UPDATE {ks}.conversations USING TIMESTAMP ? SET muted_until = ? WHERE user_id = ? AND conversation_id = ?",
@@ -386,6 +390,19 @@ class CassandraConversationStore:
             for user, conversation, message in marks
             for text in _READ
         )
+
+    def keep_marks(self, user_id: UserId, device_id: DeviceId, marks: Mapping[ConversationId, MessageId]) -> None:
+        """Remember how far a device has each conversation."""
+        self._session.write(
+            (_KEEP_MARK, (user_id, device_id, conversation, mark, written_us(mark)))
+            for conversation, mark in marks.items()
+        )
+
+    def kept_marks(self, user_id: UserId, device_id: DeviceId, *, limit: int) -> dict[ConversationId, MessageId]:
+        """Return the newest marks that were remembered of a device."""
+        rows = self._session.rows(_KEPT_MARKS, (user_id, device_id))
+        newest = sorted(rows, key=lambda row: -int(row[1]))[:limit]
+        return {ConversationId(conversation): MessageId(mark) for conversation, mark in newest}
 
     def set_muted(self, user_id: UserId, conversation_id: ConversationId, until: datetime | None) -> None:
         """Mute until a moment, or not at all."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from messaging.adapters.cassandra.session import CassandraSession
+from messaging.ports import KEPT_MARKS_S
 
 DEDUPE_TTL_S: Final = 7 * 86_400
 #: As long as a node keeps hints for one that is away.
@@ -172,6 +173,12 @@ TABLES: Final = (
         },
         "(user_id), conversation_id",
         (_LEVELED,),
+    ),
+    Table(
+        "device_marks",
+        {"user_id": "bigint", "device_id": "bigint", "conversation_id": "bigint", "mark": "bigint"},
+        "(user_id, device_id), conversation_id",
+        (_LEVELED, f"default_time_to_live = {KEPT_MARKS_S}"),
     ),
     Table("dm_pairs", {"low": "bigint", "high": "bigint", "conversation_id": "bigint"}, "(low, high)", (_LEVELED,)),
 )

@@ -13,9 +13,9 @@ from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from messaging.domain.errors import NotFound, TooManyMembers
-from messaging.domain.ids import ConversationId, MessageId, UserId
+from messaging.domain.ids import ConversationId, DeviceId, MessageId, UserId
 from messaging.domain.messages import Conversation, ConversationType, Membership, Role
-from messaging.models import ConversationRow, MembershipRow
+from messaging.models import ConversationRow, DeviceMarkRow, MembershipRow
 from messaging.ports import InboxRow, NewConversation
 
 T = TypeVar("T")
@@ -37,6 +37,11 @@ _ACTIVE_SINCE: Final = (
     "SELECT m.conversation_id FROM membership m JOIN conversations c ON c.id = m.conversation_id"
     " WHERE m.user_id = %s AND m.left_id IS NULL AND c.last_message_id > %s"
     " ORDER BY c.last_message_id DESC, m.conversation_id DESC LIMIT %s"
+)
+_KEEP_MARK: Final = (
+    "INSERT INTO device_marks (user_id, device_id, conversation_id, mark) VALUES (%s, %s, %s, %s)"
+    " ON CONFLICT (user_id, device_id, conversation_id) DO UPDATE SET mark = excluded.mark"
+    " WHERE device_marks.mark < excluded.mark"
 )
 
 
@@ -351,6 +356,21 @@ class OrmConversationStore:
                 " WHERE user_id = %s AND conversation_id = %s AND last_read_id < %s",
                 [(message, user, conversation, message) for user, conversation, message in sorted(marks)],
             )
+
+    def keep_marks(self, user_id: UserId, device_id: DeviceId, marks: Mapping[ConversationId, MessageId]) -> None:
+        """Remember how far a device has each conversation, in one transaction."""
+        if not marks:
+            return
+        with transaction.atomic(using=self._using), connections[self._using].cursor() as cursor:
+            cursor.executemany(_KEEP_MARK, [(user_id, device_id, *mark) for mark in sorted(marks.items())])
+
+    def kept_marks(self, user_id: UserId, device_id: DeviceId, *, limit: int) -> dict[ConversationId, MessageId]:
+        """Return the newest marks that were remembered of a device."""
+        rows = DeviceMarkRow.objects.using(self._using).filter(user_id=user_id, device_id=device_id).order_by("-mark")
+        return {
+            ConversationId(conversation): MessageId(mark)
+            for conversation, mark in rows.values_list("conversation_id", "mark")[:limit]
+        }
 
     def set_muted(self, user_id: UserId, conversation_id: ConversationId, until: datetime | None) -> None:
         """Mute until a moment, or not at all."""

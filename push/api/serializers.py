@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.conf import settings
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from messaging.api.parsing import StrictCharField
@@ -54,13 +55,21 @@ class SubscriptionSerializer(serializers.Serializer[Any]):
     last_error_at = serializers.DateTimeField(allow_null=True)
 
 
+@extend_schema_field({"type": "string", "pattern": r"^([01]\d|2[0-3]):[0-5]\d$"})
+class ClockField(serializers.TimeField):
+    """A time of day, ``HH:MM``; OpenAPI's own format ``time`` has seconds and a zone."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(input_formats=["%H:%M"], **kwargs)
+
+
 class ChangeSettingsSerializer(serializers.Serializer[Any]):
     """What a user wants of pushes, on all devices."""
 
     enabled = serializers.BooleanField(required=False)
     content = serializers.ChoiceField(choices=Content.choices, required=False)
-    quiet_from = serializers.TimeField(required=False, allow_null=True, help_text="Local time, `HH:MM`.")
-    quiet_until = serializers.TimeField(required=False, allow_null=True)
+    quiet_from = ClockField(required=False, allow_null=True, help_text="Local time, `HH:MM`.")
+    quiet_until = ClockField(required=False, allow_null=True)
     time_zone = StrictCharField(max_length=64, required=False, help_text="Such as `Europe/Berlin`.")
     email_summary = serializers.BooleanField(
         required=False, help_text="What could not be pushed in time comes as one mail."

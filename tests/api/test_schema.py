@@ -1,0 +1,78 @@
+"""The OpenAPI description is true and complete: every answer is one that it names, in the shape that it gives.
+
+Schemathesis makes the requests from the description, valid ones and others, and holds the answers against it.
+"""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import hypothesis
+import pytest
+import requests
+import schemathesis
+from django.core.cache import cache
+from django.test import Client
+from drf_spectacular.generators import SchemaGenerator
+from schemathesis import Case, Response, checks
+from schemathesis.specs.openapi import checks as openapi_checks
+
+from accounts.services.devices import sign_in_device
+from messaging.domain import ids
+from tests.api.conftest import Person
+
+pytestmark = [pytest.mark.django_db, pytest.mark.slow]
+Route = Callable[[], None]
+
+SCHEMA = schemathesis.openapi.from_dict(SchemaGenerator().get_schema(request=None, public=True))
+#: Not whether each rule for a field is in the description: some, such as that for passwords, no schema can express.
+CHECKS: Final = [
+    checks.not_a_server_error,
+    openapi_checks.status_code_conformance,
+    openapi_checks.content_type_conformance,
+    openapi_checks.response_headers_conformance,
+    openapi_checks.response_schema_conformance,
+]
+_KEPT: Final = {"method", "url", "headers", "params", "cookies", "json", "data", "files"}
+
+
+@pytest.fixture
+def known(ann: Person, bob: Person, route: Route) -> dict[str, str]:
+    """Return what there is, by the names that it has in paths: with ids of nothing every answer would be a 404."""
+    group = ann.group(bob)
+    server_id = ann.say(group).json()["server_id"]
+    route()
+    return {"conversation": group, "message": server_id, "user": bob.ref, "emoji": "👍"}
+
+
+def send(case: Case, token: str) -> Response:
+    """Send what was generated through Django's own client, which stays within the test's transaction."""
+    kwargs = case.as_transport_kwargs(base_url="http://testserver")
+    request = requests.Request(**{name: value for name, value in kwargs.items() if name in _KEPT}).prepare()
+    headers = {name: value for name, value in request.headers.items() if name not in ("Content-Type", "Content-Length")}
+    answer = Client(raise_request_exception=False).generic(
+        str(request.method),
+        request.path_url,
+        request.body or b"",
+        content_type=request.headers.get("Content-Type", ""),
+        headers=headers | {"Authorization": f"Bearer {token}"},
+    )
+    return Response(
+        status_code=answer.status_code,
+        headers={name.lower(): [value] for name, value in answer.items()},
+        content=answer.content,
+        request=request,
+        elapsed=0.0,
+        verify=False,
+    )
+
+
+@SCHEMA.parametrize()
+@hypothesis.settings(max_examples=10, suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture])
+def test_every_answer_is_as_described(case: Case, known: dict[str, str], ann: Person) -> None:
+    # The limits on logins are not what is tried here.
+    cache.clear()
+    # One of the endpoints ends it.
+    device, token = sign_in_device(user=ann.user, name="app")
+    values: dict[str, Any] = known | {"device": ids.device_ref(device.pk)}
+    case.path_parameters = {name: values.get(name, value) for name, value in case.path_parameters.items()}
+    case.validate_response(send(case, token), checks=CHECKS)

@@ -106,6 +106,12 @@ def _vapid_key(text: str) -> str:
     return text
 
 
+def _audit_key(text: str) -> str:
+    if text and not re.fullmatch(r"[A-Za-z0-9_-]{43}", text):
+        raise ValueError("expected a key as `manage.py audit_key` prints it")
+    return text
+
+
 _database_url = _url("postgresql")
 _http_url = _url("http", "https")
 _redis_url = _url("redis", "rediss")
@@ -245,6 +251,12 @@ VARIABLES = (
         "Hosts of browsers' push services, or with a dot before them their domains; no other address is called.",
     ),
     Variable("CHAT_PUSH_RATE", _positive, "1000", "Pushes to each provider, of all workers together.", "pushes/s"),
+    Variable(
+        "CHAT_AUDIT_KEY",
+        _audit_key,
+        "",
+        "Signs the audit log: a key of `manage.py audit_key`. Empty: as CHAT_VAPID_PRIVATE_KEY.",
+    ),
     Variable("CHAT_LOG_LEVEL", _choice("DEBUG", "INFO", "WARNING", "ERROR"), "INFO", "Least severity that is logged."),
 )
 

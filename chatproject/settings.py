@@ -13,6 +13,7 @@ from csp.constants import NONCE, NONE, SELF  # noqa: F401
 
 from chatproject import env as _env
 from messaging.adapters.embedded.jobs import broker_options as embedded_broker_options
+from messaging.compliance.signing import new_private_key as new_audit_key
 from messaging.domain.limits import Limits
 from messaging.ports import TOPIC_COMPLIANCE, TOPIC_PUSH, TOPIC_SEARCH
 from push.config import ApnsConfig, PushConfig
@@ -64,6 +65,7 @@ INSTALLED_APPS = [
     "django_celery_results",
     "accounts",
     "messaging",
+    "messaging.compliance",
     "push",
 ]
 
@@ -345,6 +347,11 @@ def _push() -> PushConfig:
 
 PUSH = _push()
 
+# --- compliance (docs/compliance.md) --------------------------------------------------------------
+
+#: Signs checkpoints of the audit log. Several machines have to share one, or nobody could say whose is right.
+AUDIT_KEY = ENV["CHAT_AUDIT_KEY"] or (_made_once("audit_key", new_audit_key) if EMBEDDED else "")
+
 # --- jobs (docs/decisions/0006 and 0012) ----------------------------------------------------------
 
 JOBS_DIR = DATA_DIR / "jobs"
@@ -406,7 +413,17 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": crontab(hour=3, minute=30),
         "options": _PATIENT,
     },
-    # One that could not be queued is not missed: the next is a minute later.
+    "checkpoint-audit": {
+        "task": "messaging.compliance.tasks.checkpoint_audit",
+        "schedule": crontab(minute=5),
+        "options": {"expires": 3_500},
+    },
+    # Those that could not be queued are not missed: the next are a minute later.
+    "tell-audit": {
+        "task": "messaging.compliance.tasks.tell_audit",
+        "schedule": crontab(),
+        "options": {"expires": 55},
+    },
     "send-due-pushes": {"task": "push.tasks.send_due_pushes", "schedule": crontab(), "options": {"expires": 55}},
 }
 

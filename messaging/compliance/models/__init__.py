@@ -1,5 +1,6 @@
 """Tables of compliance. They are in the relational database also where messages are in Cassandra."""
 
 from messaging.compliance.models.audit import AuditCheckpoint, AuditEntry, AuditOutlet
+from messaging.compliance.models.holds import Hold
 
-__all__ = ["AuditCheckpoint", "AuditEntry", "AuditOutlet"]
+__all__ = ["AuditCheckpoint", "AuditEntry", "AuditOutlet", "Hold"]

@@ -2,12 +2,21 @@
 
 from datetime import timedelta
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from django.conf import settings
 
 from messaging.domain.limits import Limits
-from messaging.ports import ConnectionRegistry, ConversationStore, MessageLog, MessageStore, PodBus, RateLimiter
+from messaging.ports import (
+    ConnectionRegistry,
+    ConversationStore,
+    MediaStore,
+    MessageLog,
+    MessageStore,
+    PodBus,
+    RateLimiter,
+)
 
 if TYPE_CHECKING:
     from messaging.adapters.cassandra.session import CassandraSession
@@ -129,3 +138,24 @@ def rate_limiter() -> RateLimiter:
     from messaging.adapters.embedded.rates import MemoryRateLimiter
 
     return MemoryRateLimiter()
+
+
+@cache
+def media_store() -> MediaStore:
+    """Return the store of media chosen by CHAT_MEDIA."""
+    env = settings.ENV
+    if env["CHAT_MEDIA"] == "s3":
+        from messaging.adapters.s3.media import S3MediaStore, S3Settings
+
+        return S3MediaStore(
+            S3Settings(
+                bucket=env["CHAT_S3_BUCKET"],
+                endpoint=env["CHAT_S3_ENDPOINT"],
+                region=env["CHAT_S3_REGION"],
+                access_key=env["CHAT_S3_ACCESS_KEY"],
+                secret_key=env["CHAT_S3_SECRET_KEY"],
+            )
+        )
+    from messaging.adapters.embedded.media import FileMediaStore
+
+    return FileMediaStore(Path(env["CHAT_MEDIA_DIR"] or settings.DATA_DIR / "media"))

@@ -167,6 +167,7 @@ VARIABLES = (
     Variable("CHAT_REGISTRY", _choice("memory", "redis"), "memory", "ConnectionRegistry adapter."),
     Variable("CHAT_LAYER", _choice("memory", "redis"), "memory", "Channel layer between pods."),
     Variable("CHAT_JOBS", _choice("embedded", "redis"), "embedded", "Broker of the Celery jobs."),
+    Variable("CHAT_MEDIA", _choice("files", "s3"), "files", "MediaStore adapter."),
     Variable(
         "CHAT_DATABASE_URL",
         _database_url,
@@ -202,6 +203,19 @@ VARIABLES = (
     ),
     Variable("CHAT_CASSANDRA_USER", str, "", "Cassandra user. Empty: none."),
     Variable("CHAT_CASSANDRA_PASSWORD", str, "", "The Cassandra user's password."),
+    Variable(
+        "CHAT_MEDIA_DIR",
+        str,
+        "",
+        "Directory of media as files, the same for all gateways and workers. Empty: `media` in the data directory.",
+    ),
+    Variable("CHAT_MEDIA_MAX_MB", _positive, "100", "Largest file that may be sent.", "MiB"),
+    Variable("CHAT_MEDIA_DAY_MB", _positive, "1024", "What a user may upload in 24 hours.", "MiB"),
+    Variable("CHAT_S3_BUCKET", str, "", "Bucket of media, with CHAT_MEDIA=s3."),
+    Variable("CHAT_S3_ENDPOINT", _http_url, "", "Address of the store as browsers reach it. Empty: AWS."),
+    Variable("CHAT_S3_REGION", str, "", "Region of the bucket. Empty: as the AWS SDK finds it."),
+    Variable("CHAT_S3_ACCESS_KEY", str, "", "Access key. Empty: as the AWS SDK finds it."),
+    Variable("CHAT_S3_SECRET_KEY", str, "", "The secret that goes with it."),
     Variable("CHAT_DB_THREADS", _positive, "4", "Threads for database work of a gateway or router process."),
     Variable("CHAT_SEND_RATE", _positive, "20", "Sends a user may make for long on one pod.", "messages/s"),
     Variable("CHAT_SEND_BURST", _positive, "60", "Sends a user may make at once on one pod.", "messages"),
@@ -293,6 +307,8 @@ def load(source: Mapping[str, str] | None = None) -> Environment:
     apns = [name for name in APNS if not values.get(name)]
     if not problems and 0 < len(apns) < len(APNS):
         problems.append(f"{', '.join(apns)}: needed as well for Apple's devices")
+    if not problems and values["CHAT_MEDIA"] == "s3" and not values["CHAT_S3_BUCKET"]:
+        problems.append("CHAT_S3_BUCKET: needed with CHAT_MEDIA=s3")
     if not problems and values["CHAT_KAFKA_MIN_ISR"] > values["CHAT_KAFKA_REPLICATION"]:
         problems.append("CHAT_KAFKA_MIN_ISR is over CHAT_KAFKA_REPLICATION: nothing could ever be appended")
     known = {variable.name for variable in VARIABLES}

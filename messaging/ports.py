@@ -5,7 +5,7 @@ thread once per poll, not once per call. The log, the registry and the pod bus a
 event loop and are asynchronous. One contract suite per port (``tests/contracts``) runs on every adapter.
 """
 
-from collections.abc import Awaitable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -344,6 +344,71 @@ class ConversationStore(Protocol):
 
     def set_muted(self, user_id: UserId, conversation_id: ConversationId, until: datetime | None) -> None:
         """Mute until a moment, or not at all."""
+
+
+# --- media ------------------------------------------------------------------------------------
+
+#: How long an address that a media store gave away may be used.
+MEDIA_LINK_TTL_S = 300
+
+
+class MediaUnavailable(StoreUnavailable):
+    """The store of media does not answer, or is full. Repeat it."""
+
+
+class MediaMissing(Exception):
+    """There is no such object or upload."""
+
+
+class MediaStore(Protocol):
+    """Bytes of media by key: written once, read in ranges, deleted (docs/decisions/0052). Synchronous.
+
+    A large object comes in parts, in any order and several at once. Keys are ours, never a user's: lower-case letters,
+    digits, dashes and slashes. Raises MediaUnavailable from any method.
+    """
+
+    @property
+    def part_bytes(self) -> int:
+        """Return the size of every part of an upload but its last one."""
+
+    def begin(self, key: str) -> str:
+        """Begin an upload to ``key`` and return its name, by which the other methods know it."""
+
+    def part_url(self, key: str, upload: str, number: int, *, size: int) -> str | None:
+        """Return an address that takes part ``number`` (from 1) of ``size`` bytes by PUT, for MEDIA_LINK_TTL_S.
+
+        None: parts go through ``put_part``.
+        """
+
+    def put_part(self, key: str, upload: str, number: int, data: bytes) -> None:
+        """Store a part durably; of two with one number the later stands. Raises MediaMissing: no such upload."""
+
+    def parts(self, key: str, upload: str) -> dict[int, int]:
+        """Return the size of each part that is there, by number. Raises MediaMissing: no such upload."""
+
+    def finish(self, key: str, upload: str) -> None:
+        """Make the parts, by number, the object at ``key``. Durable on return; repeating it changes nothing.
+
+        Raises MediaMissing: neither such an upload nor the object.
+        """
+
+    def abort(self, key: str, upload: str) -> None:
+        """Delete an upload with its parts; one that is unknown or finished is no error."""
+
+    def put(self, key: str, data: bytes) -> None:
+        """Store a whole object durably, in place of one that is there."""
+
+    def size(self, key: str) -> int:
+        """Return an object's size in bytes. Raises MediaMissing."""
+
+    def read(self, key: str, *, start: int = 0, end: int | None = None) -> Iterator[bytes]:
+        """Yield the bytes from ``start`` to before ``end`` in small pieces. Raises MediaMissing, at the call."""
+
+    def url(self, key: str, *, content_type: str, disposition: str) -> str | None:
+        """Return an address that gives the object with these headers for MEDIA_LINK_TTL_S. None: use ``read``."""
+
+    def delete(self, keys: Sequence[str]) -> None:
+        """Delete objects; absent ones are no error."""
 
 
 # --- connections ------------------------------------------------------------------------------

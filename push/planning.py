@@ -122,7 +122,7 @@ class _Decision:
         message = self._messages.get((candidate.conversation, candidate.message))
         conversation = self._conversations.get(candidate.conversation)
         place = self._places.get((candidate.conversation, candidate.user))
-        if message is None or message.delete_id is not None or conversation is None:
+        if message is None or not message.readable or conversation is None:
             return "gone"
         if place is None or not place.active or place.joined_id >= candidate.message:
             return "no member"

@@ -34,6 +34,7 @@ def message(frame: frames.Msg) -> dict[str, Any]:
         "forwarded": frame.forwarded,
         "edited_at": frame.edited_at,
         "deleted": frame.deleted,
+        "withheld": frame.withheld,
         "reactions": [
             {"emoji": it.emoji, "count": it.count, "mine": it.mine, "users": it.users} for it in frame.reactions
         ],

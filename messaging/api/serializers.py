@@ -111,6 +111,7 @@ class MessageSerializer(serializers.Serializer[Any]):
     forwarded = serializers.BooleanField()
     edited_at = serializers.IntegerField(allow_null=True, help_text="Unix milliseconds; null where it never was.")
     deleted = serializers.BooleanField(help_text="Then body, media and reactions are empty.")
+    withheld = serializers.BooleanField(help_text="By moderators; then body and media are empty.")
     reactions = ReactionSerializer(many=True)
 
     def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:

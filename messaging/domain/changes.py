@@ -32,7 +32,8 @@ def check_change(
 
     Raises:
         NotFound: the actor cannot see the target. InvalidInput: it tells of an event, or would be empty.
-        Forbidden: it is another's, or too old to be edited. Conflict: it is deleted.
+        Forbidden: it is another's, or too old to be edited. Conflict: it is deleted, or withheld; what is withheld may
+        still be deleted.
     """
     if target.message_id <= joined_id:
         raise NotFound("no such message")
@@ -43,13 +44,19 @@ def check_change(
         raise Forbidden("only who wrote a message may edit it")
     if kind is MessageChangeKind.DELETE and not (own or moderator):
         raise Forbidden("only who wrote a message, or an admin of the group, may delete it")
-    if target.delete_id is not None and (before is None or target.delete_id < before):
+    if target.delete_id is not None and _before(target.delete_id, before):
         raise Conflict("the message is deleted")
+    if target.withheld and kind is not MessageChangeKind.DELETE and _before(target.takedown_id, before):
+        raise Conflict("the message is withheld by moderators")
     if kind is MessageChangeKind.EDIT:
         if not body.strip() and not target.media:
             raise InvalidInput("a message needs a body or media; delete it instead")
         if limits.edit_window_s and age_ms > limits.edit_window_s * 1000:
             raise Forbidden(f"a message can be edited for {limits.edit_window_s} s")
+
+
+def _before(change_id: MessageId | None, place: MessageId | None) -> bool:
+    return place is None or change_id is None or change_id < place
 
 
 def check_reaction(emoji: str, *, mine: Collection[str], all_emoji: Collection[str], limits: Limits) -> None:

@@ -70,7 +70,18 @@ class MessageChanged(_Event, tag="e", frozen=True):
     trace: bytes = b""
 
 
-LogEvent = MessageSent | ConversationChanged | MessageChanged
+class MessageModerated(_Event, tag="w", frozen=True):
+    """Topic ``messages``: a message is withheld from everybody (``on``), or given back, at this place in the order.
+
+    It names nobody: it is done by the house. Who of the staff it was, and why, is in the audit log.
+    """
+
+    client_msg_id: _Uuid
+    target: _Message
+    on: bool
+
+
+LogEvent = MessageSent | ConversationChanged | MessageChanged | MessageModerated
 
 
 class Receipt(msgspec.Struct, frozen=True, array_like=True):

@@ -12,8 +12,8 @@ import msgspec
 __all__ = [
     "Ack", "Auth", "Backfill", "Change", "ClientFrame", "Conv", "Delete", "DeleteEvent", "Delivered",
     "DeliveredEvent", "Drain", "Edit", "EditEvent", "Error", "Event", "Link", "Msg", "Ping", "Pong", "Presence",
-    "PresenceState", "React", "ReactEvent", "Reaction", "Read", "ReadEvent", "Ready", "Resync", "Send",
-    "ServerFrame", "ServerLimits", "Sync", "Synced", "Typing", "TypingEvent",
+    "PresenceState", "React", "ReactEvent", "Reaction", "Read", "ReadEvent", "Ready", "RestoreEvent", "Resync", "Send",
+    "ServerFrame", "ServerLimits", "Sync", "Synced", "TakedownEvent", "Typing", "TypingEvent",
 ]  # fmt: skip
 
 
@@ -175,8 +175,8 @@ class Msg(_Frame, tag="msg", frozen=True):
     """A message, in the order of the log. ``prev`` is the message or change before it in the conversation.
 
     ``from`` is spelt ``sender`` in code (a Python keyword). ``msg_id`` is sent to the sender's own
-    devices only. ``edited_at``, ``deleted`` and ``reactions`` are what changes have made of it since; a live frame,
-    which comes before all changes, has none of them.
+    devices only. ``edited_at``, ``deleted``, ``withheld`` and ``reactions`` are what changes have made of it since; a
+    live frame, which comes before all changes, has none of them.
     """
 
     server_id: str
@@ -194,6 +194,7 @@ class Msg(_Frame, tag="msg", frozen=True):
     edited_at: int | None = None
     deleted: bool = False
     reactions: list[Reaction] = []
+    withheld: bool = False
 
 
 class EditEvent(_Frame, tag="edit", frozen=True):
@@ -236,6 +237,31 @@ class ReactEvent(_Frame, tag="react", frozen=True):
     msg_id: str | None = None
 
 
+class TakedownEvent(_Frame, tag="takedown", frozen=True):
+    """The message ``target`` is withheld from everybody by moderators; forget what it said."""
+
+    server_id: str
+    target: str
+    conv: str
+    ts: int
+    prev: str | None = None
+
+
+class RestoreEvent(_Frame, tag="restore", frozen=True):
+    """Moderators gave ``target`` back: it is again what it was, with these fields. Its reactions are as they were."""
+
+    server_id: str
+    target: str
+    conv: str
+    ts: int
+    body: str = ""
+    media: list[str] = []
+    reply_to: str | None = None
+    forwarded: bool = False
+    edited_at: int | None = None
+    prev: str | None = None
+
+
 class Link(_Frame, tag="link", frozen=True):
     """A place in the chain where there is nothing for the reader to see (any more)."""
 
@@ -244,7 +270,7 @@ class Link(_Frame, tag="link", frozen=True):
     prev: str | None = None
 
 
-Change = EditEvent | DeleteEvent | ReactEvent | Link
+Change = EditEvent | DeleteEvent | ReactEvent | TakedownEvent | RestoreEvent | Link
 
 
 class DeliveredEvent(_Frame, tag="delivered", frozen=True):
@@ -327,6 +353,6 @@ class Conv(_Frame, tag="conv", frozen=True):
 
 
 ServerFrame = (
-    Ready | Ack | Error | Msg | EditEvent | DeleteEvent | ReactEvent | Link | DeliveredEvent | ReadEvent | TypingEvent
-    | PresenceState | Backfill | Synced | Pong | Drain | Resync | Conv
+    Ready | Ack | Error | Msg | EditEvent | DeleteEvent | ReactEvent | TakedownEvent | RestoreEvent | Link
+    | DeliveredEvent | ReadEvent | TypingEvent | PresenceState | Backfill | Synced | Pong | Drain | Resync | Conv
 )  # fmt: skip

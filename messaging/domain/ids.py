@@ -34,6 +34,9 @@ MAX_ID = (1 << 63) - 1
 #: How far before a mark every replay begins, in milliseconds.
 REPLAY_MARGIN_MS = 5_000
 
+#: Who withholds messages and gives them back: not a person. ``new_random_id`` never returns it.
+MODERATORS = UserId(MAX_ID)
+
 _CONVERSATION = "c_"
 _USER = "u_"
 _MESSAGE = "m_"

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Final
+from typing import Final, Literal
 
 from messaging.domain.ids import ConversationId, DeviceId, MessageId, UserId, first_id_at
 
@@ -82,7 +82,8 @@ class StoredMessage:
     """One row of ``messages``. ``kind``: ``text`` or ``event``; an event's ``body`` is the JSON of ``frames.Event``.
 
     ``body`` stays as it was written. What changes have made of it since is folded in beside it, and given back by
-    reads only: ``edit_id`` and ``edited_body`` are the newest edit, ``delete_id`` is the deletion.
+    reads only: ``edit_id`` and ``edited_body`` are the newest edit, ``delete_id`` is the deletion, ``takedown_id`` the
+    newest decision of moderators, and ``withheld`` what that was.
     """
 
     conversation_id: ConversationId
@@ -98,21 +99,37 @@ class StoredMessage:
     edit_id: MessageId | None = None
     edited_body: str = ""
     delete_id: MessageId | None = None
+    takedown_id: MessageId | None = None
+    withheld: bool = False
+
+    @property
+    def readable(self) -> bool:
+        """Whether members may read it: it is neither deleted nor withheld."""
+        return self.delete_id is None and not self.withheld
 
     @property
     def text(self) -> str:
         """The text as it is to be read now."""
-        if self.delete_id is not None:
-            return ""
+        return self.last_text if self.readable else ""
+
+    @property
+    def last_text(self) -> str:
+        """The text as its author left it, whoever may read it: for those who judge it."""
         return self.body if self.edit_id is None else self.edited_body
 
 
 class MessageChangeKind(StrEnum):
-    """What may be done to a message after it was sent."""
+    """What may be done to a message after it was sent: the first three by members, the others by moderators."""
 
     EDIT = "edit"
     DELETE = "delete"
     REACT = "react"
+    TAKEDOWN = "takedown"
+    RESTORE = "restore"
+
+
+#: What members may do.
+MemberChangeKind = Literal[MessageChangeKind.EDIT, MessageChangeKind.DELETE, MessageChangeKind.REACT]
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import msgspec
@@ -28,7 +28,7 @@ from messaging.domain import frames, ids
 from messaging.domain.connection import Connection, error_reply
 from messaging.domain.errors import Blocked, ChatError, CloseCode, Unauthenticated, Unavailable
 from messaging.domain.ids import ConversationId, DeviceId, MessageId, UserId
-from messaging.domain.messages import MessageChangeKind
+from messaging.domain.messages import MemberChangeKind, MessageChangeKind
 from messaging.gateway.outbox import Encoded, Outbox
 from messaging.gateway.pod import TYPING_DROPPED, Pod
 from messaging.ports import NewRecord, Position, PositionUnknown
@@ -59,6 +59,12 @@ SYNC_BACKFILLS = Histogram(
 
 #: What the log takes, and an ``ack`` answers.
 _Acked = frames.Send | frames.Edit | frames.Delete | frames.React
+
+_KINDS: Final[dict[type[_Acked], MemberChangeKind]] = {
+    frames.Edit: MessageChangeKind.EDIT,
+    frames.Delete: MessageChangeKind.DELETE,
+    frames.React: MessageChangeKind.REACT,
+}
 
 #: Set by the gateway's own protocol class: ``abort`` ends a socket whose peer does not read, and ``write`` writes a
 #: WebSocket frame at once, or returns False where it would have to wait.
@@ -312,7 +318,7 @@ class ChatConsumer(AsyncConsumer):  # type: ignore[misc]  # channels has no type
         started = pod.clock.monotonic()
 
         change = changes.validate_change(
-            MessageChangeKind(str(frame.__struct_config__.tag)),
+            _KINDS[type(frame)],
             actor=user,
             target=effect.target,
             msg_id=frame.msg_id,

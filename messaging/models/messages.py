@@ -6,7 +6,8 @@ from django.db import models
 class MessageRow(models.Model):
     """One message. The unique dedupe key makes a second copy impossible whatever the router does.
 
-    ``body`` is as it was written; the newest edit and the deletion are folded in beside it, by their changes' ids.
+    ``body`` is as it was written; the newest edit, the deletion and the newest decision of moderators are folded in
+    beside it, by their changes' ids.
     """
 
     pk = models.CompositePrimaryKey("conversation_id", "message_id")
@@ -23,6 +24,8 @@ class MessageRow(models.Model):
     edit_id = models.BigIntegerField(null=True)
     edited_body = models.BinaryField(null=True)
     delete_id = models.BigIntegerField(null=True)
+    takedown_id = models.BigIntegerField(null=True)
+    withheld = models.BooleanField(db_default=False)
 
     class Meta:
         db_table = "messages"
@@ -34,7 +37,7 @@ class MessageRow(models.Model):
 
 
 class MessageChangeRow(models.Model):
-    """One edit, deletion or reaction, as it stands in the order of messages: the history of a message."""
+    """One edit, deletion, reaction or decision of moderators, at its place in the order: the history of a message."""
 
     pk = models.CompositePrimaryKey("conversation_id", "change_id")
     conversation_id = models.BigIntegerField()

@@ -33,7 +33,7 @@ class ClientFrame(_message.Message):
     def __init__(self, auth: _Optional[_Union[Auth, _Mapping]] = ..., send: _Optional[_Union[Send, _Mapping]] = ..., delivered: _Optional[_Union[Delivered, _Mapping]] = ..., read: _Optional[_Union[Read, _Mapping]] = ..., typing: _Optional[_Union[Typing, _Mapping]] = ..., sync: _Optional[_Union[Sync, _Mapping]] = ..., ping: _Optional[_Union[Ping, _Mapping]] = ..., presence: _Optional[_Union[Presence, _Mapping]] = ..., edit: _Optional[_Union[Edit, _Mapping]] = ..., delete: _Optional[_Union[Delete, _Mapping]] = ..., react: _Optional[_Union[React, _Mapping]] = ...) -> None: ...
 
 class ServerFrame(_message.Message):
-    __slots__ = ("ready", "ack", "error", "msg", "delivered", "read", "typing", "presence", "backfill", "synced", "pong", "drain", "conv", "edit", "delete", "react", "link", "resync")
+    __slots__ = ("ready", "ack", "error", "msg", "delivered", "read", "typing", "presence", "backfill", "synced", "pong", "drain", "conv", "edit", "delete", "react", "link", "resync", "takedown", "restore")
     READY_FIELD_NUMBER: _ClassVar[int]
     ACK_FIELD_NUMBER: _ClassVar[int]
     ERROR_FIELD_NUMBER: _ClassVar[int]
@@ -52,6 +52,8 @@ class ServerFrame(_message.Message):
     REACT_FIELD_NUMBER: _ClassVar[int]
     LINK_FIELD_NUMBER: _ClassVar[int]
     RESYNC_FIELD_NUMBER: _ClassVar[int]
+    TAKEDOWN_FIELD_NUMBER: _ClassVar[int]
+    RESTORE_FIELD_NUMBER: _ClassVar[int]
     ready: Ready
     ack: Ack
     error: Error
@@ -70,7 +72,9 @@ class ServerFrame(_message.Message):
     react: ReactEvent
     link: Link
     resync: Resync
-    def __init__(self, ready: _Optional[_Union[Ready, _Mapping]] = ..., ack: _Optional[_Union[Ack, _Mapping]] = ..., error: _Optional[_Union[Error, _Mapping]] = ..., msg: _Optional[_Union[Msg, _Mapping]] = ..., delivered: _Optional[_Union[DeliveredEvent, _Mapping]] = ..., read: _Optional[_Union[ReadEvent, _Mapping]] = ..., typing: _Optional[_Union[TypingEvent, _Mapping]] = ..., presence: _Optional[_Union[PresenceState, _Mapping]] = ..., backfill: _Optional[_Union[Backfill, _Mapping]] = ..., synced: _Optional[_Union[Synced, _Mapping]] = ..., pong: _Optional[_Union[Pong, _Mapping]] = ..., drain: _Optional[_Union[Drain, _Mapping]] = ..., conv: _Optional[_Union[Conv, _Mapping]] = ..., edit: _Optional[_Union[EditEvent, _Mapping]] = ..., delete: _Optional[_Union[DeleteEvent, _Mapping]] = ..., react: _Optional[_Union[ReactEvent, _Mapping]] = ..., link: _Optional[_Union[Link, _Mapping]] = ..., resync: _Optional[_Union[Resync, _Mapping]] = ...) -> None: ...
+    takedown: TakedownEvent
+    restore: RestoreEvent
+    def __init__(self, ready: _Optional[_Union[Ready, _Mapping]] = ..., ack: _Optional[_Union[Ack, _Mapping]] = ..., error: _Optional[_Union[Error, _Mapping]] = ..., msg: _Optional[_Union[Msg, _Mapping]] = ..., delivered: _Optional[_Union[DeliveredEvent, _Mapping]] = ..., read: _Optional[_Union[ReadEvent, _Mapping]] = ..., typing: _Optional[_Union[TypingEvent, _Mapping]] = ..., presence: _Optional[_Union[PresenceState, _Mapping]] = ..., backfill: _Optional[_Union[Backfill, _Mapping]] = ..., synced: _Optional[_Union[Synced, _Mapping]] = ..., pong: _Optional[_Union[Pong, _Mapping]] = ..., drain: _Optional[_Union[Drain, _Mapping]] = ..., conv: _Optional[_Union[Conv, _Mapping]] = ..., edit: _Optional[_Union[EditEvent, _Mapping]] = ..., delete: _Optional[_Union[DeleteEvent, _Mapping]] = ..., react: _Optional[_Union[ReactEvent, _Mapping]] = ..., link: _Optional[_Union[Link, _Mapping]] = ..., resync: _Optional[_Union[Resync, _Mapping]] = ..., takedown: _Optional[_Union[TakedownEvent, _Mapping]] = ..., restore: _Optional[_Union[RestoreEvent, _Mapping]] = ...) -> None: ...
 
 class Auth(_message.Message):
     __slots__ = ("token",)
@@ -236,7 +240,7 @@ class Event(_message.Message):
     def __init__(self, type: _Optional[str] = ..., users: _Optional[_Iterable[str]] = ..., name: _Optional[str] = ..., role: _Optional[str] = ...) -> None: ...
 
 class Msg(_message.Message):
-    __slots__ = ("server_id", "conv", "ts", "body", "media", "prev", "reply_to", "msg_id", "kind", "event", "forwarded", "edited_at", "deleted", "reactions")
+    __slots__ = ("server_id", "conv", "ts", "body", "media", "prev", "reply_to", "msg_id", "kind", "event", "forwarded", "edited_at", "deleted", "reactions", "withheld")
     SERVER_ID_FIELD_NUMBER: _ClassVar[int]
     CONV_FIELD_NUMBER: _ClassVar[int]
     FROM_FIELD_NUMBER: _ClassVar[int]
@@ -252,6 +256,7 @@ class Msg(_message.Message):
     EDITED_AT_FIELD_NUMBER: _ClassVar[int]
     DELETED_FIELD_NUMBER: _ClassVar[int]
     REACTIONS_FIELD_NUMBER: _ClassVar[int]
+    WITHHELD_FIELD_NUMBER: _ClassVar[int]
     server_id: str
     conv: str
     ts: int
@@ -266,7 +271,8 @@ class Msg(_message.Message):
     edited_at: int
     deleted: bool
     reactions: _containers.RepeatedCompositeFieldContainer[Reaction]
-    def __init__(self, server_id: _Optional[str] = ..., conv: _Optional[str] = ..., ts: _Optional[int] = ..., body: _Optional[str] = ..., media: _Optional[_Iterable[str]] = ..., prev: _Optional[str] = ..., reply_to: _Optional[str] = ..., msg_id: _Optional[str] = ..., kind: _Optional[str] = ..., event: _Optional[_Union[Event, _Mapping]] = ..., forwarded: _Optional[bool] = ..., edited_at: _Optional[int] = ..., deleted: _Optional[bool] = ..., reactions: _Optional[_Iterable[_Union[Reaction, _Mapping]]] = ..., **kwargs) -> None: ...
+    withheld: bool
+    def __init__(self, server_id: _Optional[str] = ..., conv: _Optional[str] = ..., ts: _Optional[int] = ..., body: _Optional[str] = ..., media: _Optional[_Iterable[str]] = ..., prev: _Optional[str] = ..., reply_to: _Optional[str] = ..., msg_id: _Optional[str] = ..., kind: _Optional[str] = ..., event: _Optional[_Union[Event, _Mapping]] = ..., forwarded: _Optional[bool] = ..., edited_at: _Optional[int] = ..., deleted: _Optional[bool] = ..., reactions: _Optional[_Iterable[_Union[Reaction, _Mapping]]] = ..., withheld: _Optional[bool] = ..., **kwargs) -> None: ...
 
 class Reaction(_message.Message):
     __slots__ = ("emoji", "count", "mine", "users")
@@ -339,6 +345,44 @@ class ReactEvent(_message.Message):
     msg_id: str
     def __init__(self, server_id: _Optional[str] = ..., target: _Optional[str] = ..., conv: _Optional[str] = ..., ts: _Optional[int] = ..., emoji: _Optional[str] = ..., on: _Optional[bool] = ..., count: _Optional[int] = ..., prev: _Optional[str] = ..., msg_id: _Optional[str] = ..., **kwargs) -> None: ...
 
+class TakedownEvent(_message.Message):
+    __slots__ = ("server_id", "target", "conv", "ts", "prev")
+    SERVER_ID_FIELD_NUMBER: _ClassVar[int]
+    TARGET_FIELD_NUMBER: _ClassVar[int]
+    CONV_FIELD_NUMBER: _ClassVar[int]
+    TS_FIELD_NUMBER: _ClassVar[int]
+    PREV_FIELD_NUMBER: _ClassVar[int]
+    server_id: str
+    target: str
+    conv: str
+    ts: int
+    prev: str
+    def __init__(self, server_id: _Optional[str] = ..., target: _Optional[str] = ..., conv: _Optional[str] = ..., ts: _Optional[int] = ..., prev: _Optional[str] = ...) -> None: ...
+
+class RestoreEvent(_message.Message):
+    __slots__ = ("server_id", "target", "conv", "ts", "body", "media", "reply_to", "forwarded", "edited_at", "prev")
+    SERVER_ID_FIELD_NUMBER: _ClassVar[int]
+    TARGET_FIELD_NUMBER: _ClassVar[int]
+    CONV_FIELD_NUMBER: _ClassVar[int]
+    TS_FIELD_NUMBER: _ClassVar[int]
+    BODY_FIELD_NUMBER: _ClassVar[int]
+    MEDIA_FIELD_NUMBER: _ClassVar[int]
+    REPLY_TO_FIELD_NUMBER: _ClassVar[int]
+    FORWARDED_FIELD_NUMBER: _ClassVar[int]
+    EDITED_AT_FIELD_NUMBER: _ClassVar[int]
+    PREV_FIELD_NUMBER: _ClassVar[int]
+    server_id: str
+    target: str
+    conv: str
+    ts: int
+    body: str
+    media: _containers.RepeatedScalarFieldContainer[str]
+    reply_to: str
+    forwarded: bool
+    edited_at: int
+    prev: str
+    def __init__(self, server_id: _Optional[str] = ..., target: _Optional[str] = ..., conv: _Optional[str] = ..., ts: _Optional[int] = ..., body: _Optional[str] = ..., media: _Optional[_Iterable[str]] = ..., reply_to: _Optional[str] = ..., forwarded: _Optional[bool] = ..., edited_at: _Optional[int] = ..., prev: _Optional[str] = ...) -> None: ...
+
 class Link(_message.Message):
     __slots__ = ("server_id", "conv", "prev")
     SERVER_ID_FIELD_NUMBER: _ClassVar[int]
@@ -350,16 +394,20 @@ class Link(_message.Message):
     def __init__(self, server_id: _Optional[str] = ..., conv: _Optional[str] = ..., prev: _Optional[str] = ...) -> None: ...
 
 class Change(_message.Message):
-    __slots__ = ("edit", "delete", "react", "link")
+    __slots__ = ("edit", "delete", "react", "link", "takedown", "restore")
     EDIT_FIELD_NUMBER: _ClassVar[int]
     DELETE_FIELD_NUMBER: _ClassVar[int]
     REACT_FIELD_NUMBER: _ClassVar[int]
     LINK_FIELD_NUMBER: _ClassVar[int]
+    TAKEDOWN_FIELD_NUMBER: _ClassVar[int]
+    RESTORE_FIELD_NUMBER: _ClassVar[int]
     edit: EditEvent
     delete: DeleteEvent
     react: ReactEvent
     link: Link
-    def __init__(self, edit: _Optional[_Union[EditEvent, _Mapping]] = ..., delete: _Optional[_Union[DeleteEvent, _Mapping]] = ..., react: _Optional[_Union[ReactEvent, _Mapping]] = ..., link: _Optional[_Union[Link, _Mapping]] = ...) -> None: ...
+    takedown: TakedownEvent
+    restore: RestoreEvent
+    def __init__(self, edit: _Optional[_Union[EditEvent, _Mapping]] = ..., delete: _Optional[_Union[DeleteEvent, _Mapping]] = ..., react: _Optional[_Union[ReactEvent, _Mapping]] = ..., link: _Optional[_Union[Link, _Mapping]] = ..., takedown: _Optional[_Union[TakedownEvent, _Mapping]] = ..., restore: _Optional[_Union[RestoreEvent, _Mapping]] = ...) -> None: ...
 
 class DeliveredEvent(_message.Message):
     __slots__ = ("server_id", "user", "ts")

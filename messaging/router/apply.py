@@ -103,8 +103,16 @@ def _decode(record: Record) -> tuple[MessageId, DedupeKey, events.LogEvent]:
     except ValueError:
         # Nobody was acked: the gateway could not compute the id, either.
         raise events.Poison("time") from None
-    author = event.sender if isinstance(event, events.MessageSent) else event.actor
-    return message_id, DedupeKey(ConversationId(conversation), author, event.client_msg_id), event
+    return message_id, DedupeKey(ConversationId(conversation), _author(event), event.client_msg_id), event
+
+
+def _author(event: events.LogEvent) -> UserId:
+    match event:
+        case events.MessageSent():
+            return event.sender
+        case events.MessageModerated():
+            return ids.MODERATORS
+    return event.actor
 
 
 class _Poll:
@@ -145,6 +153,8 @@ class _Poll:
                     self._on_message(message_id, key, event)
                 case events.MessageChanged():
                     self._on_message_change(message_id, key, event)
+                case events.MessageModerated():
+                    self._on_moderation(message_id, key, event)
                 case events.ConversationChanged():
                     self._on_change(message_id, key, event)
         if self._rows or self._changes:
@@ -159,9 +169,13 @@ class _Poll:
         changes = [
             ((key.conversation_id, event.target), event)
             for _, key, event in decoded
-            if isinstance(event, events.MessageChanged)
+            if isinstance(event, events.MessageChanged | events.MessageModerated)
         ]
-        reacting = [(ref, event.actor) for ref, event in changes if event.kind == "react"]
+        reacting = [
+            (ref, event.actor)
+            for ref, event in changes
+            if isinstance(event, events.MessageChanged) and event.kind == "react"
+        ]
         self._targets.load([ref for ref, _ in changes], reacting)
 
     def _on_message(self, message_id: MessageId, key: DedupeKey, event: events.MessageSent) -> None:
@@ -292,16 +306,48 @@ class _Poll:
         self._changes.append(change)
         self._deliver_change(change, audience, known, trace=event.trace)
 
-    def _check(self, change_id: MessageId, key: DedupeKey, event: events.MessageChanged, known: Known) -> None:
-        """Pass a change that is allowed at its place in the log. Raises ChatError."""
+    def _on_moderation(self, change_id: MessageId, key: DedupeKey, event: events.MessageModerated) -> None:
+        """Withhold a message, or give it back. Moderators are no members, so only the target is looked at."""
+        if self._is_copy(change_id, key):
+            return
+        known = self._cache.get(key.conversation_id)
+        try:
+            if known is None:
+                raise NotFound("no such conversation")
+            if key not in self._placed:
+                self._target_of(change_id, key, event.target, known)
+        except ChatError:
+            REFUSED.inc()
+            return
+        change = self._targets.fold(
+            StoredChange(
+                conversation_id=key.conversation_id,
+                change_id=change_id,
+                target_id=event.target,
+                actor_id=key.sender_id,
+                client_msg_id=event.client_msg_id,
+                kind=MessageChangeKind.TAKEDOWN if event.on else MessageChangeKind.RESTORE,
+                prev_id=self._chain(change_id, key, known),
+            )
+        )
+        self._changes.append(change)
+        self._deliver_change(change, known.readers(change_id), known)
+
+    def _target_of(self, change_id: MessageId, key: DedupeKey, target_id: MessageId, known: Known) -> StoredMessage:
+        """Return what a change that is read for the first time is about. Raises Conflict, NotFound."""
         if known.last_id is not None and change_id <= known.last_id:
             # Read again, and what is stored has nothing of it: it was refused the first time, and has no place in the
             # chain, whatever might allow it by now.
             raise Conflict("this change could not be made")
-        ref = (key.conversation_id, event.target)
-        target = self._targets.get(ref)
+        target = self._targets.get((key.conversation_id, target_id))
         if target is None or target.message_id >= change_id:
             raise NotFound("no such message")
+        return target
+
+    def _check(self, change_id: MessageId, key: DedupeKey, event: events.MessageChanged, known: Known) -> None:
+        """Pass a change that is allowed at its place in the log. Raises ChatError."""
+        target = self._target_of(change_id, key, event.target, known)
+        ref = (key.conversation_id, event.target)
         kind = MessageChangeKind(event.kind)
         joined_id = known.since.get(event.actor, MessageId(0))
         place = None
@@ -330,8 +376,9 @@ class _Poll:
     ) -> None:
         """Show the change to those who can see its target; the others get its place in the chain and no more."""
         blind = known.blind(readers, change.target_id)
-        others = change_frame(change, viewer=UserId(0))
-        own = change_frame(change, viewer=change.actor_id)
+        target = self._targets.get((change.conversation_id, change.target_id))
+        others = change_frame(change, viewer=UserId(0), target=target)
+        own = change_frame(change, viewer=change.actor_id, target=target)
         self._out.deliveries.append(
             events.Deliver(list(readers - blind), others, author=change.actor_id, own=own, trace=trace)
         )

@@ -66,6 +66,19 @@ class Targets:
                     del counts[change.emoji]
             return replace(change, count=counts.get(change.emoji, 0))
         target = self._messages.get(ref)
-        if target is not None and change.kind is MessageChangeKind.DELETE:
-            self._messages[ref] = replace(target, delete_id=target.delete_id or change.change_id)
+        if target is not None:
+            self._messages[ref] = _folded(target, change)
         return change
+
+
+def _folded(target: StoredMessage, change: StoredChange) -> StoredMessage:
+    """Return the message with an edit, a deletion or a decision of moderators in it, where it has no newer one."""
+    at = change.change_id
+    match change.kind:
+        case MessageChangeKind.EDIT if (target.edit_id or 0) < at:
+            return replace(target, edit_id=at, edited_body=change.body)
+        case MessageChangeKind.DELETE:
+            return replace(target, delete_id=target.delete_id or at)
+        case MessageChangeKind.TAKEDOWN | MessageChangeKind.RESTORE if (target.takedown_id or 0) < at:
+            return replace(target, takedown_id=at, withheld=change.kind is MessageChangeKind.TAKEDOWN)
+    return target

@@ -42,27 +42,30 @@ class HistoryPage:
 def message_frame(message: StoredMessage, *, viewer: UserId, tallies: Sequence[Tally] = ()) -> frames.Msg:
     """Return the message as ``viewer`` may see it; the client's own id goes to its sender only.
 
-    Of one that was deleted nothing is left but its place; of one that was edited, the newest text.
+    Of one that was deleted nothing is left but its place; of one that is withheld, its place and its reactions; of one
+    that was edited, the newest text.
     """
     conversation = message.conversation_id
     is_event = message.kind == "event"
     deleted = message.delete_id is not None
+    shown = message.readable
     return frames.Msg(
         server_id=ids.server_id(conversation, message.message_id),
         conv=ids.conversation_ref(conversation),
         sender=ids.user_ref(message.sender_id),
         ts=ids.timestamp_ms(message.message_id),
         body="" if is_event else message.text,
-        media=[] if deleted else message.media,
+        media=message.media if shown else [],
         prev=_ref(conversation, message.prev_id),
-        reply_to=None if deleted else _ref(conversation, message.reply_to),
+        reply_to=_ref(conversation, message.reply_to) if shown else None,
         msg_id=str(UUID(bytes=message.client_msg_id)) if message.sender_id == viewer else None,
         kind="event" if is_event else "text",
         event=_event.decode(message.body) if is_event else None,
-        forwarded=message.forwarded and not deleted,
-        edited_at=None if deleted or message.edit_id is None else ids.timestamp_ms(message.edit_id),
+        forwarded=message.forwarded and shown,
+        edited_at=ids.timestamp_ms(message.edit_id) if shown and message.edit_id is not None else None,
         deleted=deleted,
         reactions=[] if deleted else [_reaction(tally) for tally in tallies],
+        withheld=message.withheld and not deleted,
     )
 
 
@@ -74,15 +77,18 @@ def _reaction(tally: Tally) -> frames.Reaction:
     return frames.Reaction(tally.emoji, tally.count, tally.mine, [ids.user_ref(user) for user in tally.users])
 
 
-def change_frame(change: StoredChange, *, viewer: UserId) -> frames.EditEvent | frames.DeleteEvent | frames.ReactEvent:
-    """Return the change as those see it who can see its target; the client's own id goes to its author only."""
+def change_frame(change: StoredChange, *, viewer: UserId, target: StoredMessage | None = None) -> frames.Change:
+    """Return the change as those see it who can see its target; the client's own id goes to its author only.
+
+    ``target``: what is given back, where the change gives back; without it only the place in the chain.
+    """
     conversation = change.conversation_id
-    place = {
+    what = {
         "server_id": ids.server_id(conversation, change.change_id),
         "target": ids.server_id(conversation, change.target_id),
         "conv": ids.conversation_ref(conversation),
-        "sender": ids.user_ref(change.actor_id),
     }
+    place = {**what, "sender": ids.user_ref(change.actor_id)}
     ts = ids.timestamp_ms(change.change_id)
     prev = _ref(conversation, change.prev_id)
     msg_id = str(UUID(bytes=change.client_msg_id)) if change.actor_id == viewer else None
@@ -94,6 +100,22 @@ def change_frame(change: StoredChange, *, viewer: UserId) -> frames.EditEvent | 
         case MessageChangeKind.REACT:
             return frames.ReactEvent(
                 **place, ts=ts, emoji=change.emoji, on=change.on, count=change.count, prev=prev, msg_id=msg_id
+            )
+        case MessageChangeKind.TAKEDOWN:
+            return frames.TakedownEvent(**what, ts=ts, prev=prev)
+        case MessageChangeKind.RESTORE:
+            if target is None:
+                return link_frame(change)
+            now = message_frame(target, viewer=viewer)
+            return frames.RestoreEvent(
+                **what,
+                ts=ts,
+                body=now.body,
+                media=now.media,
+                reply_to=now.reply_to,
+                forwarded=now.forwarded,
+                edited_at=now.edited_at,
+                prev=prev,
             )
 
 
@@ -189,23 +211,24 @@ def _changes(
 ) -> list[frames.Change]:
     """Return the newest changes whose texts are within ``max_bytes`` together, oldest first.
 
-    A text that is gone by now, edited once more or deleted, is not given out: its place in the chain is.
+    A text that is gone by now, edited once more, deleted or withheld, is not given out: its place in the chain is.
     """
     conversation = place.conversation_id
-    edited = [(conversation, it.target_id) for it in changes if it.kind is MessageChangeKind.EDIT]
-    targets = container.message_store().get(list(set(edited))) if edited else {}
+    telling = (MessageChangeKind.EDIT, MessageChangeKind.RESTORE)
+    with_text = [(conversation, it.target_id) for it in changes if it.kind in telling]
+    targets = container.message_store().get(list(set(with_text))) if with_text else {}
     shown: list[frames.Change] = []
     size = 0
     for change in changes:
-        frame: frames.Change = change_frame(change, viewer=user_id)
+        target = targets.get((conversation, change.target_id))
+        frame = change_frame(change, viewer=user_id, target=target)
         if change.target_id <= place.joined_id:
             frame = link_frame(change)
-        elif change.kind is MessageChangeKind.EDIT:
-            target = targets.get((conversation, change.target_id))
-            if target is None or target.delete_id is not None or target.edit_id != change.change_id:
+        elif change.kind in telling:
+            if target is None or not target.readable or change.change_id not in (target.edit_id, target.takedown_id):
                 frame = link_frame(change)
             else:
-                size += len(change.body.encode())
+                size += len(target.text.encode())
         if size > max(0, max_bytes):
             break
         shown.append(frame)

@@ -16,7 +16,7 @@ from messaging.domain.errors import ChatError, Conflict, InvalidInput, NotFound
 from messaging.domain.events import MessageChanged
 from messaging.domain.ids import ConversationId, MessageId, UserId
 from messaging.domain.limits import Limits
-from messaging.domain.messages import ConversationType, DedupeKey, MessageChangeKind
+from messaging.domain.messages import ConversationType, DedupeKey, MemberChangeKind, MessageChangeKind
 from messaging.selectors.access import may_send
 from messaging.selectors.messages import Sight, find_message
 from messaging.services.send import Outgoing, Sent, append_change, check_body, parse_client_msg_id
@@ -26,7 +26,7 @@ _DELETIONS: Final = UUID("6f5d2ce9-2c1c-4d3f-8f0e-53a3b54c0a0b")
 
 
 def validate_change(
-    kind: MessageChangeKind,
+    kind: MemberChangeKind,
     *,
     actor: UserId,
     target: MessageId,
@@ -184,7 +184,7 @@ def may_forward(message: Outgoing, server_id: str) -> None:
 
     Raises:
         InvalidInput: not a ``server_id``, or not somebody's text. NotFound: not the sender's to read.
-        Conflict: it is deleted.
+        Conflict: it is deleted, or withheld by moderators.
     """
     try:
         _check_origin(message.sender, server_id)
@@ -205,5 +205,5 @@ def _check_origin(actor: UserId, server_id: str) -> None:
         raise NotFound("no such message to forward") from None
     if message is not None and message.kind != "text":
         raise InvalidInput("this tells of an event; nobody wrote it")
-    if message is not None and message.delete_id is not None:
-        raise Conflict("the message is deleted")
+    if message is not None and not message.readable:
+        raise Conflict("the message is withheld by moderators" if message.withheld else "the message is deleted")

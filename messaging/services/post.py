@@ -22,7 +22,7 @@ def post_message(
     """Return where the message stands in the log, once it is durable. Idempotent by ``msg_id``.
 
     Raises:
-        NotFound: the sender is no member, or cannot read what is to be forwarded. Conflict: that is deleted.
+        NotFound: the sender is no member, or cannot read what is to be forwarded. Conflict: that is gone.
         Blocked: one of a DM's two blocked the other.
         InvalidInput, TooLarge: see ``validate_send``.
         Unavailable: not stored; repeat with the same ``msg_id``.

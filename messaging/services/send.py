@@ -251,21 +251,21 @@ async def send_message(*, log: MessageLog, message: Outgoing) -> Sent:
             span.end()
 
 
-def change_record(
-    conversation: ConversationId, change: events.ConversationChanged | events.MessageChanged
-) -> NewRecord:
+_Change = events.ConversationChanged | events.MessageChanged | events.MessageModerated
+
+
+def change_record(conversation: ConversationId, change: _Change) -> NewRecord:
     """Return the log record of a change; its dedupe key is (conversation, actor, client's UUID)."""
+    actor = ids.MODERATORS if isinstance(change, events.MessageModerated) else change.actor
     return NewRecord(
         TOPIC_MESSAGES,
         _conversation_key(conversation),
         events.encode(change),
-        _dedupe_bytes(conversation, change.actor, change.client_msg_id),
+        _dedupe_bytes(conversation, actor, change.client_msg_id),
     )
 
 
-async def append_change(
-    *, log: MessageLog, conversation: ConversationId, change: events.ConversationChanged | events.MessageChanged
-) -> Sent:
+async def append_change(*, log: MessageLog, conversation: ConversationId, change: _Change) -> Sent:
     """Put a change of the conversation, or of a message, at its place in the order of messages.
 
     Raises:

@@ -108,7 +108,7 @@ function reply(message) {
 }
 
 function editLast() {
-  const mine = shownOf(state, view.active).findLast((one) => one.from === me.id && one.kind !== "event" && one.server_id && !one.deleted);
+  const mine = shownOf(state, view.active).findLast((one) => one.from === me.id && one.kind !== "event" && one.server_id && !one.deleted && !one.withheld);
   if (mine) composer.edit({ server_id: mine.server_id, text: mine.body });
 }
 
@@ -207,7 +207,7 @@ menu.addEventListener("delete", ({ detail }) => remove(detail.message));
 composer.addEventListener("edit-last", editLast);
 composer.addEventListener("edited", ({ detail }) => {
   const message = found(detail.server_id);
-  if (message && !message.deleted) change("edit", message, { body: detail.body });
+  if (message && !message.deleted && !message.withheld) change("edit", message, { body: detail.body });
 });
 list.addEventListener("find-people", ({ detail }) => newChat(detail));
 $("new-chat").addEventListener("click", () => newChat());

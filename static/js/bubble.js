@@ -27,17 +27,17 @@ export function cut(text) {
 
 /**
  * Return the element of a message. `shown`: {key, message, text, first, last, out, status, name, group, quote, whole, edited,
- * deleted, forwarded, changing, reactions, can}: `quote` is {author, text} or null, `whole` says that a long text was opened,
- * `changing` that a change of it is on its way, `can` what one may do with it. `emit(name, detail)` tells what the reader
+ * gone, forwarded, changing, reactions, can}: `quote` is {author, text} or null, `whole` says that a long text was opened,
+ * `gone` that it was deleted or is withheld, `changing` that a change of it is on its way, `can` what one may do with it. `emit(name, detail)` tells what the reader
  * wants: `whole`, `reply`, `find`, `retry`, `discard`, `react`, `menu`.
  */
 export function bubble(shown, emit) {
-  const { key, message, text, first, last, out, status, name, group, quote, whole, edited, deleted, forwarded, changing, reactions, can } = shown;
-  const big = !deleted && !forwarded && onlyEmoji(text);
-  const end = whole || deleted ? null : cut(text);
-  const body = el("span", { className: "body" }, ...(deleted ? [icon("gone"), text] : linkify(end === null ? text : `${text.slice(0, end)}…`)));
+  const { key, message, text, first, last, out, status, name, group, quote, whole, edited, gone, forwarded, changing, reactions, can } = shown;
+  const big = !gone && !forwarded && onlyEmoji(text);
+  const end = whole || gone ? null : cut(text);
+  const body = el("span", { className: "body" }, ...(gone ? [icon("gone"), text] : linkify(end === null ? text : `${text.slice(0, end)}…`)));
   const mark = changing ? el("span", { className: "ticks", title: "Saving" }, icon("clock"), hidden("Saving")) : null;
-  const meta = el("span", { className: "meta", dir: "ltr" }, edited ? el("span", { className: "edited", title: `Edited ${moment(message.edited_at)}` }, "edited") : null, mark, el("time", { dateTime: new Date(message.ts).toISOString(), title: moment(message.ts) }, clock(message.ts)), status && !deleted ? ticks(status) : null);
+  const meta = el("span", { className: "meta", dir: "ltr" }, edited ? el("span", { className: "edited", title: `Edited ${moment(message.edited_at)}` }, "edited") : null, mark, el("time", { dateTime: new Date(message.ts).toISOString(), title: moment(message.ts) }, clock(message.ts)), status && !gone ? ticks(status) : null);
   const box = el(
     "div",
     { className: big && !quote ? "bubble large" : "bubble" },
@@ -48,7 +48,7 @@ export function bubble(shown, emit) {
     status === "failed" ? failure(message, emit) : null,
   );
   const face = group && !out ? (last ? avatar(message.from, name) : el("span", { className: "avatar-space" })) : null;
-  const classes = ["message", out ? "out" : "in", first && "first", last && "last", status === "failed" && "failed", deleted && "deleted", reactions.length && "reacted"];
+  const classes = ["message", out ? "out" : "in", first && "first", last && "last", status === "failed" && "failed", gone && "gone", reactions.length && "reacted"];
   return el(
     "div",
     { className: classes.filter(Boolean).join(" "), role: "article", "aria-label": `${name}, ${clock(message.ts)}`, "data-message": key, tabIndex: -1 },

@@ -1,12 +1,16 @@
 /**
- * Edits, deletions and reactions of a message. Pure.
+ * Edits, deletions and reactions of a message, and what moderators decide about it. Pure.
  *
  * A message is as of some place in its conversation's order (`as_of`): of the changes up to there it has all in it, and only
  * newer ones do anything to it. So what comes twice, or late, is harmless.
  */
 import { compareIds } from "./ids.js";
 
-const GONE = { body: "", media: [], reply_to: null, edited_at: null, deleted: true, forwarded: false, reactions: [] };
+const GONE = { body: "", media: [], reply_to: null, edited_at: null, deleted: true, forwarded: false, reactions: [], withheld: false };
+
+const WITHHELD = { body: "", media: [], reply_to: null, edited_at: null, forwarded: false, withheld: true };
+/** What a message is when it is given back, but for what the change says. */
+const GIVEN_BACK = { ...WITHHELD, withheld: false };
 
 const asOf = (message) => message.as_of ?? message.server_id;
 
@@ -14,7 +18,7 @@ const asOf = (message) => message.as_of ?? message.server_id;
 export const newer = (held, copy) => (compareIds(asOf(held), asOf(copy)) > 0 ? held : copy);
 
 /** Of the fields of a message those that changes make. */
-export const changeable = ({ body, media, reply_to, edited_at, deleted, forwarded, reactions, as_of }) => ({ body, media, reply_to, edited_at, deleted, forwarded, reactions, as_of });
+export const changeable = ({ body, media, reply_to, edited_at, deleted, forwarded, reactions, withheld, as_of }) => ({ body, media, reply_to, edited_at, deleted, forwarded, reactions, withheld, as_of });
 
 function withReaction(message, { emoji, on, count, from }, me) {
   const before = message.reactions ?? [];
@@ -33,6 +37,11 @@ export function fold(message, change, me) {
   if (message.deleted) return next;
   if (change.op === "edit") return { ...next, body: change.body ?? "", edited_at: change.ts };
   if (change.op === "delete") return { ...next, ...GONE };
+  if (change.op === "takedown") return { ...next, ...WITHHELD };
+  if (change.op === "restore") {
+    const { body, media, reply_to, edited_at, forwarded } = { ...GIVEN_BACK, ...change };
+    return { ...next, body, media, reply_to, edited_at, forwarded, withheld: false };
+  }
   return withReaction(next, { on: false, count: 0, ...change }, me);
 }
 
@@ -41,6 +50,7 @@ export function overlay(message, pending, me) {
   let shown = message;
   for (const change of pending) {
     if (shown.deleted) break;
+    if (shown.withheld && change.op !== "delete") continue;
     if (change.op === "edit") shown = { ...shown, body: change.body, edited_at: change.ts, changing: true };
     if (change.op === "delete") shown = { ...shown, ...GONE, changing: true };
     if (change.op === "react") {

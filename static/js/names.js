@@ -30,7 +30,8 @@ export const faceOf = (conv) => conv.peer?.id ?? conv.id;
 
 export const textOf = (message) => {
   if (message.kind === "event") return eventText(message, spoken);
-  return message.deleted ? "This message was deleted" : message.body;
+  if (message.deleted) return "This message was deleted";
+  return message.withheld ? "Withheld by moderators" : message.body;
 };
 
 /** What stands for a message where another answers it: {author, text}; of one that is not loaded only that there is one. */

@@ -43,7 +43,7 @@ function item(conv) {
     face: faceOf(conv),
     name: titleOf(conv),
     preview: text,
-    status: mine && !last.deleted ? store.statusOf(state, last) : null,
+    status: mine && !last.deleted && !last.withheld ? store.statusOf(state, last) : null,
     ts: last?.ts ?? Date.parse(conv.created_at),
     unread: conv.unread_count,
     muted: store.isMuted(conv, Date.now()),
@@ -128,6 +128,7 @@ function mayDo(conv, message) {
   const mine = message.from === me.id;
   const open = !obstacle(conv);
   const moderates = conv.type === "group" && ["owner", "admin"].includes(conv.role);
+  if (message.withheld) return mine && !conv.closed ? ["delete"] : [];
   const may = { reply: open, react: open, forward: true, copy: Boolean(message.body), edit: open && mine, delete: !conv.closed && (mine || moderates) };
   return Object.keys(may).filter((name) => may[name]);
 }

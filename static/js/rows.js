@@ -40,6 +40,7 @@ export function rowsOf(view, isWhole, lineAt) {
       return;
     }
     const out = message.from === view.me;
+    const gone = Boolean(message.deleted || message.withheld);
     rows.push({
       kind: "message",
       key,
@@ -50,13 +51,13 @@ export function rowsOf(view, isWhole, lineAt) {
       status: out ? view.statusOf(message) : null,
       name: out ? "You" : view.nameOf(message.from),
       group: view.group,
-      quote: message.deleted ? null : view.quoteOf(message),
+      quote: gone ? null : view.quoteOf(message),
       whole: isWhole(key),
-      edited: Boolean(message.edited_at) && !message.deleted,
-      deleted: Boolean(message.deleted),
-      forwarded: Boolean(message.forwarded) && !message.deleted,
+      edited: Boolean(message.edited_at) && !gone,
+      gone,
+      forwarded: Boolean(message.forwarded) && !gone,
       changing: Boolean(message.changing),
-      reactions: (message.reactions ?? []).map((one) => ({ ...one, names: reactors(one, view) })),
+      reactions: (gone ? [] : (message.reactions ?? [])).map((one) => ({ ...one, names: reactors(one, view) })),
       can: message.server_id && !message.deleted ? view.mayDo(message) : [],
       message,
     });

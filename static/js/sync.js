@@ -79,6 +79,8 @@ function receive(frame) {
     case "delete":
     case "react":
     case "link":
+    case "takedown":
+    case "restore":
       takeChange(frame);
       break;
     case "error":

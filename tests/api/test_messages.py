@@ -43,6 +43,7 @@ def test_a_sent_message_is_in_history(ann: Person, bob: Person, route: Route) ->
         "forwarded": False,
         "edited_at": None,
         "deleted": False,
+        "withheld": False,
         "reactions": [],
     }
     assert (older["body"], older["media"], older["ts"]) == ("héllo 👋", ["a/b"], sent["ts"])

@@ -11,7 +11,7 @@ from messaging.adapters.cassandra.conversations import CassandraConversationStor
 from messaging.adapters.cassandra.messages import CassandraMessageStore
 from messaging.adapters.orm.conversations import OrmConversationStore
 from messaging.adapters.orm.messages import OrmMessageStore
-from messaging.domain.ids import ConversationId, DeviceId, MessageId, UserId, new_random_id
+from messaging.domain.ids import MODERATORS, ConversationId, DeviceId, MessageId, UserId, new_random_id
 from messaging.domain.messages import (
     TALLY_USERS,
     ConversationType,
@@ -226,6 +226,8 @@ def test_a_stored_change_comes_back_as_it_was(store: MessageStore, conversation:
     changes = [
         change(conversation, 6, 5, "edit", body="héllo 👋\n", prev_id=MessageId(5)),
         change(conversation, 7, 5, "react", BOB, emoji="👨‍👩‍👧‍👦", on=True, count=3, prev_id=MessageId(6)),
+        change(conversation, 8, 5, "takedown", MODERATORS, prev_id=MessageId(7)),
+        change(conversation, 9, 5, "restore", MODERATORS, prev_id=MessageId(8)),
         change(conversation, (1 << 63) - 1, 5, "delete"),
     ]
     store.upsert([text(conversation, 5)], changes=changes, recipients={})
@@ -310,6 +312,21 @@ def test_the_newest_deletion_stands_and_the_text_is_kept(store: MessageStore, co
         assert (row.body, row.text, row.delete_id) == ("x", "", first + 2)
 
 
+def test_the_newest_decision_of_moderators_stands_and_the_text_is_kept(
+    store: MessageStore, conversation: ConversationId
+) -> None:
+    for first, order in zip(range(10, 70, 10), permutations(range(1, 4)), strict=True):
+        store.upsert([text(conversation, first, body="x")], recipients={})
+        for number in order:
+            kind = "takedown" if number % 2 else "restore"
+            store.upsert([], changes=[change(conversation, first + number, first, kind, MODERATORS)], recipients={})
+        row = one(store, conversation, first)
+        assert (row.body, row.text, row.withheld, row.takedown_id) == ("x", "", True, first + 3)
+        store.upsert([], changes=[change(conversation, first + 4, first, "restore", MODERATORS)], recipients={})
+        row = one(store, conversation, first)
+        assert (row.text, row.withheld, row.takedown_id) == ("x", False, first + 4)
+
+
 def test_folding_again_changes_nothing(store: MessageStore, conversation: ConversationId) -> None:
     messages = [text(conversation, 5)]
     changes = [
@@ -317,6 +334,8 @@ def test_folding_again_changes_nothing(store: MessageStore, conversation: Conver
         react(conversation, 7, 5, BOB),
         change(conversation, 8, 5, "edit", body="newer"),
         react(conversation, 9, 5, BOB, on=False),
+        change(conversation, 10, 5, "takedown", MODERATORS),
+        change(conversation, 11, 5, "restore", MODERATORS),
     ]
     store.upsert(messages, changes=changes, recipients={})
 

@@ -11,7 +11,7 @@ from messaging.domain.ids import ConversationId, MessageId, UserId
 from messaging.domain.limits import Limits
 from messaging.domain.messages import MessageChangeKind, StoredMessage
 
-EDIT, DELETE, REACT = MessageChangeKind
+EDIT, DELETE, REACT = KINDS = MessageChangeKind.EDIT, MessageChangeKind.DELETE, MessageChangeKind.REACT
 ANN, BOB = UserId(1), UserId(2)
 TARGET = StoredMessage(ConversationId(3), MessageId(50), ANN, b"x" * 16, "hello")
 
@@ -33,28 +33,28 @@ def refusal(kind: MessageChangeKind, target: StoredMessage = TARGET, **given: An
     return None
 
 
-@pytest.mark.parametrize("kind", MessageChangeKind)
+@pytest.mark.parametrize("kind", KINDS)
 def test_ones_own_text_may_be_changed(kind: MessageChangeKind) -> None:
     assert refusal(kind) is None
 
 
 def test_what_others_wrote_may_be_reacted_to_and_deleted_by_moderators() -> None:
-    assert [refusal(kind, actor=BOB) for kind in MessageChangeKind] == [Forbidden, Forbidden, None]
-    assert [refusal(kind, actor=BOB, moderator=True) for kind in MessageChangeKind] == [Forbidden, None, None]
+    assert [refusal(kind, actor=BOB) for kind in KINDS] == [Forbidden, Forbidden, None]
+    assert [refusal(kind, actor=BOB, moderator=True) for kind in KINDS] == [Forbidden, None, None]
 
 
-@pytest.mark.parametrize("kind", MessageChangeKind)
+@pytest.mark.parametrize("kind", KINDS)
 def test_what_cannot_be_seen_is_absent(kind: MessageChangeKind) -> None:
     assert refusal(kind, joined_id=MessageId(50)) is NotFound
     assert refusal(kind, joined_id=MessageId(49)) is None
 
 
-@pytest.mark.parametrize("kind", MessageChangeKind)
+@pytest.mark.parametrize("kind", KINDS)
 def test_an_event_is_nobodys_text(kind: MessageChangeKind) -> None:
     assert refusal(kind, replace(TARGET, kind="event")) is InvalidInput
 
 
-@pytest.mark.parametrize("kind", MessageChangeKind)
+@pytest.mark.parametrize("kind", KINDS)
 def test_after_a_deletion_there_is_nothing_to_change(kind: MessageChangeKind) -> None:
     deleted = replace(TARGET, delete_id=MessageId(55))
     assert refusal(kind, deleted) is Conflict
@@ -86,3 +86,11 @@ def test_reactions_are_bounded_for_each_and_for_all() -> None:
         check_reaction("c", mine={"a", "b"}, all_emoji={"a", "b", "c"}, limits=limits)
     with pytest.raises(Conflict, match="this message has 3"):
         check_reaction("d", mine={"a"}, all_emoji={"a", "b", "c"}, limits=limits)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_withheld_may_only_be_deleted(kind: MessageChangeKind) -> None:
+    withheld = replace(TARGET, withheld=True, takedown_id=MessageId(55))
+    assert refusal(kind, withheld) is (None if kind is DELETE else Conflict)
+    assert refusal(kind, withheld, before=None) is (None if kind is DELETE else Conflict)
+    assert refusal(kind, withheld, before=MessageId(54)) is None, "at its place it was not withheld yet"

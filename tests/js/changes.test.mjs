@@ -23,6 +23,16 @@ test("after a deletion nothing is left to change", () => {
   assert.deepEqual([message.deleted, message.body, message.reactions, message.as_of], [true, "", [], mid(5)]);
 });
 
+test("what is withheld is forgotten, keeps its reactions, and comes back as the server says", () => {
+  const thumb = at(2, "react", { emoji: "👍", on: true, count: 1 });
+  const withheld = all(at(2, "edit", { body: "rude" }), { ...thumb, server_id: mid(3) }, at(4, "takedown"));
+  assert.deepEqual([withheld.withheld, withheld.body, withheld.edited_at, withheld.reactions.length], [true, "", null, 1]);
+  const back = fold(withheld, at(5, "restore", { body: "rude", edited_at: 2 }), ME);
+  assert.deepEqual([back.withheld, back.body, back.edited_at, back.media, back.reactions.length], [false, "rude", 2, [], 1]);
+  assert.equal(fold(back, at(4, "takedown"), ME), back);
+  assert.equal(all(at(2, "takedown"), at(3, "delete"), at(4, "restore", { body: "rude" })).body, "");
+});
+
 test("reactions keep their places, say who, and go with the last", () => {
   const message = all(
     at(2, "react", { emoji: "👍", on: true, count: 1 }),

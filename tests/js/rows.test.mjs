@@ -39,7 +39,12 @@ test("only one's own messages have a state", () => {
 
 test("of a deleted message nothing can be done, and nothing is quoted", () => {
   const [, found] = rows([msg(1, { deleted: true, reply_to: "m_0", edited_at: 5 })], { quoteOf: () => ({ author: "a", text: "b" }) });
-  assert.deepEqual([found.deleted, found.edited, found.quote, found.can], [true, false, null, []]);
+  assert.deepEqual([found.gone, found.edited, found.quote, found.can], [true, false, null, []]);
+});
+
+test("of a withheld message its author may do what is left", () => {
+  const [, found] = rows([msg(1, { withheld: true, edited_at: 5, reactions: [{ emoji: "👍", count: 1, users: [] }] })], { mayDo: () => ["delete"] });
+  assert.deepEqual([found.gone, found.edited, found.reactions, found.can], [true, false, [], ["delete"]]);
 });
 
 test("who reacted is said in words", () => {

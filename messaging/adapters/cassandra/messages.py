@@ -41,7 +41,7 @@ _PLACE: Final = "INSERT INTO {ks}.message_dedupe (dedupe_key, message_id, prev_i
 
 _COLUMNS: Final = (
     "conversation_id, message_id, sender_id, client_msg_id, body, media_refs, prev_id, reply_to, kind, forwarded, edit,"
-    " delete_id"
+    " delete_id, takedown"
 )
 _INSERT: Final = (
     "INSERT INTO {ks}.messages (conversation_id, bucket, message_id, sender_id, client_msg_id, body, media_refs,"
@@ -84,6 +84,11 @@ _EDIT: Final = (
 )
 _DELETE: Final = (
     "UPDATE {ks}.messages USING TIMESTAMP ? SET delete_id = ?"
+    " WHERE conversation_id = ? AND bucket = ? AND message_id = ?"
+)
+# The decision and its id are one cell, for the same reason.
+_TAKEDOWN: Final = (
+    "UPDATE {ks}.messages USING TIMESTAMP ? SET takedown = ?"
     " WHERE conversation_id = ? AND bucket = ? AND message_id = ?"
 )
 _REACT: Final = (
@@ -150,6 +155,8 @@ def _message(row: Row) -> StoredMessage:
         edit_id=None if row[10] is None else MessageId(row[10][0]),
         edited_body="" if row[10] is None else row[10][1].decode(),
         delete_id=None if row[11] is None else MessageId(row[11]),
+        takedown_id=None if row[12] is None else MessageId(row[12][0]),
+        withheld=row[12] is not None and row[12][1],
     )
 
 
@@ -220,6 +227,8 @@ def _folding(changes: Iterable[StoredChange]) -> Iterator[Work]:
                 yield _EDIT, (at, (c.change_id, c.body.encode()), *target)
             case MessageChangeKind.DELETE:
                 yield _DELETE, (at, c.change_id, *target)
+            case MessageChangeKind.TAKEDOWN | MessageChangeKind.RESTORE:
+                yield _TAKEDOWN, (at, (c.change_id, c.kind is MessageChangeKind.TAKEDOWN), *target)
             case MessageChangeKind.REACT:
                 yield _REACT, (*target, c.emoji, c.actor_id, (c.change_id, c.on), at)
 

@@ -54,6 +54,8 @@ TABLES: Final = (
             # The newest edit: its id and its text, in one cell.
             "edit": "frozen<tuple<bigint, blob>>",
             "delete_id": "bigint",
+            # The newest decision of moderators: its id, and whether the message is withheld.
+            "takedown": "frozen<tuple<bigint, boolean>>",
         },
         "(conversation_id, bucket), message_id",
         ("CLUSTERING ORDER BY (message_id DESC)", _LEVELED),

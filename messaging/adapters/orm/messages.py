@@ -33,7 +33,7 @@ _CHUNK: Final = _MAX_PARAMETERS // 3
 _COLUMNS: Final = (
     "conversation_id, message_id, sender_id, client_msg_id, body, media_refs, prev_id, reply_to, kind, forwarded"
 )
-_READ: Final = f"{_COLUMNS}, edit_id, edited_body, delete_id"
+_READ: Final = f"{_COLUMNS}, edit_id, edited_body, delete_id, takedown_id, withheld"
 _CHANGE: Final = (
     "conversation_id, change_id, target_id, actor_id, client_msg_id, kind, body, emoji, is_on, count, prev_id"
 )
@@ -66,6 +66,10 @@ _EDIT: Final = (
 _DELETE: Final = (
     "UPDATE messages SET delete_id = %s"
     " WHERE conversation_id = %s AND message_id = %s AND (delete_id IS NULL OR delete_id < %s)"
+)
+_TAKEDOWN: Final = (
+    "UPDATE messages SET takedown_id = %s, withheld = %s"
+    " WHERE conversation_id = %s AND message_id = %s AND (takedown_id IS NULL OR takedown_id < %s)"
 )
 _REACT: Final = (
     "INSERT INTO message_reactions AS held (conversation_id, target_id, emoji, user_id, change_id, is_on)"
@@ -120,6 +124,8 @@ def _message(row: Sequence[Any]) -> StoredMessage:
         edit_id=None if row[10] is None else MessageId(row[10]),
         edited_body="" if row[11] is None else bytes(row[11]).decode(),
         delete_id=None if row[12] is None else MessageId(row[12]),
+        takedown_id=None if row[13] is None else MessageId(row[13]),
+        withheld=bool(row[14]),
     )
 
 
@@ -250,6 +256,9 @@ class OrmMessageStore:
                     cursor.execute(_EDIT, [c.change_id, c.body.encode(), c.conversation_id, c.target_id, c.change_id])
                 case MessageChangeKind.DELETE:
                     cursor.execute(_DELETE, [c.change_id, c.conversation_id, c.target_id, c.change_id])
+                case MessageChangeKind.TAKEDOWN | MessageChangeKind.RESTORE:
+                    on = c.kind is MessageChangeKind.TAKEDOWN
+                    cursor.execute(_TAKEDOWN, [c.change_id, on, c.conversation_id, c.target_id, c.change_id])
                 case MessageChangeKind.REACT:
                     cursor.execute(_REACT, [c.conversation_id, c.target_id, c.emoji, c.actor_id, c.change_id, c.on])
         return newest

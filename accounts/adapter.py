@@ -1,11 +1,13 @@
-"""How allauth fits in here: our rule for usernames, and mail by a job."""
+"""How allauth fits in here: our rule for usernames, who is kept out, and mail by a job."""
 
 from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
+from django.http import HttpRequest, HttpResponse
 from kombu.exceptions import OperationalError
 
-from accounts.models import username_validator
+from accounts.middleware import suspended_page
+from accounts.models import User, username_validator
 from accounts.tasks import send_mail_task
 
 USERNAME_VALIDATORS = [username_validator]
@@ -24,6 +26,13 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ha
         """Return the username in lower case. Raises ValidationError."""
         cleaned: str = super().clean_username(username.lower(), shallow=shallow)
         return cleaned
+
+    def pre_login(self, request: HttpRequest, user: User, **kwargs: Any) -> HttpResponse | None:
+        """Tell who is suspended why, in place of signing them in: only to whoever had the right password."""
+        if user.is_suspended:
+            return suspended_page(request, user)
+        response: HttpResponse | None = super().pre_login(request, user, **kwargs)
+        return response
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
         """Hand a mail to the job queue; send it at once where the queue does not take it."""

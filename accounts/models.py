@@ -25,9 +25,19 @@ class User(AbstractUser):
     last_seen_at = models.DateTimeField(null=True, blank=True)
     #: Whether others may see that the user is online, and when they last were.
     share_presence = models.BooleanField(default=True)
+    #: Since when moderators keep the user out, until when (null: until they say otherwise), and what the user is told.
+    suspended_at = models.DateTimeField(null=True, blank=True, editable=False)
+    suspended_until = models.DateTimeField(null=True, blank=True, editable=False)
+    suspension_reason = models.CharField(max_length=300, blank=True, editable=False)
 
     first_name = None  # type: ignore[assignment]  # one name, as its owner writes it
     last_name = None  # type: ignore[assignment]
+
+    @property
+    def is_suspended(self) -> bool:
+        """Whether moderators keep the user out now."""
+        until = self.suspended_until
+        return self.suspended_at is not None and (until is None or until > timezone.now())
 
     def get_full_name(self) -> str:
         """Return the display name, or the username where there is none."""

@@ -10,6 +10,7 @@ from rest_framework.request import Request
 from accounts.models import Device, User
 from accounts.selectors.credentials import AUTH_FAILURES, device_for_token
 from accounts.services.devices import touch
+from accounts.services.suspension import refuse_suspended
 
 _TOUCH_EVERY = timedelta(minutes=1)
 
@@ -22,6 +23,7 @@ class BearerAuthentication(BaseAuthentication):
 
         Raises:
             AuthenticationFailed: there is one, and it is unknown, revoked or expired.
+            Suspended: it is good, and its user is kept out.
         """
         parts = get_authorization_header(request).split()
         if not parts or parts[0].lower() != b"bearer":
@@ -30,6 +32,7 @@ class BearerAuthentication(BaseAuthentication):
         if device is None:
             AUTH_FAILURES.labels("rest").inc()
             raise AuthenticationFailed("the token is not valid")
+        refuse_suspended(device.user)
         if timezone.now() - device.last_used_at > _TOUCH_EVERY:
             touch(device)
         return device.user, device

@@ -21,6 +21,7 @@ from accounts.models import Device, User
 from accounts.selectors import credentials, people
 from accounts.services import devices as device_service
 from accounts.services import people as people_service
+from accounts.services.suspension import refuse_suspended
 from messaging.api.endpoints import answers, checked
 from messaging.api.parsing import BoundedJSONParser
 from messaging.domain import ids
@@ -127,16 +128,17 @@ class TokensView(AccountsAPIView):
     @extend_schema(
         operation_id="tokens_create",
         request=serializers.SignInSerializer,
-        responses=_answers(400, 401, _201=serializers.SignedInSerializer),
+        responses=_answers(400, 401, 403, _201=serializers.SignedInSerializer),
         auth=[],
     )
     def post(self, request: Request) -> Response:
-        """Sign a device in. An unknown user and a wrong password look alike."""
+        """Sign a device in. An unknown user and a wrong password look alike; a suspended user is told so (403)."""
         data = checked(serializers.SignInSerializer(data=request.data))
         # ``authenticate`` hashes for unknown users as well, so that neither can be told by its time.
         user = authenticate(request._request, username=data["username"].lower(), password=data["password"])
         if not isinstance(user, User):
             raise Unauthenticated("the user name or password is not right")
+        refuse_suspended(user)
         return _signed_in(user, data["device"], request)
 
 

@@ -29,6 +29,12 @@ def signed_in(prefix: str = "") -> models.Q:
     return models.Q(**{f"{prefix}revoked_at": None}) & valid
 
 
+def let_in(prefix: str = "") -> models.Q:
+    """Return the condition of a user who is active and not suspended. ``prefix``: as for ``signed_in``."""
+    over = models.Q(**{f"{prefix}suspended_at": None}) | models.Q(**{f"{prefix}suspended_until__lte": timezone.now()})
+    return models.Q(**{f"{prefix}is_active": True}) & over
+
+
 def devices_for_tokens(tokens: Iterable[str]) -> dict[str, Device]:
     """Return the devices of those bearer tokens that are valid: known, not revoked, not expired. One query."""
     by_digest = {token_digest(token): token for token in tokens}
@@ -37,8 +43,8 @@ def devices_for_tokens(tokens: Iterable[str]) -> dict[str, Device]:
 
 
 def still_signed_in(devices: Collection[int]) -> set[int]:
-    """Return those of these devices that are not revoked, not expired, and of an active user. One query."""
-    rows = Device.objects.filter(signed_in(), pk__in=devices, user__is_active=True)
+    """Return those of these devices that are not revoked, not expired, and of a user who is let in. One query."""
+    rows = Device.objects.filter(signed_in(), let_in("user__"), pk__in=devices)
     return set(rows.values_list("pk", flat=True))
 
 

@@ -151,32 +151,34 @@ def _of_api_exception(error: exceptions.APIException) -> Response:
 # --- what never reaches a view --------------------------------------------------------------------
 
 
-def _is_api(request: HttpRequest) -> bool:
+def is_api(request: HttpRequest) -> bool:
+    """Return whether a request is one of REST."""
     return f"{request.path}/".startswith("/v1/")
 
 
-def _plain(error: ChatError) -> JsonResponse:
+def plain(error: ChatError) -> JsonResponse:
+    """Return the problem that tells of an error, where no view of REST was reached."""
     return JsonResponse(problem_of(error), status=error.http_status, content_type=CONTENT_TYPE)
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponseBase:
     """Answer what Django itself refuses: a problem under /v1, its own page elsewhere."""
-    return _plain(errors.BadFrame()) if _is_api(request) else defaults.bad_request(request, exception)
+    return plain(errors.BadFrame()) if is_api(request) else defaults.bad_request(request, exception)
 
 
 def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponseBase:
     """Answer 403: a problem under /v1, Django's page elsewhere."""
-    return _plain(errors.Forbidden()) if _is_api(request) else defaults.permission_denied(request, exception)
+    return plain(errors.Forbidden()) if is_api(request) else defaults.permission_denied(request, exception)
 
 
 def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponseBase:
     """Answer 404: a problem under /v1, Django's page elsewhere."""
-    return _plain(errors.NotFound()) if _is_api(request) else defaults.page_not_found(request, exception)
+    return plain(errors.NotFound()) if is_api(request) else defaults.page_not_found(request, exception)
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
     """Answer 500: a problem under /v1, Django's page elsewhere. Neither tells what went wrong."""
-    if not _is_api(request):
+    if not is_api(request):
         return defaults.server_error(request)
     body = problem(
         status_code=status.HTTP_500_INTERNAL_SERVER_ERROR,

@@ -12,7 +12,8 @@
     ├── NotFound            not_found         absent, or not yours: the two look alike
     ├── SessionLost         session_lost      this pod has no such session of long polling; open a new one
     ├── Forbidden           forbidden         yours to see, not yours to do
-    │   └── Blocked         blocked           … because one of the two blocked the other
+    │   ├── Blocked         blocked           … because one of the two blocked the other
+    │   └── Suspended       suspended         … because moderators suspended the account
     ├── Conflict            conflict          the state does not allow it
     ├── RateLimited         rate_limited      too fast; retry after ``retry_after`` seconds
     └── Unavailable         unavailable       not durable, not acked; retry with the same msg_id
@@ -115,6 +116,13 @@ class Blocked(Forbidden):
     title = "Blocked"
 
 
+class Suspended(Forbidden):
+    """Moderators suspended the account; ``detail`` says why and until when, ``retry_after`` the seconds until then."""
+
+    code = "suspended"
+    title = "Account suspended"
+
+
 class Conflict(ChatError):
     """The present state does not allow the change."""
 
@@ -154,6 +162,8 @@ class CloseCode:
     TRY_AGAIN_LATER = 1013
     PROTOCOL_VIOLATION = 4400
     UNAUTHENTICATED = 4401
+    #: The account is suspended; the reason says why, and until when.
+    SUSPENDED = 4402
     FORBIDDEN_ORIGIN = 4403
     #: No frame for ``idle_timeout_s``; reconnect.
     IDLE = 4450

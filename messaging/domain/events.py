@@ -7,6 +7,7 @@ from typing import Annotated, Literal, TypeVar
 
 import msgspec
 
+from messaging.domain.errors import CloseCode
 from messaging.domain.frames import ServerFrame
 from messaging.domain.ids import MAX_ID, ConversationId, DeviceId, MessageId, UserId
 
@@ -172,10 +173,12 @@ class PresenceChanged(_Event, tag="p", frozen=True):
 
 
 class RevokeDevices(_Event, tag="r", frozen=True):
-    """Close the sockets of these devices of ``user`` with 4401 (all of the user's when ``devices`` is empty)."""
+    """Close the sockets of these devices of ``user`` with ``code`` (all of the user's when ``devices`` is empty)."""
 
     user: UserId
     devices: list[DeviceId] = []
+    code: int = CloseCode.UNAUTHENTICATED
+    reason: str = "signed out"
 
 
 class InvalidateConversation(_Event, tag="i", frozen=True):

@@ -22,11 +22,12 @@ from prometheus_client import Counter, Histogram
 
 from accounts.models import Device
 from accounts.selectors.credentials import AUTH_FAILURES, device_for_session
+from accounts.services.suspension import close_reason, refuse_suspended
 from messaging import log_context, tracing
 from messaging.domain import connection as machine
 from messaging.domain import frames, ids
 from messaging.domain.connection import Connection, error_reply
-from messaging.domain.errors import Blocked, ChatError, CloseCode, Unauthenticated, Unavailable
+from messaging.domain.errors import Blocked, ChatError, CloseCode, Suspended, Unauthenticated, Unavailable
 from messaging.domain.ids import ConversationId, DeviceId, MessageId, UserId
 from messaging.domain.messages import MemberChangeKind, MessageChangeKind
 from messaging.gateway.outbox import Encoded, Outbox
@@ -274,6 +275,12 @@ class ChatConsumer(AsyncConsumer):  # type: ignore[misc]  # channels has no type
     async def _authenticate(self, look_up: Awaitable[Device | None]) -> None:
         try:
             device = await look_up
+            if device is not None:
+                refuse_suspended(device.user)
+        except Suspended as error:
+            self._refuse(error)
+            self.socket.close(CloseCode.SUSPENDED, close_reason(error))
+            return
         except Exception:
             # Nobody's socket is of no use, and it could not try again: the client comes back with back-off.
             logger.exception("credentials cannot be looked up")

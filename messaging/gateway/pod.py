@@ -340,7 +340,7 @@ class Pod:
             case RevokeDevices():
                 for socket in self.hub.sockets_of(event.user):
                     if not event.devices or socket.connection.device in event.devices:
-                        socket.close(CloseCode.UNAUTHENTICATED, "signed out")
+                        socket.close(event.code, event.reason)
             case InvalidateConversation():
                 self.access.invalidate(event.conversation)
             case InvalidateBlocks():

@@ -21,6 +21,7 @@ from messaging.domain.errors import (
     Forbidden,
     RateLimited,
     SessionLost,
+    Suspended,
     Unauthenticated,
     Unavailable,
 )
@@ -187,6 +188,8 @@ class Session:
         match self._end:
             case (CloseCode.UNAUTHENTICATED, _):
                 return Unauthenticated("the token or session is not valid")
+            case (CloseCode.SUSPENDED, reason):
+                return Suspended(reason)
             case (CloseCode.FORBIDDEN_ORIGIN, _):
                 return Forbidden("not from pages of this origin")
         return Unavailable("no session can be opened now", retry_after=1.0)

@@ -23,6 +23,12 @@ async function signedOut() {
   location.assign(`${root.dataset.loginUrl}?next=/&ended=1`);
 }
 
+/** Moderators keep the account out: the server's page says why, and until when. */
+function suspended() {
+  wire.stop();
+  location.assign("/");
+}
+
 // --- which conversation ------------------------------------------------------------------------------
 
 function route() {
@@ -157,6 +163,7 @@ events.addEventListener("ready", ({ detail }) => {
 events.addEventListener("connection", ({ detail }) => paintConnection(detail));
 events.addEventListener("listed", listed);
 events.addEventListener("signed-out", signedOut);
+events.addEventListener("suspended", suspended);
 events.addEventListener("refused", ({ detail }) => {
   const what = { edit: "Your edit was not saved", delete: "The message was not deleted", react: "Your reaction was not saved" }[detail.op];
   toast(`${what}. ${detail.detail}`);

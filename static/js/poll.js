@@ -9,6 +9,7 @@ const MAX_FRAMES = 100;
 const MAX_CHARS = 300_000;
 /** Answers that mean what a close code does; after any other the session is taken for lost. */
 const CLOSE_CODES = { 401: 4401, 403: 4403 };
+const SUSPENDED = 4402;
 const LOST = 1006;
 
 /** A name that nobody guesses. */
@@ -18,9 +19,9 @@ function secret() {
 }
 
 class Refused extends Error {
-  constructor(status) {
+  constructor(status, { code } = {}) {
     super(`HTTP ${status}`);
-    this.code = CLOSE_CODES[status] ?? LOST;
+    this.code = code === "suspended" ? SUSPENDED : (CLOSE_CODES[status] ?? LOST);
   }
 }
 
@@ -59,7 +60,7 @@ export class PollSocket {
 
   async #ask(path, options) {
     const answer = await this.#fetch(this.#url + path, { ...options, headers: this.#headers, signal: this.#gone.signal });
-    if (!answer.ok) throw new Refused(answer.status);
+    if (!answer.ok) throw new Refused(answer.status, await answer.json().catch(() => ({})));
     return answer;
   }
 

@@ -13,8 +13,8 @@ const MAX_PAGE = 200;
 const REPAIR_MS = 5_000;
 
 /**
- * What is for the page to show: `ready` (limits), `connection` (state), `signed-out`, `broken`, `listed` (the list was
- * read), `gone` (conv, title, by: one is no longer in it; by whose act, where that is known), `refused` (op, detail: one's
+ * What is for the page to show: `ready` (limits), `connection` (state), `signed-out`, `suspended`, `broken`, `listed` (the
+ * list was read), `gone` (conv, title, by: one is no longer in it; by whose act, where that is known), `refused` (op, detail: one's
  * own change of a message is not to be).
  */
 export const events = new EventTarget();
@@ -48,6 +48,7 @@ export const wire = new Wire({
     dispatch({ type: "failed", conv: frame.conv, msg_id: frame.msg_id, detail });
   },
   onSignedOut: () => tell("signed-out"),
+  onSuspended: () => tell("suspended"),
   onBroken: () => tell("broken"),
 });
 
@@ -78,9 +79,9 @@ function receive(frame) {
     case "edit":
     case "delete":
     case "react":
-    case "link":
     case "takedown":
     case "restore":
+    case "link":
       takeChange(frame);
       break;
     case "error":
@@ -259,7 +260,8 @@ export async function loadConversations() {
     saveSoon();
     watchPresence();
   } catch (error) {
-    if (error.status === 401 || error.status === 403) tell("signed-out");
+    if (error.code === "suspended") tell("suspended");
+    else if (error.status === 401 || error.status === 403) tell("signed-out");
     view.listError = error.message;
     changed();
   }

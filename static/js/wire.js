@@ -61,11 +61,11 @@ export class Wire {
 
   /**
    * @param {{url: string, user: string, onFrame: Function, onState: Function, onFailed: Function,
-   *   onSignedOut: Function, onBroken: Function, env?: object}} options `user` is whose messages these are;
+   *   onSignedOut: Function, onSuspended: Function, onBroken: Function, env?: object}} options `user` is whose messages these are;
    *   `env` brings WebSocket, PollSocket, timers, clock and chance.
    */
-  constructor({ url, user, onFrame, onState, onFailed, onSignedOut, onBroken, env = {} }) {
-    Object.assign(this, { url, user, onFrame, onState, onFailed, onSignedOut, onBroken });
+  constructor({ url, user, onFrame, onState, onFailed, onSignedOut, onSuspended, onBroken, env = {} }) {
+    Object.assign(this, { url, user, onFrame, onState, onFailed, onSignedOut, onSuspended, onBroken });
     this.env = {
       WebSocket: globalThis.WebSocket,
       PollSocket,
@@ -271,6 +271,11 @@ export class Wire {
     if (code === 4401) {
       this.#stopped = true;
       this.onSignedOut();
+      return;
+    }
+    if (code === 4402) {
+      this.#stopped = true;
+      this.onSuspended();
       return;
     }
     if (code >= 4400 && code < 4450) {

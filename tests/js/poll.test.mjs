@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { PollSocket } from "../../static/js/poll.js";
 
 /** A server whose answers the test gives: `posts` are answered at once, `gets` wait for `answer` or `fail`. */
-function world({ refuse = null } = {}) {
+function world({ refuse = null, code = "" } = {}) {
   const posts = [];
   const gets = [];
   const heard = [];
@@ -11,14 +11,14 @@ function world({ refuse = null } = {}) {
     if (options.method === "POST") {
       posts.push({ url, session: options.headers["Chat-Session"], ...JSON.parse(options.body) });
       const status = refuse?.(posts.at(-1)) ?? 204;
-      return Promise.resolve({ ok: status < 300, status });
+      return Promise.resolve({ ok: status < 300, status, json: async () => ({ code }) });
     }
     return new Promise((resolve, reject) => {
       options.signal.addEventListener("abort", () => reject(new Error("aborted")));
       gets.push({
         url,
         answer: (body) => resolve({ ok: true, status: 200, json: async () => body }),
-        refuse: (status) => resolve({ ok: false, status }),
+        refuse: (status) => resolve({ ok: false, status, json: async () => ({}) }),
         fail: () => reject(new TypeError("network")),
       });
     });
@@ -76,10 +76,10 @@ test("the end that the server gives is heard after its last frames, once", async
 });
 
 test("who may not is told as on a socket; what is lost or fails is a lost connection", async () => {
-  for (const [status, code] of [[401, 4401], [403, 4403], [503, 1006]]) {
-    const { heard } = world({ refuse: () => status });
+  for (const [status, code, close] of [[401, "unauthenticated", 4401], [403, "forbidden", 4403], [403, "suspended", 4402], [503, "unavailable", 1006]]) {
+    const { heard } = world({ refuse: () => status, code });
     await settle();
-    assert.deepEqual(heard, [code]);
+    assert.deepEqual(heard, [close]);
   }
   for (const end of [(get) => get.refuse(410), (get) => get.fail()]) {
     const { gets, heard } = world();

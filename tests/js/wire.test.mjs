@@ -34,6 +34,7 @@ function world() {
     onState: (state) => log.push(state),
     onFailed: (frame) => log.push(`failed ${frame.msg_id}`),
     onSignedOut: () => log.push("signed out"),
+    onSuspended: () => log.push("suspended"),
     onBroken: () => log.push("broken"),
     env: {
       WebSocket: Socket,
@@ -120,12 +121,14 @@ test("a socket that does not answer a ping is given up", () => {
   assert.equal(sockets.length, 2);
 });
 
-test("4401 leads to the login and is never retried", () => {
-  const { sockets, pass, open, log } = world();
-  open().onclose({ code: 4401 });
-  pass(120_000);
-  assert.equal(sockets.length, 1);
-  assert.ok(log.includes("signed out"));
+test("4401 leads to the login, 4402 to why one is suspended, and neither is retried", () => {
+  for (const [code, told] of [[4401, "signed out"], [4402, "suspended"]]) {
+    const { sockets, pass, open, log } = world();
+    open().onclose({ code });
+    pass(120_000);
+    assert.equal(sockets.length, 1);
+    assert.ok(log.includes(told));
+  }
 });
 
 test("what one wrote is not sent by whoever signed in here since", () => {

@@ -1,0 +1,49 @@
+"""Keeps suspended users out of everything that a session opens. Tokens and sockets are asked where they are read."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+from asgiref.sync import iscoroutinefunction
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils.decorators import sync_and_async_middleware
+
+from accounts.models import User
+from accounts.services.suspension import refusal
+from messaging.api.problems import is_api, plain
+
+#: What is open to them all the same: to leave.
+_OPEN: Final = ("account_logout",)
+
+
+def suspended_page(request: HttpRequest, user: User) -> HttpResponse:
+    """Return the page that tells a suspended user why, and until when."""
+    return render(request, "account/suspended.html", {"suspended": user}, status=403)
+
+
+def _refused(request: HttpRequest, user: Any) -> HttpResponseBase | None:
+    if not isinstance(user, User) or not user.is_suspended or request.path in map(reverse, _OPEN):
+        return None
+    return plain(refusal(user)) if is_api(request) else suspended_page(request, user)
+
+
+@sync_and_async_middleware
+def suspension(get_response: Callable[[HttpRequest], Any]) -> Callable[[HttpRequest], Any]:
+    """Answer a suspended user's request with a refusal (403), a problem under /v1 and a page elsewhere."""
+    if iscoroutinefunction(get_response):
+
+        async def answer_async(request: HttpRequest) -> HttpResponseBase:
+            refused = _refused(request, await request.auser())
+            if refused is not None:
+                return refused
+            answering: Awaitable[HttpResponseBase] = get_response(request)
+            return await answering
+
+        return answer_async
+
+    def answer(request: HttpRequest) -> HttpResponseBase:
+        response: HttpResponseBase = _refused(request, request.user) or get_response(request)
+        return response
+
+    return answer

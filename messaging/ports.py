@@ -21,6 +21,7 @@ from messaging.domain.messages import (
     StoredMessage,
     StoredReceipt,
     Tally,
+    Unread,
 )
 
 # --- log --------------------------------------------------------------------------------------
@@ -235,8 +236,11 @@ class MessageStore(Protocol):
 
     def count_unread(
         self, user_id: UserId, since: Mapping[ConversationId, MessageId], *, cap: int
-    ) -> dict[ConversationId, int]:
-        """Return, per conversation, how many text messages of others are newer than the mark; at most ``cap``."""
+    ) -> dict[ConversationId, Unread]:
+        """Return, per conversation, how many text messages of others are newer than the mark; at most ``cap``.
+
+        And whether one of those counted mentions the user now, by name or with everybody.
+        """
 
     def save_receipts(self, receipts: Sequence[StoredReceipt]) -> None:
         """Upsert delivery receipts; the first time of a device stands."""

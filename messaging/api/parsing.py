@@ -87,6 +87,13 @@ def check_media(count: int) -> None:
         raise TooLarge(f"{count} media references; the limit is {most}")
 
 
+def check_mentions(count: int) -> None:
+    """Pass a list of mentions that a message may have. Raises TooLarge."""
+    most = container.limits().max_mentions
+    if count > most:
+        raise TooLarge(f"{count} mentions; the limit is {most}")
+
+
 class _RefField(serializers.Field[int, str, str, Any]):
     default_error_messages = {"malformed": "Not an id of this kind."}
     parse: Callable[[str], Any]

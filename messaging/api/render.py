@@ -38,6 +38,7 @@ def message(frame: frames.Msg) -> dict[str, Any]:
         "reactions": [
             {"emoji": it.emoji, "count": it.count, "mine": it.mine, "users": it.users} for it in frame.reactions
         ],
+        "mentions": frame.mentions,
     }
     if frame.msg_id is not None:
         body["msg_id"] = frame.msg_id
@@ -73,7 +74,8 @@ def conversation(view: ConversationView) -> dict[str, Any]:
         "role": view.membership.role.value,
         "last_message": None if view.last_message is None else message(view.last_message),
         "last_read": mark(it.id, view.membership.last_read_id),
-        "unread_count": view.unread_count,
+        "unread_count": view.unread.count,
+        "mentioned": view.unread.mentioned,
         "muted_until": moment(view.membership.muted_until),
         "created_at": moment(it.created_at),
     }

@@ -4,7 +4,14 @@ from typing import Any
 
 from rest_framework import serializers
 
-from messaging.api.parsing import BoundedListField, StrictCharField, UserRefField, check_media, check_members
+from messaging.api.parsing import (
+    BoundedListField,
+    StrictCharField,
+    UserRefField,
+    check_media,
+    check_members,
+    check_mentions,
+)
 from messaging.domain.messages import Role
 
 ROLES = [role.value for role in Role]
@@ -29,6 +36,16 @@ class RenameSerializer(serializers.Serializer[Any]):
     name = StrictCharField(allow_blank=True)
 
 
+def _mentions() -> BoundedListField:
+    return BoundedListField(
+        child=StrictCharField(),
+        check=check_mentions,
+        required=False,
+        default=list,
+        help_text="`u_…` of members whom the text names, or `all`.",
+    )
+
+
 class SendSerializer(serializers.Serializer[Any]):
     """A message, as in the socket's `send`."""
 
@@ -39,6 +56,7 @@ class SendSerializer(serializers.Serializer[Any]):
     forwarded_from = StrictCharField(
         required=False, allow_null=True, default=None, help_text="`m_…` of any message that the sender can read."
     )
+    mentions = _mentions()
 
 
 class EditSerializer(serializers.Serializer[Any]):
@@ -46,6 +64,7 @@ class EditSerializer(serializers.Serializer[Any]):
 
     msg_id = StrictCharField(help_text="A UUID made by the client; repeating it makes no second edit.")
     body = StrictCharField(allow_blank=True, help_text="At most 64 KiB of UTF-8.")
+    mentions = _mentions()
 
 
 class AddMembersSerializer(serializers.Serializer[Any]):
@@ -113,6 +132,7 @@ class MessageSerializer(serializers.Serializer[Any]):
     deleted = serializers.BooleanField(help_text="Then body, media and reactions are empty.")
     withheld = serializers.BooleanField(help_text="By moderators; then body and media are empty.")
     reactions = ReactionSerializer(many=True)
+    mentions = serializers.ListField(child=serializers.CharField(), help_text="`u_…`, or `all`.")
 
     def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
         """Return the fields, with `from`, which Python keeps for itself."""
@@ -143,6 +163,7 @@ class ConversationSerializer(serializers.Serializer[Any]):
     last_message = MessageSerializer(allow_null=True)
     last_read = serializers.CharField(allow_null=True, help_text="The reader's own mark, `m_…`.")
     unread_count = serializers.IntegerField(max_value=100, help_text="Counted up to 100.")
+    mentioned = serializers.BooleanField(help_text="An unread message mentions the reader.")
     muted_until = serializers.DateTimeField(allow_null=True)
     created_at = serializers.DateTimeField()
 

@@ -18,6 +18,8 @@ _id = msgspec.Meta(gt=0, le=MAX_ID)
 _User = Annotated[UserId, _id]
 _Conversation = Annotated[ConversationId, _id]
 _Message = Annotated[MessageId, _id]
+#: ``mentions.EVERYBODY`` is 0.
+_Mention = Annotated[UserId, msgspec.Meta(ge=0, le=MAX_ID)]
 #: 0 for a browser's session, which needs no device to read.
 _Device = Annotated[DeviceId, msgspec.Meta(ge=0, le=MAX_ID)]
 _Uuid = Annotated[bytes, msgspec.Meta(min_length=16, max_length=16)]
@@ -41,6 +43,7 @@ class MessageSent(_Event, tag="m", frozen=True):
     forwarded: bool = False
     #: Of a message that is traced: see messaging/tracing.py.
     trace: bytes = b""
+    mentions: list[_Mention] = []
 
 
 class ConversationChanged(_Event, tag="c", frozen=True):
@@ -57,7 +60,7 @@ class ConversationChanged(_Event, tag="c", frozen=True):
 class MessageChanged(_Event, tag="e", frozen=True):
     """Topic ``messages``: a message was edited, deleted or reacted to, at this place in the order of messages.
 
-    ``body`` goes with an edit; ``emoji`` and ``on`` with a reaction.
+    ``body`` and ``mentions`` go with an edit; ``emoji`` and ``on`` with a reaction.
     """
 
     actor: _User
@@ -67,6 +70,7 @@ class MessageChanged(_Event, tag="e", frozen=True):
     body: str = ""
     emoji: str = ""
     on: bool = False
+    mentions: list[_Mention] = []
     #: Of a change that is traced: see messaging/tracing.py.
     trace: bytes = b""
 

@@ -34,6 +34,7 @@ class Send(_Frame, tag="send", frozen=True):
     """Send a message. ``msg_id`` is a UUID made by the client; repeating it is safe.
 
     ``forwarded_from`` is a message that the sender can read; the new one is marked as forwarded, and tells no origin.
+    ``mentions``: members whom the text names, or ``all``.
     """
 
     msg_id: str
@@ -42,6 +43,7 @@ class Send(_Frame, tag="send", frozen=True):
     media: list[str] = []
     reply_to: str | None = None
     forwarded_from: str | None = None
+    mentions: list[str] = []
 
 
 class Edit(_Frame, tag="edit", frozen=True):
@@ -50,6 +52,7 @@ class Edit(_Frame, tag="edit", frozen=True):
     msg_id: str
     server_id: str
     body: str = ""
+    mentions: list[str] = []
 
 
 class Delete(_Frame, tag="delete", frozen=True):
@@ -123,6 +126,8 @@ class ServerLimits(msgspec.Struct, frozen=True):
     max_sync_marks: int
     max_presence_users: int
     max_members: int
+    max_mentions: int
+    edit_window_s: int
 
 
 class Ready(_Frame, tag="ready", frozen=True):
@@ -195,6 +200,7 @@ class Msg(_Frame, tag="msg", frozen=True):
     deleted: bool = False
     reactions: list[Reaction] = []
     withheld: bool = False
+    mentions: list[str] = []
 
 
 class EditEvent(_Frame, tag="edit", frozen=True):
@@ -208,6 +214,7 @@ class EditEvent(_Frame, tag="edit", frozen=True):
     body: str = ""
     prev: str | None = None
     msg_id: str | None = None
+    mentions: list[str] = []
 
 
 class DeleteEvent(_Frame, tag="delete", frozen=True):
@@ -260,6 +267,7 @@ class RestoreEvent(_Frame, tag="restore", frozen=True):
     forwarded: bool = False
     edited_at: int | None = None
     prev: str | None = None
+    mentions: list[str] = []
 
 
 class Link(_Frame, tag="link", frozen=True):

@@ -14,6 +14,8 @@ class Limits:
     max_frame_bytes: int = 128 * 1024
     #: A frame over this violates the protocol: the socket is closed with 1009 before it is buffered.
     max_socket_frame_bytes: int = 1024 * 1024
+    #: Users that one message may mention.
+    max_mentions: int = 50
     max_sync_marks: int = 500
     max_backfill: int = 200
     #: Bytes of text in one backfill, which must fit an outbox whole; its newest message goes in any case.

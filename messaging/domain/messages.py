@@ -82,8 +82,8 @@ class StoredMessage:
     """One row of ``messages``. ``kind``: ``text`` or ``event``; an event's ``body`` is the JSON of ``frames.Event``.
 
     ``body`` stays as it was written. What changes have made of it since is folded in beside it, and given back by
-    reads only: ``edit_id`` and ``edited_body`` are the newest edit, ``delete_id`` is the deletion, ``takedown_id`` the
-    newest decision of moderators, and ``withheld`` what that was.
+    reads only: ``edit_id``, ``edited_body`` and ``edited_mentions`` are the newest edit, ``delete_id`` is the deletion,
+    ``takedown_id`` the newest decision of moderators, and ``withheld`` what that was.
     """
 
     conversation_id: ConversationId
@@ -101,6 +101,8 @@ class StoredMessage:
     delete_id: MessageId | None = None
     takedown_id: MessageId | None = None
     withheld: bool = False
+    mentions: list[UserId] = field(default_factory=list)
+    edited_mentions: list[UserId] = field(default_factory=list)
 
     @property
     def readable(self) -> bool:
@@ -116,6 +118,13 @@ class StoredMessage:
     def last_text(self) -> str:
         """The text as its author left it, whoever may read it: for those who judge it."""
         return self.body if self.edit_id is None else self.edited_body
+
+    @property
+    def mentioned(self) -> list[UserId]:
+        """Whom it mentions now."""
+        if not self.readable:
+            return []
+        return self.mentions if self.edit_id is None else self.edited_mentions
 
 
 class MessageChangeKind(StrEnum):
@@ -136,8 +145,8 @@ MemberChangeKind = Literal[MessageChangeKind.EDIT, MessageChangeKind.DELETE, Mes
 class StoredChange:
     """One row of ``message_changes``: what ``actor_id`` did to ``target_id``.
 
-    ``body`` goes with an edit; ``emoji``, ``on`` and ``count`` (how many had put the emoji there, after it) with a
-    reaction.
+    ``body`` and ``mentions`` go with an edit; ``emoji``, ``on`` and ``count`` (how many had put the emoji there, after
+    it) with a reaction.
     """
 
     conversation_id: ConversationId
@@ -151,6 +160,7 @@ class StoredChange:
     on: bool = False
     count: int = 0
     prev_id: MessageId | None = None
+    mentions: list[UserId] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +178,14 @@ class Tally:
 
 #: Users that a tally names.
 TALLY_USERS: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """How many messages of others a user has not read, up to a cap, and whether one of these mentions the user."""
+
+    count: int = 0
+    mentioned: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,7 @@ from messaging.domain import frames, ids
 from messaging.domain.connection import Connection, error_reply
 from messaging.domain.errors import Blocked, ChatError, CloseCode, Suspended, Unauthenticated, Unavailable
 from messaging.domain.ids import ConversationId, DeviceId, MessageId, UserId
+from messaging.domain.mentions import EVERYBODY
 from messaging.domain.messages import MemberChangeKind, MessageChangeKind
 from messaging.gateway.outbox import Encoded, Outbox
 from messaging.gateway.pod import TYPING_DROPPED, Pod
@@ -308,11 +309,14 @@ class ChatConsumer(AsyncConsumer):  # type: ignore[misc]  # channels has no type
             media=frame.media,
             reply_to=frame.reply_to,
             forwarded=frame.forwarded_from is not None,
+            mentions=frame.mentions,
             limits=pod.limits,
         )
         started = pod.clock.monotonic()
         if pod.access.cached(user, conversation, started) is None:
             await pod.access.require(user, conversation, started)
+        if EVERYBODY in message.mentions:
+            await pod.database.run(changes.may_mention, message)
         if frame.forwarded_from is not None:
             await pod.database.run(changes.may_forward, message, frame.forwarded_from)
         span = tracing.begin("gateway.send", ago_s=pod.clock.monotonic() - started) if tracing.is_on() else None
@@ -332,6 +336,7 @@ class ChatConsumer(AsyncConsumer):  # type: ignore[misc]  # channels has no type
             body=frame.body if isinstance(frame, frames.Edit) else "",
             emoji=frame.emoji if isinstance(frame, frames.React) else "",
             on=isinstance(frame, frames.React) and frame.on,
+            mentions=frame.mentions if isinstance(frame, frames.Edit) else (),
             limits=pod.limits,
         )
         await pod.database.run(changes.authorise_change, effect.conversation, change, limits=pod.limits)

@@ -274,6 +274,8 @@ class Pod:
                     max_sync_marks=limits.max_sync_marks,
                     max_presence_users=limits.max_presence_users,
                     max_members=limits.max_members,
+                    max_mentions=limits.max_mentions,
+                    edit_window_s=limits.edit_window_s,
                 ),
             )
         )

@@ -7,7 +7,8 @@ class MessageRow(models.Model):
     """One message. The unique dedupe key makes a second copy impossible whatever the router does.
 
     ``body`` is as it was written; the newest edit, the deletion and the newest decision of moderators are folded in
-    beside it, by their changes' ids.
+    beside it, by their changes' ids. Mentions are ids with a space before, between and after, so that one can be
+    looked for; null: none.
     """
 
     pk = models.CompositePrimaryKey("conversation_id", "message_id")
@@ -26,6 +27,8 @@ class MessageRow(models.Model):
     delete_id = models.BigIntegerField(null=True)
     takedown_id = models.BigIntegerField(null=True)
     withheld = models.BooleanField(db_default=False)
+    mentions = models.TextField(null=True)
+    edited_mentions = models.TextField(null=True)
 
     class Meta:
         db_table = "messages"
@@ -51,6 +54,7 @@ class MessageChangeRow(models.Model):
     is_on = models.BooleanField()
     count = models.PositiveIntegerField()
     prev_id = models.BigIntegerField(null=True)
+    mentions = models.TextField(null=True)
 
     class Meta:
         db_table = "message_changes"

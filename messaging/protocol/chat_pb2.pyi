@@ -83,30 +83,34 @@ class Auth(_message.Message):
     def __init__(self, token: _Optional[str] = ...) -> None: ...
 
 class Send(_message.Message):
-    __slots__ = ("msg_id", "conv", "body", "media", "reply_to", "forwarded_from")
+    __slots__ = ("msg_id", "conv", "body", "media", "reply_to", "forwarded_from", "mentions")
     MSG_ID_FIELD_NUMBER: _ClassVar[int]
     CONV_FIELD_NUMBER: _ClassVar[int]
     BODY_FIELD_NUMBER: _ClassVar[int]
     MEDIA_FIELD_NUMBER: _ClassVar[int]
     REPLY_TO_FIELD_NUMBER: _ClassVar[int]
     FORWARDED_FROM_FIELD_NUMBER: _ClassVar[int]
+    MENTIONS_FIELD_NUMBER: _ClassVar[int]
     msg_id: str
     conv: str
     body: str
     media: _containers.RepeatedScalarFieldContainer[str]
     reply_to: str
     forwarded_from: str
-    def __init__(self, msg_id: _Optional[str] = ..., conv: _Optional[str] = ..., body: _Optional[str] = ..., media: _Optional[_Iterable[str]] = ..., reply_to: _Optional[str] = ..., forwarded_from: _Optional[str] = ...) -> None: ...
+    mentions: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, msg_id: _Optional[str] = ..., conv: _Optional[str] = ..., body: _Optional[str] = ..., media: _Optional[_Iterable[str]] = ..., reply_to: _Optional[str] = ..., forwarded_from: _Optional[str] = ..., mentions: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Edit(_message.Message):
-    __slots__ = ("msg_id", "server_id", "body")
+    __slots__ = ("msg_id", "server_id", "body", "mentions")
     MSG_ID_FIELD_NUMBER: _ClassVar[int]
     SERVER_ID_FIELD_NUMBER: _ClassVar[int]
     BODY_FIELD_NUMBER: _ClassVar[int]
+    MENTIONS_FIELD_NUMBER: _ClassVar[int]
     msg_id: str
     server_id: str
     body: str
-    def __init__(self, msg_id: _Optional[str] = ..., server_id: _Optional[str] = ..., body: _Optional[str] = ...) -> None: ...
+    mentions: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, msg_id: _Optional[str] = ..., server_id: _Optional[str] = ..., body: _Optional[str] = ..., mentions: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Delete(_message.Message):
     __slots__ = ("msg_id", "server_id")
@@ -174,20 +178,24 @@ class Presence(_message.Message):
     def __init__(self, users: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class ServerLimits(_message.Message):
-    __slots__ = ("max_body_bytes", "max_media_refs", "max_frame_bytes", "max_sync_marks", "max_presence_users", "max_members")
+    __slots__ = ("max_body_bytes", "max_media_refs", "max_frame_bytes", "max_sync_marks", "max_presence_users", "max_members", "max_mentions", "edit_window_s")
     MAX_BODY_BYTES_FIELD_NUMBER: _ClassVar[int]
     MAX_MEDIA_REFS_FIELD_NUMBER: _ClassVar[int]
     MAX_FRAME_BYTES_FIELD_NUMBER: _ClassVar[int]
     MAX_SYNC_MARKS_FIELD_NUMBER: _ClassVar[int]
     MAX_PRESENCE_USERS_FIELD_NUMBER: _ClassVar[int]
     MAX_MEMBERS_FIELD_NUMBER: _ClassVar[int]
+    MAX_MENTIONS_FIELD_NUMBER: _ClassVar[int]
+    EDIT_WINDOW_S_FIELD_NUMBER: _ClassVar[int]
     max_body_bytes: int
     max_media_refs: int
     max_frame_bytes: int
     max_sync_marks: int
     max_presence_users: int
     max_members: int
-    def __init__(self, max_body_bytes: _Optional[int] = ..., max_media_refs: _Optional[int] = ..., max_frame_bytes: _Optional[int] = ..., max_sync_marks: _Optional[int] = ..., max_presence_users: _Optional[int] = ..., max_members: _Optional[int] = ...) -> None: ...
+    max_mentions: int
+    edit_window_s: int
+    def __init__(self, max_body_bytes: _Optional[int] = ..., max_media_refs: _Optional[int] = ..., max_frame_bytes: _Optional[int] = ..., max_sync_marks: _Optional[int] = ..., max_presence_users: _Optional[int] = ..., max_members: _Optional[int] = ..., max_mentions: _Optional[int] = ..., edit_window_s: _Optional[int] = ...) -> None: ...
 
 class Ready(_message.Message):
     __slots__ = ("conn", "user", "device", "heartbeat_s", "ts", "limits")
@@ -240,7 +248,7 @@ class Event(_message.Message):
     def __init__(self, type: _Optional[str] = ..., users: _Optional[_Iterable[str]] = ..., name: _Optional[str] = ..., role: _Optional[str] = ...) -> None: ...
 
 class Msg(_message.Message):
-    __slots__ = ("server_id", "conv", "ts", "body", "media", "prev", "reply_to", "msg_id", "kind", "event", "forwarded", "edited_at", "deleted", "reactions", "withheld")
+    __slots__ = ("server_id", "conv", "ts", "body", "media", "prev", "reply_to", "msg_id", "kind", "event", "forwarded", "edited_at", "deleted", "reactions", "withheld", "mentions")
     SERVER_ID_FIELD_NUMBER: _ClassVar[int]
     CONV_FIELD_NUMBER: _ClassVar[int]
     FROM_FIELD_NUMBER: _ClassVar[int]
@@ -257,6 +265,7 @@ class Msg(_message.Message):
     DELETED_FIELD_NUMBER: _ClassVar[int]
     REACTIONS_FIELD_NUMBER: _ClassVar[int]
     WITHHELD_FIELD_NUMBER: _ClassVar[int]
+    MENTIONS_FIELD_NUMBER: _ClassVar[int]
     server_id: str
     conv: str
     ts: int
@@ -272,7 +281,8 @@ class Msg(_message.Message):
     deleted: bool
     reactions: _containers.RepeatedCompositeFieldContainer[Reaction]
     withheld: bool
-    def __init__(self, server_id: _Optional[str] = ..., conv: _Optional[str] = ..., ts: _Optional[int] = ..., body: _Optional[str] = ..., media: _Optional[_Iterable[str]] = ..., prev: _Optional[str] = ..., reply_to: _Optional[str] = ..., msg_id: _Optional[str] = ..., kind: _Optional[str] = ..., event: _Optional[_Union[Event, _Mapping]] = ..., forwarded: _Optional[bool] = ..., edited_at: _Optional[int] = ..., deleted: _Optional[bool] = ..., reactions: _Optional[_Iterable[_Union[Reaction, _Mapping]]] = ..., withheld: _Optional[bool] = ..., **kwargs) -> None: ...
+    mentions: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, server_id: _Optional[str] = ..., conv: _Optional[str] = ..., ts: _Optional[int] = ..., body: _Optional[str] = ..., media: _Optional[_Iterable[str]] = ..., prev: _Optional[str] = ..., reply_to: _Optional[str] = ..., msg_id: _Optional[str] = ..., kind: _Optional[str] = ..., event: _Optional[_Union[Event, _Mapping]] = ..., forwarded: _Optional[bool] = ..., edited_at: _Optional[int] = ..., deleted: _Optional[bool] = ..., reactions: _Optional[_Iterable[_Union[Reaction, _Mapping]]] = ..., withheld: _Optional[bool] = ..., mentions: _Optional[_Iterable[str]] = ..., **kwargs) -> None: ...
 
 class Reaction(_message.Message):
     __slots__ = ("emoji", "count", "mine", "users")
@@ -287,7 +297,7 @@ class Reaction(_message.Message):
     def __init__(self, emoji: _Optional[str] = ..., count: _Optional[int] = ..., mine: _Optional[bool] = ..., users: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class EditEvent(_message.Message):
-    __slots__ = ("server_id", "target", "conv", "ts", "body", "prev", "msg_id")
+    __slots__ = ("server_id", "target", "conv", "ts", "body", "prev", "msg_id", "mentions")
     SERVER_ID_FIELD_NUMBER: _ClassVar[int]
     TARGET_FIELD_NUMBER: _ClassVar[int]
     CONV_FIELD_NUMBER: _ClassVar[int]
@@ -296,6 +306,7 @@ class EditEvent(_message.Message):
     BODY_FIELD_NUMBER: _ClassVar[int]
     PREV_FIELD_NUMBER: _ClassVar[int]
     MSG_ID_FIELD_NUMBER: _ClassVar[int]
+    MENTIONS_FIELD_NUMBER: _ClassVar[int]
     server_id: str
     target: str
     conv: str
@@ -303,7 +314,8 @@ class EditEvent(_message.Message):
     body: str
     prev: str
     msg_id: str
-    def __init__(self, server_id: _Optional[str] = ..., target: _Optional[str] = ..., conv: _Optional[str] = ..., ts: _Optional[int] = ..., body: _Optional[str] = ..., prev: _Optional[str] = ..., msg_id: _Optional[str] = ..., **kwargs) -> None: ...
+    mentions: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, server_id: _Optional[str] = ..., target: _Optional[str] = ..., conv: _Optional[str] = ..., ts: _Optional[int] = ..., body: _Optional[str] = ..., prev: _Optional[str] = ..., msg_id: _Optional[str] = ..., mentions: _Optional[_Iterable[str]] = ..., **kwargs) -> None: ...
 
 class DeleteEvent(_message.Message):
     __slots__ = ("server_id", "target", "conv", "ts", "prev", "msg_id")
@@ -360,7 +372,7 @@ class TakedownEvent(_message.Message):
     def __init__(self, server_id: _Optional[str] = ..., target: _Optional[str] = ..., conv: _Optional[str] = ..., ts: _Optional[int] = ..., prev: _Optional[str] = ...) -> None: ...
 
 class RestoreEvent(_message.Message):
-    __slots__ = ("server_id", "target", "conv", "ts", "body", "media", "reply_to", "forwarded", "edited_at", "prev")
+    __slots__ = ("server_id", "target", "conv", "ts", "body", "media", "reply_to", "forwarded", "edited_at", "prev", "mentions")
     SERVER_ID_FIELD_NUMBER: _ClassVar[int]
     TARGET_FIELD_NUMBER: _ClassVar[int]
     CONV_FIELD_NUMBER: _ClassVar[int]
@@ -371,6 +383,7 @@ class RestoreEvent(_message.Message):
     FORWARDED_FIELD_NUMBER: _ClassVar[int]
     EDITED_AT_FIELD_NUMBER: _ClassVar[int]
     PREV_FIELD_NUMBER: _ClassVar[int]
+    MENTIONS_FIELD_NUMBER: _ClassVar[int]
     server_id: str
     target: str
     conv: str
@@ -381,7 +394,8 @@ class RestoreEvent(_message.Message):
     forwarded: bool
     edited_at: int
     prev: str
-    def __init__(self, server_id: _Optional[str] = ..., target: _Optional[str] = ..., conv: _Optional[str] = ..., ts: _Optional[int] = ..., body: _Optional[str] = ..., media: _Optional[_Iterable[str]] = ..., reply_to: _Optional[str] = ..., forwarded: _Optional[bool] = ..., edited_at: _Optional[int] = ..., prev: _Optional[str] = ...) -> None: ...
+    mentions: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, server_id: _Optional[str] = ..., target: _Optional[str] = ..., conv: _Optional[str] = ..., ts: _Optional[int] = ..., body: _Optional[str] = ..., media: _Optional[_Iterable[str]] = ..., reply_to: _Optional[str] = ..., forwarded: _Optional[bool] = ..., edited_at: _Optional[int] = ..., prev: _Optional[str] = ..., mentions: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Link(_message.Message):
     __slots__ = ("server_id", "conv", "prev")

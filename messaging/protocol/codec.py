@@ -137,9 +137,10 @@ class ProtobufCodec:
                     list(body.media),
                     body.reply_to if body.HasField("reply_to") else None,
                     body.forwarded_from if body.HasField("forwarded_from") else None,
+                    list(body.mentions),
                 )
             case "edit":
-                return frames.Edit(body.msg_id, body.server_id, body.body)
+                return frames.Edit(body.msg_id, body.server_id, body.body, list(body.mentions))
             case "delete":
                 return frames.Delete(body.msg_id, body.server_id)
             case "react":

@@ -18,6 +18,7 @@ from messaging.domain.changes import check_change, check_reaction
 from messaging.domain.errors import ChatError, Conflict, Forbidden, NotFound, TooManyMembers
 from messaging.domain.ids import ConversationId, MessageId, UserId, conversation_ref, server_id, user_ref
 from messaging.domain.limits import Limits
+from messaging.domain.mentions import EVERYBODY, may_mention_everybody
 from messaging.domain.messages import (
     ConversationType,
     DedupeKey,
@@ -196,12 +197,28 @@ class _Poll:
                 media=event.media,
                 reply_to=event.reply_to,
                 forwarded=event.forwarded,
+                mentions=self._named(key, event.mentions, audience),
             ),
         )
         if row is not None:
             self._deliver(row, audience, trace=event.trace)
             others = list(audience - {event.sender})
             self._out.pushes.append(events.PushIntent(key.conversation_id, message_id, event.sender, others))
+
+    def _named(self, key: DedupeKey, mentions: Sequence[UserId], readers: frozenset[UserId]) -> list[UserId]:
+        """Return whom its author may mention here: those who can read it, and all at once with the right to it."""
+        if not mentions:
+            return []
+        named = [user for user in mentions if user in readers]
+        known = self._cache.get(key.conversation_id)
+        if EVERYBODY in mentions and known is not None:
+            role = Role.MEMBER
+            if known.type is ConversationType.GROUP_LARGE:
+                place = self._conversations.membership(key.sender_id, key.conversation_id)
+                role = Role.MEMBER if place is None else place.role
+            if may_mention_everybody(known.type, role):
+                named.append(EVERYBODY)
+        return named
 
     def _audience(self, message_id: MessageId, key: DedupeKey) -> frozenset[UserId] | None:
         """Return who is to get a message; None where its sender was no member at its place in the log."""
@@ -301,6 +318,7 @@ class _Poll:
                 emoji=event.emoji,
                 on=event.on,
                 prev_id=self._chain(change_id, key, known),
+                mentions=self._named(key, event.mentions, audience),
             )
         )
         self._changes.append(change)

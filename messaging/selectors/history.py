@@ -12,6 +12,7 @@ from messaging.domain import frames, ids
 from messaging.domain.errors import InvalidInput
 from messaging.domain.ids import ConversationId, MessageId, UserId
 from messaging.domain.limits import Limits
+from messaging.domain.mentions import mention_refs
 from messaging.domain.messages import Membership, MessageChangeKind, StoredChange, StoredMessage, Tally
 from messaging.selectors.access import require_member
 from messaging.selectors.cursors import seal, unseal
@@ -66,6 +67,7 @@ def message_frame(message: StoredMessage, *, viewer: UserId, tallies: Sequence[T
         deleted=deleted,
         reactions=[] if deleted else [_reaction(tally) for tally in tallies],
         withheld=message.withheld and not deleted,
+        mentions=mention_refs(message.mentioned),
     )
 
 
@@ -94,7 +96,8 @@ def change_frame(change: StoredChange, *, viewer: UserId, target: StoredMessage 
     msg_id = str(UUID(bytes=change.client_msg_id)) if change.actor_id == viewer else None
     match change.kind:
         case MessageChangeKind.EDIT:
-            return frames.EditEvent(**place, ts=ts, body=change.body, prev=prev, msg_id=msg_id)
+            mentions = mention_refs(change.mentions)
+            return frames.EditEvent(**place, ts=ts, body=change.body, prev=prev, msg_id=msg_id, mentions=mentions)
         case MessageChangeKind.DELETE:
             return frames.DeleteEvent(**place, ts=ts, prev=prev, msg_id=msg_id)
         case MessageChangeKind.REACT:
@@ -116,6 +119,7 @@ def change_frame(change: StoredChange, *, viewer: UserId, target: StoredMessage 
                 forwarded=now.forwarded,
                 edited_at=now.edited_at,
                 prev=prev,
+                mentions=now.mentions,
             )
 
 

@@ -9,7 +9,7 @@ from chatproject import container
 from messaging.domain import frames
 from messaging.domain.errors import NotFound
 from messaging.domain.ids import ConversationId, MessageId, UserId
-from messaging.domain.messages import Conversation, ConversationType, Membership
+from messaging.domain.messages import Conversation, ConversationType, Membership, Unread
 from messaging.ports import InboxRow
 from messaging.selectors.access import require_member
 from messaging.selectors.cursors import seal, unseal
@@ -39,7 +39,7 @@ class ConversationView:
     members: list[MemberView] | None
     peer: MemberView | None
     last_message: frames.Msg | None
-    unread_count: int
+    unread: Unread
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +155,7 @@ def _views(user_id: UserId, rows: Sequence[InboxRow]) -> list[ConversationView]:
                 members,
                 peer,
                 None if message is None else message_frame(message, viewer=user_id),
-                unread.get(conversation.id, 0),
+                unread.get(conversation.id, Unread()),
             )
         )
     return views

@@ -1,6 +1,7 @@
 """Edit, delete and react: a change of a message takes the same way as a message (docs/decisions/0024)."""
 
 import time
+from collections.abc import Sequence
 from typing import Final
 from uuid import UUID, uuid4, uuid5
 
@@ -12,12 +13,13 @@ from messaging import tracing
 from messaging.domain import ids
 from messaging.domain.changes import check_change, check_reaction
 from messaging.domain.emoji import is_emoji
-from messaging.domain.errors import ChatError, Conflict, InvalidInput, NotFound
+from messaging.domain.errors import ChatError, Conflict, Forbidden, InvalidInput, NotFound
 from messaging.domain.events import MessageChanged
 from messaging.domain.ids import ConversationId, MessageId, UserId
 from messaging.domain.limits import Limits
+from messaging.domain.mentions import EVERYBODY, may_mention_everybody, parse_mentions
 from messaging.domain.messages import ConversationType, DedupeKey, MemberChangeKind, MessageChangeKind
-from messaging.selectors.access import may_send
+from messaging.selectors.access import Access, may_send, require_member
 from messaging.selectors.messages import Sight, find_message
 from messaging.services.send import Outgoing, Sent, append_change, check_body, parse_client_msg_id
 
@@ -34,18 +36,22 @@ def validate_change(
     body: str = "",
     emoji: str = "",
     on: bool = False,
+    mentions: Sequence[str] = (),
     limits: Limits,
 ) -> MessageChanged:
     """Return what may be appended, if the actor may do it.
 
     Raises:
-        InvalidInput: bad ``msg_id`` or body, or not one emoji. TooLarge: the body is over ``max_body_bytes`` of UTF-8.
+        InvalidInput: bad ``msg_id``, body or mention, or not one emoji.
+        TooLarge: the body is over ``max_body_bytes`` of UTF-8, or there are too many mentions.
     """
     client_msg_id = parse_client_msg_id(msg_id)
     check_body(body, limits)
     if kind is MessageChangeKind.REACT and not is_emoji(emoji):
         raise InvalidInput("a reaction is one emoji")
-    return MessageChanged(actor, client_msg_id, target, kind.value, body, emoji, on)
+    return MessageChanged(
+        actor, client_msg_id, target, kind.value, body, emoji, on, parse_mentions(mentions, limits=limits)
+    )
 
 
 def authorise_change(conversation_id: ConversationId, change: MessageChanged, *, limits: Limits) -> bool:
@@ -92,6 +98,7 @@ def _check(conversation_id: ConversationId, change: MessageChanged, sight: Sight
         limits=limits,
     )
     if kind is MessageChangeKind.EDIT:
+        _check_mentions(change.mentions, sight.access)
         return change.body != target.text
     if kind is MessageChangeKind.DELETE:
         return True
@@ -107,7 +114,13 @@ def _check(conversation_id: ConversationId, change: MessageChanged, sight: Sight
 
 
 def edit_message(
-    *, actor: UserId, conversation_id: ConversationId, message_id: MessageId, msg_id: str, body: str
+    *,
+    actor: UserId,
+    conversation_id: ConversationId,
+    message_id: MessageId,
+    msg_id: str,
+    body: str,
+    mentions: Sequence[str] = (),
 ) -> Sent:
     """Return where the edit stands in the log, once it is durable. Idempotent by ``msg_id``.
 
@@ -116,7 +129,13 @@ def edit_message(
     """
     limits = container.limits()
     change = validate_change(
-        MessageChangeKind.EDIT, actor=actor, target=message_id, msg_id=msg_id, body=body, limits=limits
+        MessageChangeKind.EDIT,
+        actor=actor,
+        target=message_id,
+        msg_id=msg_id,
+        body=body,
+        mentions=mentions,
+        limits=limits,
     )
     authorise_change(conversation_id, change, limits=limits)
     return _append(conversation_id, change)
@@ -177,6 +196,33 @@ def _append(conversation_id: ConversationId, change: MessageChanged) -> Sent:
     finally:
         if span is not None:
             span.end()
+
+
+def may_mention(message: Outgoing) -> None:
+    """Pass a message whose sender may mention all of the members, where it does, or that was sent already.
+
+    Who else is mentioned is looked at by the router, at the message's place in the log: who is no member is left out.
+
+    Raises:
+        NotFound: the sender is no member. InvalidInput: a direct conversation.
+        Forbidden: neither owner nor admin of a large group.
+    """
+    if EVERYBODY not in message.mentions:
+        return
+    try:
+        _check_mentions(message.mentions, require_member(message.sender, message.conversation))
+    except ChatError:
+        if not _is_made(DedupeKey(message.conversation, message.sender, message.client_msg_id)):
+            raise
+
+
+def _check_mentions(mentions: Sequence[UserId], access: Access) -> None:
+    kind = access.conversation.type
+    if EVERYBODY not in mentions or may_mention_everybody(kind, access.membership.role):
+        return
+    if kind is ConversationType.DM:
+        raise InvalidInput("only a group has all to mention")
+    raise Forbidden("in a large group only its owner and admins may mention all")
 
 
 def may_forward(message: Outgoing, server_id: str) -> None:

@@ -1,11 +1,13 @@
 """Send a message without a socket: the same rules, the same log, the same dedupe (design section 5)."""
 
+from collections.abc import Sequence
+
 from asgiref.sync import async_to_sync
 
 from chatproject import container
 from messaging.domain.ids import ConversationId, UserId
 from messaging.selectors.access import may_send
-from messaging.services.changes import may_forward
+from messaging.services.changes import may_forward, may_mention
 from messaging.services.send import Sent, send_message, validate_send
 
 
@@ -18,12 +20,13 @@ def post_message(
     media: list[str],
     reply_to: str | None,
     forwarded_from: str | None = None,
+    mentions: Sequence[str] = (),
 ) -> Sent:
     """Return where the message stands in the log, once it is durable. Idempotent by ``msg_id``.
 
     Raises:
         NotFound: the sender is no member, or cannot read what is to be forwarded. Conflict: that is gone.
-        Blocked: one of a DM's two blocked the other.
+        Blocked: one of a DM's two blocked the other. Forbidden: see ``may_mention``.
         InvalidInput, TooLarge: see ``validate_send``.
         Unavailable: not stored; repeat with the same ``msg_id``.
     """
@@ -36,8 +39,10 @@ def post_message(
         media=media,
         reply_to=reply_to,
         forwarded=forwarded_from is not None,
+        mentions=mentions,
         limits=container.limits(),
     )
+    may_mention(message)
     if forwarded_from is not None:
         may_forward(message, forwarded_from)
     return async_to_sync(send_message)(log=container.message_log(), message=message)

@@ -7,8 +7,8 @@ is in the log: it survives a crash of everything else.
 import asyncio
 import contextlib
 import random
-from collections.abc import Awaitable, Iterator
-from dataclasses import dataclass
+from collections.abc import Awaitable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 from uuid import UUID
 
@@ -22,6 +22,7 @@ from messaging.domain import events, ids
 from messaging.domain.errors import InvalidInput, TooLarge, Unavailable
 from messaging.domain.ids import ConversationId, MessageId, UserId
 from messaging.domain.limits import Limits
+from messaging.domain.mentions import parse_mentions
 from messaging.domain.messages import DedupeKey
 from messaging.ports import (
     TOPIC_MESSAGES,
@@ -53,6 +54,7 @@ class Outgoing:
     media: list[str]
     reply_to: MessageId | None
     forwarded: bool = False
+    mentions: list[UserId] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,12 +101,13 @@ def validate_send(
     reply_to: str | None,
     limits: Limits,
     forwarded: bool = False,
+    mentions: Sequence[str] = (),
 ) -> Outgoing:
     """Return what may be appended.
 
     Raises:
-        InvalidInput: bad ``msg_id``, ``reply_to`` or media reference, or nothing in it.
-        TooLarge: the body is over ``max_body_bytes`` of UTF-8, or there are too many media references.
+        InvalidInput: bad ``msg_id``, ``reply_to``, mention or media reference, or nothing in it.
+        TooLarge: the body is over ``max_body_bytes`` of UTF-8, or there are too many media references or mentions.
     """
     client_msg_id = parse_client_msg_id(msg_id)
     check_body(body, limits)
@@ -123,7 +126,8 @@ def validate_send(
             raise InvalidInput("reply_to is not a server_id") from None
         if reply_conversation != conversation:
             raise InvalidInput("reply_to is in another conversation")
-    return Outgoing(sender, conversation, client_msg_id, body, media, reply_id, forwarded)
+    named = parse_mentions(mentions, limits=limits)
+    return Outgoing(sender, conversation, client_msg_id, body, media, reply_id, forwarded, named)
 
 
 def _conversation_key(conversation: ConversationId) -> bytes:
@@ -155,6 +159,7 @@ def message_record(message: Outgoing, *, trace: bytes = b"") -> NewRecord:
                 message.reply_to,
                 message.forwarded,
                 trace,
+                message.mentions,
             )
         ),
         _dedupe_bytes(message.conversation, message.sender, message.client_msg_id),

@@ -45,6 +45,7 @@ def test_a_sent_message_is_in_history(ann: Person, bob: Person, route: Route) ->
         "deleted": False,
         "withheld": False,
         "reactions": [],
+        "mentions": [],
     }
     assert (older["body"], older["media"], older["ts"]) == ("héllo 👋", ["a/b"], sent["ts"])
     assert "msg_id" not in older

@@ -12,6 +12,7 @@ from messaging.adapters.cassandra.messages import CassandraMessageStore
 from messaging.adapters.orm.conversations import OrmConversationStore
 from messaging.adapters.orm.messages import OrmMessageStore
 from messaging.domain.ids import MODERATORS, ConversationId, DeviceId, MessageId, UserId, new_random_id
+from messaging.domain.mentions import EVERYBODY
 from messaging.domain.messages import (
     TALLY_USERS,
     ConversationType,
@@ -21,6 +22,7 @@ from messaging.domain.messages import (
     StoredMessage,
     StoredReceipt,
     Tally,
+    Unread,
 )
 from messaging.ports import ConversationStore, MessageStore, NewConversation
 
@@ -81,6 +83,7 @@ def test_a_stored_message_comes_back_as_it_was(store: MessageStore, conversation
         prev_id=MessageId(4),
         reply_to=MessageId(2),
         kind="event",
+        mentions=[BOB, EVERYBODY],
     )
     store.upsert([message], recipients={})
     assert store.get([(conversation, MessageId(5)), (conversation, MessageId(6))]) == {(conversation, 5): message}
@@ -173,10 +176,45 @@ def test_unread_counts_others_texts_up_to_the_cap(store: MessageStore, conversat
     store.upsert([text(conversation, n, ANN) for n in range(31, 41)], recipients={})
     store.upsert([text(conversation, 41, BOB, kind="event", body="{}"), text(other, 50, BOB)], recipients={})
     counts = store.count_unread(ANN, {conversation: MessageId(10), other: MessageId(50)}, cap=100)
-    assert counts == {conversation: 20, other: 0}
-    assert store.count_unread(ANN, {conversation: MessageId(10)}, cap=7) == {conversation: 7}
-    assert store.count_unread(BOB, {conversation: MessageId(0)}, cap=100) == {conversation: 10}
+    assert counts == {conversation: Unread(20), other: Unread(0)}
+    assert store.count_unread(ANN, {conversation: MessageId(10)}, cap=7) == {conversation: Unread(7)}
+    assert store.count_unread(BOB, {conversation: MessageId(0)}, cap=100) == {conversation: Unread(10)}
     assert store.count_unread(ANN, {}, cap=100) == {}
+
+
+def test_an_unread_mention_is_told_as_it_is_now(store: MessageStore, conversation: ConversationId) -> None:
+    def is_mentioned(user: UserId, since: int) -> bool:
+        return store.count_unread(user, {conversation: MessageId(since)}, cap=100)[conversation].mentioned
+
+    other = UserId(111)
+    store.upsert(
+        [
+            text(conversation, 1, BOB, mentions=[other, ANN]),
+            text(conversation, 2, BOB, mentions=[EVERYBODY]),
+            text(conversation, 3, BOB, mentions=[ANN]),
+            text(conversation, 4, BOB, mentions=[ANN]),
+            text(conversation, 5, ANN, mentions=[ANN]),
+            text(conversation, 6, BOB),
+        ],
+        recipients={},
+    )
+    assert [is_mentioned(ANN, since) for since in range(6)] == [True, True, True, True, False, False]
+    assert [is_mentioned(other, since) for since in (0, 1, 2)] == [True, True, False]
+    assert not is_mentioned(UserId(1), 2), "an id within another's"
+    changes = [
+        change(conversation, 7, 3, "delete", BOB),
+        change(conversation, 8, 4, "edit", BOB, body="not you", mentions=[other]),
+    ]
+    store.upsert([], changes=changes, recipients={})
+    assert [is_mentioned(ANN, since) for since in range(4)] == [True, True, False, False]
+    assert is_mentioned(other, 3)
+    store.upsert(
+        [], changes=[change(conversation, 9, 4, "edit", BOB, body="you after all", mentions=[ANN])], recipients={}
+    )
+    assert (is_mentioned(ANN, 3), is_mentioned(other, 3)) == (True, False)
+    assert one(store, conversation, 4).mentioned == [ANN]
+    assert one(store, conversation, 4).mentions == [ANN]
+    assert one(store, conversation, 3).mentioned == []
 
 
 def test_receipts_may_come_twice(store: MessageStore, conversation: ConversationId) -> None:
@@ -224,7 +262,7 @@ def last_row(stores: Pair, conversation: ConversationId) -> int | None:
 
 def test_a_stored_change_comes_back_as_it_was(store: MessageStore, conversation: ConversationId) -> None:
     changes = [
-        change(conversation, 6, 5, "edit", body="héllo 👋\n", prev_id=MessageId(5)),
+        change(conversation, 6, 5, "edit", body="héllo 👋\n", prev_id=MessageId(5), mentions=[BOB, EVERYBODY]),
         change(conversation, 7, 5, "react", BOB, emoji="👨‍👩‍👧‍👦", on=True, count=3, prev_id=MessageId(6)),
         change(conversation, 8, 5, "takedown", MODERATORS, prev_id=MessageId(7)),
         change(conversation, 9, 5, "restore", MODERATORS, prev_id=MessageId(8)),

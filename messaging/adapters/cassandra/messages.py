@@ -23,6 +23,7 @@ from messaging.adapters.cassandra.layout import (
 )
 from messaging.adapters.cassandra.session import CassandraSession, Row, Work, chunks
 from messaging.domain.ids import MAX_ID, ConversationId, MessageId, UserId
+from messaging.domain.mentions import mentions_user
 from messaging.domain.messages import (
     TALLY_USERS,
     DedupeKey,
@@ -31,6 +32,7 @@ from messaging.domain.messages import (
     StoredMessage,
     StoredReceipt,
     Tally,
+    Unread,
 )
 from messaging.ports import Placed
 
@@ -41,11 +43,11 @@ _PLACE: Final = "INSERT INTO {ks}.message_dedupe (dedupe_key, message_id, prev_i
 
 _COLUMNS: Final = (
     "conversation_id, message_id, sender_id, client_msg_id, body, media_refs, prev_id, reply_to, kind, forwarded, edit,"
-    " delete_id, takedown"
+    " delete_id, takedown, mentions, edit_mentions"
 )
 _INSERT: Final = (
     "INSERT INTO {ks}.messages (conversation_id, bucket, message_id, sender_id, client_msg_id, body, media_refs,"
-    " prev_id, reply_to, kind, forwarded) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP ?"
+    " prev_id, reply_to, kind, forwarded, mentions) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP ?"
 )
 _BY_IDS: Final = (
     "SELECT " + _COLUMNS + " FROM {ks}.messages WHERE conversation_id = ? AND bucket = ? AND message_id IN ?"
@@ -59,16 +61,16 @@ _OLDEST: Final = (
     " WHERE conversation_id = ? AND bucket = ? AND message_id > ? AND message_id <= ? ORDER BY message_id ASC LIMIT ?"
 )
 _UNREAD: Final = (
-    "SELECT message_id, sender_id, kind FROM {ks}.messages"
+    "SELECT message_id, sender_id, kind, delete_id, mentions, edit_mentions FROM {ks}.messages"
     " WHERE conversation_id = ? AND bucket = ? AND message_id > ? AND message_id <= ? LIMIT ?"
 )
 
 _CHANGE: Final = (
-    "conversation_id, change_id, target_id, actor_id, client_msg_id, kind, body, emoji, is_on, count, prev_id"
+    "conversation_id, change_id, target_id, actor_id, client_msg_id, kind, body, emoji, is_on, count, prev_id, mentions"
 )
 _INSERT_CHANGE: Final = (
     "INSERT INTO {ks}.message_changes (conversation_id, bucket, change_id, target_id, actor_id, client_msg_id, kind,"
-    " body, emoji, is_on, count, prev_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP ?"
+    " body, emoji, is_on, count, prev_id, mentions) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP ?"
 )
 _CHANGES_BY_IDS: Final = (
     "SELECT conversation_id, change_id FROM {ks}.message_changes"
@@ -80,7 +82,8 @@ _NEWEST_CHANGES: Final = (
 )
 # An edit's id and text are one cell: of two edits in one millisecond Cassandra keeps the larger, which is the later.
 _EDIT: Final = (
-    "UPDATE {ks}.messages USING TIMESTAMP ? SET edit = ? WHERE conversation_id = ? AND bucket = ? AND message_id = ?"
+    "UPDATE {ks}.messages USING TIMESTAMP ? SET edit = ?, edit_mentions = ?"
+    " WHERE conversation_id = ? AND bucket = ? AND message_id = ?"
 )
 _DELETE: Final = (
     "UPDATE {ks}.messages USING TIMESTAMP ? SET delete_id = ?"
@@ -157,6 +160,8 @@ def _message(row: Row) -> StoredMessage:
         delete_id=None if row[11] is None else MessageId(row[11]),
         takedown_id=None if row[12] is None else MessageId(row[12][0]),
         withheld=row[12] is not None and row[12][1],
+        mentions=list(row[13] or ()),
+        edited_mentions=[] if row[14] is None else list(row[14][1]),
     )
 
 
@@ -173,6 +178,7 @@ def _change(row: Row) -> StoredChange:
         on=row[8],
         count=row[9],
         prev_id=None if row[10] is None else MessageId(row[10]),
+        mentions=list(row[11] or ()),
     )
 
 
@@ -224,7 +230,7 @@ def _folding(changes: Iterable[StoredChange]) -> Iterator[Work]:
         at, target = written_us(c.change_id), (c.conversation_id, bucket_of(c.target_id), c.target_id)
         match c.kind:
             case MessageChangeKind.EDIT:
-                yield _EDIT, (at, (c.change_id, c.body.encode()), *target)
+                yield _EDIT, (at, (c.change_id, c.body.encode()), (c.change_id, c.mentions), *target)
             case MessageChangeKind.DELETE:
                 yield _DELETE, (at, c.change_id, *target)
             case MessageChangeKind.TAKEDOWN | MessageChangeKind.RESTORE:
@@ -355,6 +361,7 @@ class CassandraMessageStore:
                     _or_unset(m.reply_to),
                     m.kind,
                     m.forwarded or UNSET_VALUE,
+                    m.mentions or UNSET_VALUE,
                     written_us(m.message_id),
                 ),
             )
@@ -380,6 +387,7 @@ class CassandraMessageStore:
                     c.on,
                     c.count,
                     _or_unset(c.prev_id),
+                    c.mentions or UNSET_VALUE,
                     written_us(c.change_id),
                 ),
             )
@@ -500,12 +508,13 @@ class CassandraMessageStore:
 
     def count_unread(
         self, user_id: UserId, since: Mapping[ConversationId, MessageId], *, cap: int
-    ) -> dict[ConversationId, int]:
+    ) -> dict[ConversationId, Unread]:
         """Return, per conversation, how many text messages of others are newer than the mark; at most ``cap``.
 
+        And whether one of those read for it mentions the user now, by name or with everybody.
         Bounded also where the user's own messages lie between: it reads at most twenty times.
         """
-        counts = dict.fromkeys(since, 0)
+        counts = dict.fromkeys(since, Unread())
         last_ids = {id_: last for id_, last, _ in self._session.many(LAST_IDS, list(since))}
         walks = {c: _Unread(c, since[c]) for c in since if (last_ids.get(c) or 0) > since[c]}
         if not walks:
@@ -524,12 +533,20 @@ class CassandraMessageStore:
                 ),
                 strict=True,
             ):
-                walk.count += sum(sender != user_id and kind == "text" for _, sender, kind in rows)
+                of_others = [row for row in rows if row[1] != user_id and row[2] == "text"]
+                walk.count += len(of_others)
+                walk.mentioned = walk.mentioned or any(_is_mentioned(row, user_id) for row in of_others)
                 if len(rows) == page:
                     walk.read_on.append((bucket, rows[-1][0] - 1))
         for walk in walks.values():
-            counts[walk.conversation] = min(cap, walk.count)
+            counts[walk.conversation] = Unread(min(cap, walk.count), walk.mentioned)
         return counts
+
+
+def _is_mentioned(row: Row, user_id: UserId) -> bool:
+    """Return whether a row of ``_UNREAD`` mentions a user now."""
+    deleted, written, edited = row[3:]
+    return deleted is None and mentions_user((written or ()) if edited is None else edited[1], user_id)
 
 
 class _Unread:
@@ -539,6 +556,7 @@ class _Unread:
         self.conversation = conversation
         self.mark = mark
         self.count = 0
+        self.mentioned = False
         #: Buckets of which the next page begins at the given id, and those of this round.
         self.read_on: list[tuple[int, int]] = []
         self.round: list[tuple[int, int]] = []

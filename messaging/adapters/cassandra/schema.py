@@ -56,6 +56,9 @@ TABLES: Final = (
             "delete_id": "bigint",
             # The newest decision of moderators: its id, and whether the message is withheld.
             "takedown": "frozen<tuple<bigint, boolean>>",
+            "mentions": "frozen<list<bigint>>",
+            # Of the newest edit: its id, so that it is the same one's as above, and whom it mentions.
+            "edit_mentions": "frozen<tuple<bigint, frozen<list<bigint>>>>",
         },
         "(conversation_id, bucket), message_id",
         ("CLUSTERING ORDER BY (message_id DESC)", _LEVELED),
@@ -75,6 +78,7 @@ TABLES: Final = (
             "is_on": "boolean",
             "count": "int",
             "prev_id": "bigint",
+            "mentions": "frozen<list<bigint>>",
         },
         "(conversation_id, bucket), change_id",
         ("CLUSTERING ORDER BY (change_id DESC)", _TIERED),

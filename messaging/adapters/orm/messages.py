@@ -12,6 +12,7 @@ from typing import Any, Final, TypeVar
 from django.db import connections, transaction
 
 from messaging.domain.ids import ConversationId, MessageId, UserId
+from messaging.domain.mentions import EVERYBODY
 from messaging.domain.messages import (
     TALLY_USERS,
     DedupeKey,
@@ -20,6 +21,7 @@ from messaging.domain.messages import (
     StoredMessage,
     StoredReceipt,
     Tally,
+    Unread,
 )
 from messaging.ports import Placed
 
@@ -31,11 +33,12 @@ _MAX_PARAMETERS: Final = 990
 _CHUNK: Final = _MAX_PARAMETERS // 3
 
 _COLUMNS: Final = (
-    "conversation_id, message_id, sender_id, client_msg_id, body, media_refs, prev_id, reply_to, kind, forwarded"
+    "conversation_id, message_id, sender_id, client_msg_id, body, media_refs, prev_id, reply_to, kind, forwarded,"
+    " mentions"
 )
-_READ: Final = f"{_COLUMNS}, edit_id, edited_body, delete_id, takedown_id, withheld"
+_READ: Final = f"{_COLUMNS}, edit_id, edited_body, delete_id, takedown_id, withheld, edited_mentions"
 _CHANGE: Final = (
-    "conversation_id, change_id, target_id, actor_id, client_msg_id, kind, body, emoji, is_on, count, prev_id"
+    "conversation_id, change_id, target_id, actor_id, client_msg_id, kind, body, emoji, is_on, count, prev_id, mentions"
 )
 
 _INSERT_MESSAGES: Final = f"INSERT INTO messages ({_COLUMNS}) VALUES {{}} ON CONFLICT DO NOTHING"  # noqa: S608
@@ -60,7 +63,7 @@ _MOVE_LAST_CHANGE: Final = (
 
 _INSERT_CHANGES: Final = f"INSERT INTO message_changes ({_CHANGE}) VALUES {{}} ON CONFLICT DO NOTHING"  # noqa: S608
 _EDIT: Final = (
-    "UPDATE messages SET edit_id = %s, edited_body = %s"
+    "UPDATE messages SET edit_id = %s, edited_body = %s, edited_mentions = %s"
     " WHERE conversation_id = %s AND message_id = %s AND (edit_id IS NULL OR edit_id < %s)"
 )
 _DELETE: Final = (
@@ -108,6 +111,14 @@ def _execute_many(cursor: Any, sql: str, rows: Sequence[tuple[Any, ...]]) -> int
     return inserted
 
 
+def _packed(mentions: Sequence[UserId]) -> str | None:
+    return f" {' '.join(map(str, mentions))} " if mentions else None
+
+
+def _unpacked(packed: str | None) -> list[UserId]:
+    return [UserId(int(user)) for user in packed.split()] if packed else []
+
+
 def _message(row: Sequence[Any]) -> StoredMessage:
     media = row[5]
     return StoredMessage(
@@ -121,11 +132,13 @@ def _message(row: Sequence[Any]) -> StoredMessage:
         reply_to=None if row[7] is None else MessageId(row[7]),
         kind=row[8],
         forwarded=bool(row[9]),
-        edit_id=None if row[10] is None else MessageId(row[10]),
-        edited_body="" if row[11] is None else bytes(row[11]).decode(),
-        delete_id=None if row[12] is None else MessageId(row[12]),
-        takedown_id=None if row[13] is None else MessageId(row[13]),
-        withheld=bool(row[14]),
+        mentions=_unpacked(row[10]),
+        edit_id=None if row[11] is None else MessageId(row[11]),
+        edited_body="" if row[12] is None else bytes(row[12]).decode(),
+        delete_id=None if row[13] is None else MessageId(row[13]),
+        takedown_id=None if row[14] is None else MessageId(row[14]),
+        withheld=bool(row[15]),
+        edited_mentions=_unpacked(row[16]),
     )
 
 
@@ -142,6 +155,7 @@ def _change(row: Sequence[Any]) -> StoredChange:
         on=bool(row[8]),
         count=row[9],
         prev_id=None if row[10] is None else MessageId(row[10]),
+        mentions=_unpacked(row[11]),
     )
 
 
@@ -195,6 +209,7 @@ class OrmMessageStore:
                 m.reply_to,
                 m.kind,
                 m.forwarded,
+                _packed(m.mentions),
             )
             for m in messages
         ]
@@ -240,6 +255,7 @@ class OrmMessageStore:
                 c.on,
                 c.count,
                 c.prev_id,
+                _packed(c.mentions),
             )
             for c in changes
         ]
@@ -253,7 +269,8 @@ class OrmMessageStore:
             newest[c.conversation_id] = max(newest.get(c.conversation_id, c.change_id), c.change_id)
             match c.kind:
                 case MessageChangeKind.EDIT:
-                    cursor.execute(_EDIT, [c.change_id, c.body.encode(), c.conversation_id, c.target_id, c.change_id])
+                    said = [c.change_id, c.body.encode(), _packed(c.mentions)]
+                    cursor.execute(_EDIT, [*said, c.conversation_id, c.target_id, c.change_id])
                 case MessageChangeKind.DELETE:
                     cursor.execute(_DELETE, [c.change_id, c.conversation_id, c.target_id, c.change_id])
                 case MessageChangeKind.TAKEDOWN | MessageChangeKind.RESTORE:
@@ -363,19 +380,26 @@ class OrmMessageStore:
 
     def count_unread(
         self, user_id: UserId, since: Mapping[ConversationId, MessageId], *, cap: int
-    ) -> dict[ConversationId, int]:
-        """Return, per conversation, how many text messages of others are newer than the mark; at most ``cap``."""
-        counts: dict[ConversationId, int] = {}
+    ) -> dict[ConversationId, Unread]:
+        """Return, per conversation, how many text messages of others are newer than the mark; at most ``cap``.
+
+        And whether one of those counted mentions the user now, by name or with everybody.
+        """
+        counts: dict[ConversationId, Unread] = {}
+        mine = [_packed([user_id]), _packed([EVERYBODY])]
         with connections[self._using].cursor() as cursor:
             for chunk in _chunks(list(since.items())):
                 cursor.execute(
                     f"WITH k (c, mark) AS (VALUES {_values(len(chunk), 2)})"  # noqa: S608
-                    " SELECT k.c, (SELECT COUNT(*) FROM (SELECT 1 AS one FROM messages t"
+                    # Both numbers in one, for a subquery has one: twice how many there are, and whether one mentions.
+                    " SELECT k.c, (SELECT 2 * COUNT(*) + COALESCE(MAX(CASE WHEN delete_id IS NULL"
+                    " AND (named LIKE %s OR named LIKE %s) THEN 1 ELSE 0 END), 0) FROM (SELECT t.delete_id,"
+                    " CASE WHEN t.edit_id IS NULL THEN t.mentions ELSE t.edited_mentions END AS named FROM messages t"
                     " WHERE t.conversation_id = k.c AND t.message_id > k.mark AND t.sender_id <> %s AND t.kind = 'text'"
                     " LIMIT %s) AS newer) FROM k",
-                    [*(cell for pair in chunk for cell in pair), user_id, cap],
+                    [*(cell for pair in chunk for cell in pair), *(f"%{one}%" for one in mine), user_id, cap],
                 )
-                counts.update((ConversationId(row[0]), row[1]) for row in cursor.fetchall())
+                counts.update((ConversationId(row[0]), Unread(row[1] // 2, row[1] % 2 == 1)) for row in cursor)
         return counts
 
     def save_receipts(self, receipts: Sequence[StoredReceipt]) -> None:

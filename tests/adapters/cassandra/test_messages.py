@@ -23,6 +23,7 @@ from messaging.domain.messages import (
     StoredChange,
     StoredMessage,
     StoredReceipt,
+    Unread,
 )
 from messaging.ports import NewConversation, StoreUnavailable
 from tests.adapters.cassandra.conftest import BUCKET_IDS, DAY_IDS, text
@@ -71,10 +72,10 @@ def test_unread_is_counted_across_buckets_and_past_ones_own(messages: CassandraM
     # More of one's own than a page holds.
     own = [text(conversation, 20 * BUCKET_IDS + n, ANN) for n in range(150)]
     messages.upsert([*spread, *own], recipients={})
-    assert messages.count_unread(ANN, {conversation: MessageId(0)}, cap=100) == {conversation: 19}
-    assert messages.count_unread(ANN, {conversation: MessageId(10 * BUCKET_IDS)}, cap=100) == {conversation: 9}
-    assert messages.count_unread(ANN, {conversation: MessageId(0)}, cap=5) == {conversation: 5}
-    assert messages.count_unread(BOB, {conversation: MessageId(0)}, cap=100) == {conversation: 100}
+    assert messages.count_unread(ANN, {conversation: MessageId(0)}, cap=100) == {conversation: Unread(19)}
+    assert messages.count_unread(ANN, {conversation: MessageId(10 * BUCKET_IDS)}, cap=100) == {conversation: Unread(9)}
+    assert messages.count_unread(ANN, {conversation: MessageId(0)}, cap=5) == {conversation: Unread(5)}
+    assert messages.count_unread(BOB, {conversation: MessageId(0)}, cap=100) == {conversation: Unread(100)}
 
 
 def test_dedupe_rows_live_seven_days(cassandra: CassandraSession, messages: CassandraMessageStore) -> None:
@@ -210,7 +211,7 @@ class Talk:
                 for user in (ANN, BOB)
             ],
             "active": conversations.active_since(ANN, MessageId(850 * DAY_IDS), limit=99).count(self.id),
-            "unread": messages.count_unread(ANN, {self.id: self.first.message_id}, cap=9)[self.id],
+            "unread": messages.count_unread(ANN, {self.id: self.first.message_id}, cap=9)[self.id].count,
         }
 
 

@@ -40,7 +40,16 @@ class SubscriptionAdmin(ReadOnly):
 class PushSettingsAdmin(ReadOnly):
     """What people want of pushes."""
 
-    list_display = ["user", "enabled", "content", "quiet_from", "quiet_until", "time_zone", "email_summary"]
+    list_display = [
+        "user",
+        "enabled",
+        "content",
+        "quiet_from",
+        "quiet_until",
+        "time_zone",
+        "mentions_override_mute",
+        "email_summary",
+    ]
     search_fields = ["user__username"]
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:

@@ -16,11 +16,12 @@ _MAX_TEXT_CHARS: Final = 500
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """A message with the names that go with it."""
+    """A message with the names that go with it. ``mentioned``: it mentions the reader."""
 
     message: StoredMessage
     conversation: Conversation
     sender_name: str
+    mentioned: bool = False
 
 
 def may_show(message: StoredMessage) -> bool:
@@ -47,7 +48,9 @@ def _words(said: Said, content: str) -> tuple[str, str]:
         text = said.message.text.strip()[:_MAX_TEXT_CHARS] or "Attachment"
         return title, f"{name}: {text}" if is_group else text
     if content == Content.SENDER:
-        return title, f"{_NEWS} from {name}" if is_group else _NEWS
+        if not is_group:
+            return title, _NEWS
+        return title, f"{name} mentioned you" if said.mentioned else f"{_NEWS} from {name}"
     return _APP, _NEWS
 
 

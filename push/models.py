@@ -69,6 +69,8 @@ class PushSettings(models.Model):
     quiet_from = models.TimeField(null=True)
     quiet_until = models.TimeField(null=True)
     time_zone = models.CharField(max_length=64, default="UTC")
+    #: Whether a message that names the user is pushed where the conversation is muted.
+    mentions_override_mute = models.BooleanField(default=True)
     #: Whether pushes that could not be sent in time come as one mail.
     email_summary = models.BooleanField(default=True)
     summary_at = models.DateTimeField(null=True)
@@ -93,8 +95,8 @@ class Push(models.Model):
         DEAD = "dead", "Refused for good"
         #: Too late for a push; in the mail, where the user has one.
         SPILLED = "spilled", "Too late"
-        #: Was sent, and taken back once the message was read elsewhere.
-        WITHDRAWN = "withdrawn", "Read elsewhere"
+        #: Was sent, and taken back once the message was read elsewhere or deleted.
+        WITHDRAWN = "withdrawn", "Taken back"
 
     conversation_id = models.BigIntegerField()
     message_id = models.BigIntegerField()

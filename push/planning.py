@@ -13,6 +13,7 @@ from accounts.selectors import people
 from accounts.selectors.credentials import signed_in
 from chatproject import container
 from messaging.domain.ids import ConversationId, DeviceId, MessageId, UserId
+from messaging.domain.mentions import mentions_user
 from messaging.domain.messages import Conversation, Membership
 from push import content
 from push.models import Push, PushSettings, Subscription
@@ -130,15 +131,18 @@ class _Decision:
             return "own"
         if place.last_read_id >= candidate.message:
             return "read"
-        if place.muted_until is not None and place.muted_until > self._now:
+        wanted = settings_for(subscription)
+        muted = place.muted_until is not None and place.muted_until > self._now
+        # By name: what mentions everybody is what a busy group is muted for.
+        if muted and not (wanted.mentions_override_mute and candidate.user in message.mentioned):
             return "muted"
         if (candidate.user, candidate.sender) in self._blocks:
             return "blocked"
-        wanted = settings_for(subscription)
         if self._quiet and is_quiet(wanted, self._now):
             return "quiet hours"
         card = self._names.get(candidate.sender)
-        said = content.Said(message, conversation, card.display_name if card is not None else "Somebody")
+        name = card.display_name if card is not None else "Somebody"
+        said = content.Said(message, conversation, name, mentions_user(message.mentioned, candidate.user))
         return Plan(candidate, subscription, said, subscription.content or wanted.content)
 
 

@@ -71,6 +71,9 @@ class ChangeSettingsSerializer(serializers.Serializer[Any]):
     quiet_from = ClockField(required=False, allow_null=True, help_text="Local time, `HH:MM`.")
     quiet_until = ClockField(required=False, allow_null=True)
     time_zone = StrictCharField(max_length=64, required=False, help_text="Such as `Europe/Berlin`.")
+    mentions_override_mute = serializers.BooleanField(
+        required=False, help_text="A message that names the user is pushed also where the conversation is muted."
+    )
     email_summary = serializers.BooleanField(
         required=False, help_text="What could not be pushed in time comes as one mail."
     )
@@ -102,6 +105,7 @@ def settings_json(wanted: PushSettings) -> dict[str, Any]:
         "quiet_from": clock("quiet_from"),
         "quiet_until": clock("quiet_until"),
         "time_zone": wanted.time_zone,
+        "mentions_override_mute": wanted.mentions_override_mute,
         "email_summary": wanted.email_summary,
         "providers": config.providers(),
         "vapid_key": public_key(config.vapid_private_key) if config.vapid_private_key else "",

@@ -29,7 +29,7 @@ function showBrowser(subscription) {
 }
 
 function showSettings() {
-  for (const name of ["enabled", "email_summary"]) part(name).checked = settings[name];
+  for (const name of ["enabled", "mentions_override_mute", "email_summary"]) part(name).checked = settings[name];
   part("content").value = settings.content;
   part("quiet").checked = settings.quiet_from !== null;
   part("quiet_from").value = settings.quiet_from ?? "22:00";
@@ -46,6 +46,7 @@ function wanted() {
   return {
     enabled: part("enabled").checked,
     content: part("content").value,
+    mentions_override_mute: part("mentions_override_mute").checked,
     email_summary: part("email_summary").checked,
     quiet_from: quiet ? part("quiet_from").value : null,
     quiet_until: quiet ? part("quiet_until").value : null,

@@ -111,6 +111,7 @@ FIELDS: dict[str, dict[str, Any]] = {
     },
     "patch me/push-settings": {
         "enabled": True, "content": "full", "quiet_from": "22:00", "quiet_until": "07:00", "time_zone": "UTC",
+        "mentions_override_mute": False,
         "email_summary": True,
     },
 }  # fmt: skip

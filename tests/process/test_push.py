@@ -74,12 +74,14 @@ def installation(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ins
         installed.end()
 
 
-async def say(installation: Installation, account: dict[str, Any], conv: str, text: str) -> tuple[float, str]:
+async def say(
+    installation: Installation, account: dict[str, Any], conv: str, text: str, **more: Any
+) -> tuple[float, str]:
     """Send over a socket; return when the ack came (Unix seconds), and the message's id."""
     url = f"ws://127.0.0.1:{installation.running.port}/ws"
     headers = {"Authorization": f"Bearer {account['token']}"}
     async with asyncio.timeout(20), connect(url, additional_headers=headers, proxy=None) as socket:
-        await socket.send(json.dumps({"op": "send", "msg_id": str(uuid4()), "conv": conv, "body": text}))
+        await socket.send(json.dumps({"op": "send", "msg_id": str(uuid4()), "conv": conv, "body": text, **more}))
         async for raw in socket:
             frame = json.loads(raw)
             if frame["op"] == "ack":
@@ -114,6 +116,13 @@ def test_a_message_to_somebody_away_arrives_in_time_and_goes_when_it_is_read(ins
     installation.call("PUT", f"conversations/{conv}/read", bob["token"], {"server_id": server_id})
     [withdrawn] = service.wait(before + 1, timeout_s=30)[before:]
     assert (withdrawn.token, withdrawn.body["read"], withdrawn.body["badge"]) == (other.id, server_id, 0)
+    muted = {"until": "9999-12-31T00:00:00Z"}
+    installation.call("PUT", f"conversations/{conv}/mute", bob["token"], muted)
+    before = len(service.got)
+    asyncio.run(say(installation, ann, conv, "muted"))
+    asyncio.run(say(installation, ann, conv, "@bob!", mentions=[bob["user"]["id"]]))
+    got = service.wait(before + 2, timeout_s=30)[before:]
+    assert [it.body["body"] for it in got] == ["@bob!"] * 2, "a mention gets through a mute"
     shown = installation.call("GET", f"devices/{tablet['device']['id']}/push", tablet["token"])
     assert shown["last_success_at"]
     output = installation.running.output

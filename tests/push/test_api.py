@@ -164,6 +164,7 @@ def test_settings_begin_with_the_defaults_and_change_one_by_one(phone: Phone, ot
         "quiet_from": None,
         "quiet_until": None,
         "time_zone": "UTC",
+        "mentions_override_mute": True,
         "email_summary": True,
         "providers": ["apns", "webpush"],
         "vapid_key": public_key(VAPID),

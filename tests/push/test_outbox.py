@@ -20,6 +20,7 @@ from chatproject import container
 from messaging.domain import events, ids
 from messaging.domain.events import PushIntent, PushRead, ReadMark
 from messaging.domain.ids import DeviceId, MessageId, UserId
+from messaging.domain.mentions import EVERYBODY
 from messaging.domain.messages import MessageChangeKind, StoredChange
 from messaging.ports import TOPIC_PUSH, Record
 from push import outbox, planning, sending, summary, tasks
@@ -179,6 +180,47 @@ def test_who_gets_none(town: Town, make_group: Any, reason: Any, when: str) -> N
     assert "Hi" in [body for _, body in other.texts][-1]
     if when == "at once":
         assert phone.got == []
+
+
+NAMED = "named"
+
+
+@pytest.mark.parametrize(
+    ("mentions", "reason", "arrives"),
+    [
+        (NAMED, None, True),
+        (NAMED, "turned off", False),
+        ("all", None, False),
+        ("", None, False),
+        (NAMED, _quiet, False),
+        (NAMED, _blocked, False),
+    ],
+)
+def test_a_mention_by_name_gets_through_a_mute_and_nothing_else(
+    town: Town, make_group: Any, mentions: str, reason: Any, arrives: bool
+) -> None:
+    ann, bob = town.person("ann", display_name="Ann"), town.person("bob")
+    group = make_group(ann, bob, name="Lunch")
+    phone = town.phone(bob)
+    named = {NAMED: [UserId(bob.pk)], "all": [EVERYBODY], "": []}[mentions]
+    intent = town.say(group, ann, "@bob?", mentions=named)
+    _muted(town, group, bob, phone, intent)
+    if reason == "turned off":
+        PushSettings.objects.create(user=bob, mentions_override_mute=False)
+    elif reason is not None:
+        reason(town, group, bob, phone, intent)
+    outbox.accept([intent])
+    assert phone.texts == ([("Lunch", "Ann: @bob?")] if arrives else [])
+
+
+def test_a_mention_is_told_where_the_text_is_not(town: Town, make_group: Any) -> None:
+    ann, bob, cat = town.person("ann", display_name="Ann"), town.person("bob"), town.person("cat")
+    PushSettings.objects.create(user=bob, content="sender")
+    PushSettings.objects.create(user=cat, content="sender")
+    phone, other = town.phone(bob), town.phone(cat)
+    outbox.accept([town.say(make_group(ann, bob, cat, name="Lunch"), ann, "@bob?", mentions=[UserId(bob.pk)])])
+    assert phone.texts == [("Lunch", "Ann mentioned you")]
+    assert other.texts == [("Lunch", "New message from Ann")]
 
 
 def change(intent: PushIntent, kind: MessageChangeKind, body: str = "") -> None:

@@ -1,5 +1,7 @@
 """The audit log. Triggers of the database refuse to change or delete a row (``guards.py``)."""
 
+from typing import Any
+
 from django.db import models
 
 from messaging.compliance import chain
@@ -40,7 +42,7 @@ class AuditEntry(models.Model):
             prev_hash=self.prev_hash,
         )
 
-    def line(self) -> dict[str, object]:
+    def line(self) -> dict[str, Any]:
         """Return it as a line of an export, with the hash that is stored."""
         return {**self.entry().line(), "hash": self.hash}
 

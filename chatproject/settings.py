@@ -67,6 +67,7 @@ INSTALLED_APPS = [
     "messaging",
     "messaging.compliance",
     "push",
+    "messaging.moderation",
 ]
 
 MIDDLEWARE = [
@@ -306,6 +307,7 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
 }
 
+        "report": "30/hour",
 # --- chat ---------------------------------------------------------------------------------------
 
 #: Registry and channel layer live in one process: gateway and router share it.
@@ -439,6 +441,11 @@ LOGGING = {
     "loggers": {
         # Two lines per socket at INFO are noise on a pod; so are the driver's tries to reach a node that is away.
         "uvicorn.error": {"level": "WARNING"},
+    "place-takedowns": {
+        "task": "messaging.moderation.tasks.place_takedowns",
+        "schedule": crontab(),
+        "options": {"expires": 55},
+    },
         "cassandra": {"level": "ERROR"},
         # At DEBUG it writes the records themselves, and no message may be in a log line.
         "kafka": {"level": "ERROR"},

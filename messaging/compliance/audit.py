@@ -64,6 +64,7 @@ class Action(StrEnum):
     REPORT_DECIDED = "report.decided"
     TAKEDOWN_MADE = "takedown.made"
     TAKEDOWN_LIFTED = "takedown.lifted"
+    USER_WARNED = "user.warned"
     USER_SUSPENDED = "user.suspended"
     USER_REINSTATED = "user.reinstated"
     FILTER_CHANGED = "filter.changed"

@@ -10,7 +10,7 @@ from asgiref.sync import async_to_sync
 
 from chatproject import container
 from messaging import tracing
-from messaging.domain import ids
+from messaging.domain import events, ids
 from messaging.domain.changes import check_change, check_reaction
 from messaging.domain.emoji import is_emoji
 from messaging.domain.errors import ChatError, Conflict, Forbidden, InvalidInput, NotFound
@@ -25,6 +25,13 @@ from messaging.services.send import Outgoing, Sent, append_change, check_body, p
 
 #: Deletions over REST without an id of their own: the same message has the same one.
 _DELETIONS: Final = UUID("6f5d2ce9-2c1c-4d3f-8f0e-53a3b54c0a0b")
+
+
+_IN_THE_LOG: Final[dict[MemberChangeKind, events.MessageChangeKind]] = {
+    MessageChangeKind.EDIT: "edit",
+    MessageChangeKind.DELETE: "delete",
+    MessageChangeKind.REACT: "react",
+}
 
 
 def validate_change(
@@ -50,7 +57,7 @@ def validate_change(
     if kind is MessageChangeKind.REACT and not is_emoji(emoji):
         raise InvalidInput("a reaction is one emoji")
     return MessageChanged(
-        actor, client_msg_id, target, kind.value, body, emoji, on, parse_mentions(mentions, limits=limits)
+        actor, client_msg_id, target, _IN_THE_LOG[kind], body, emoji, on, parse_mentions(mentions, limits=limits)
     )
 
 

@@ -46,6 +46,8 @@ export const block = (user) => call("PUT", `blocks/${user}`);
 export const unblock = (user) => call("DELETE", `blocks/${user}`);
 export const users = (q) => call("GET", `users?${query({ q })}`);
 export const user = (id) => call("GET", `users/${id}`);
+export const report = (body) => call("POST", "reports", body);
+export const appeal = (message, text) => call("POST", `messages/${message}/appeal`, { text });
 export const devices = () => call("GET", "devices");
 export const push = (device) => call("GET", `devices/${device}/push`);
 export const putPush = (device, subscription) => call("PUT", `devices/${device}/push`, subscription);

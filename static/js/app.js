@@ -1,10 +1,11 @@
 /** Starts the client and ties the pieces together: addresses, keys and buttons to what they do. */
 import { actsOn, change, discard, forward, retry, send, setBlocked, startConversation } from "./acts.js";
+import * as api from "./api.js";
 import { paintAvatar } from "./dom.js";
 import { counted } from "./format.js";
 import { changed, database, dispatch, leaveDatabase, me, onChange, openDatabase, root, setDraft, state, view } from "./model.js";
 import { excerpt, faceOf, nameOf, preview, titleOf } from "./names.js";
-import { $, banner, composer, confirm, forwarding, info, infoOf, list, listed, menu, messages, paint, paintConnection, paintList, people, seen, toast } from "./page.js";
+import { $, banner, composer, confirm, forwarding, info, infoOf, list, listed, menu, messages, paint, paintConnection, paintList, people, reporting, seen, toast } from "./page.js";
 import { shownOf, sortedConversations, threadOf } from "./store.js";
 import { events, fetchConversation, loadBlocks, loadConversations, loadNewest, loadOlder, openThread, wire } from "./sync.js";
 
@@ -85,6 +86,7 @@ function openInfo() {
   info.open(infoOf(conv), {
     ...acts,
     block: (on) => block(conv, on),
+    report: () => reportConversation(conv),
     add: () => people.open("add", { exclude: (state.convs[conv.id].members ?? []).map((one) => one.id), finish: ({ users }) => acts.add(users) }),
     remove: async (member) => {
       const text = `${member.display_name} can no longer read or write here.`;
@@ -143,6 +145,36 @@ async function forwardFrom(message) {
   forward(message, conv);
   location.hash = conv;
 }
+
+/** Bring something to the moderators, and block its author as well where that is wanted. */
+function report({ what, author, title, lead }) {
+  const blockable = author && !state.blocked.includes(author) ? nameOf(author) : null;
+  reporting.report({
+    title,
+    lead: `${lead} The moderators of this server see it as you see it now. Nobody else learns that you reported it.`,
+    block: blockable,
+    send: async ({ category, text, block: also }) => {
+      await api.report({ ...what, category, text });
+      if (also) await setBlocked(author, true);
+      toast(also ? "Reported, and blocked." : "Reported. Thank you.");
+    },
+  });
+}
+
+const reportMessage = (message) =>
+  report({ what: { message: message.server_id }, author: message.from, title: "Report this message", lead: `“${preview(message.body).slice(0, 80)}”, by ${nameOf(message.from)}, and what stands around it.` });
+
+function reportConversation(conv) {
+  info.close();
+  const title = titleOf(conv);
+  report({ what: { conversation: conv.id }, author: conv.peer?.id ?? null, title: `Report “${title}”`, lead: "Its newest messages." });
+}
+
+const appeal = (message) =>
+  reporting.appeal(async ({ text }) => {
+    await api.appeal(message.server_id, text);
+    toast("Sent. The moderators will look at it again.");
+  });
 
 /** Sign out, but not over messages that would be lost. */
 async function signOut(form) {
@@ -210,6 +242,9 @@ menu.addEventListener("react", ({ detail }) => change("react", detail.message, {
 menu.addEventListener("edit", ({ detail }) => composer.edit({ server_id: detail.message.server_id, text: detail.message.body }));
 menu.addEventListener("copy", ({ detail }) => copy(detail.message));
 menu.addEventListener("forward", ({ detail }) => forwardFrom(detail.message));
+menu.addEventListener("report", ({ detail }) => reportMessage(detail.message));
+menu.addEventListener("appeal", ({ detail }) => appeal(detail.message));
+messages.addEventListener("appeal", ({ detail }) => appeal(detail.message));
 menu.addEventListener("delete", ({ detail }) => remove(detail.message));
 composer.addEventListener("edit-last", editLast);
 composer.addEventListener("edited", ({ detail }) => {

@@ -29,7 +29,7 @@ export function cut(text) {
  * Return the element of a message. `shown`: {key, message, text, first, last, out, status, name, group, quote, whole, edited,
  * gone, forwarded, changing, reactions, can}: `quote` is {author, text} or null, `whole` says that a long text was opened,
  * `gone` that it was deleted or is withheld, `changing` that a change of it is on its way, `can` what one may do with it. `emit(name, detail)` tells what the reader
- * wants: `whole`, `reply`, `find`, `retry`, `discard`, `react`, `menu`.
+ * wants: `whole`, `reply`, `find`, `retry`, `discard`, `react`, `appeal`, `menu`.
  */
 export function bubble(shown, emit) {
   const { key, message, text, first, last, out, status, name, group, quote, whole, edited, gone, forwarded, changing, reactions, can } = shown;
@@ -46,6 +46,7 @@ export function bubble(shown, emit) {
     quote ? quoted(message, quote, emit) : null,
     el("div", { className: "text", dir: "auto" }, body, end === null ? null : el("button", { className: "whole", type: "button", onclick: () => emit("whole", { key }) }, "Show all"), meta),
     status === "failed" ? failure(message, emit) : null,
+    can.includes("appeal") ? el("button", { className: "appeal", type: "button", onclick: () => emit("appeal", { key }) }, "Appeal") : null,
   );
   const face = group && !out ? (last ? avatar(message.from, name) : el("span", { className: "avatar-space" })) : null;
   const classes = ["message", out ? "out" : "in", first && "first", last && "last", status === "failed" && "failed", gone && "gone", reactions.length && "reacted"];

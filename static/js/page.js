@@ -1,6 +1,7 @@
 /** Paints the state: the list, the thread, the title, banners and toasts. */
 import "./elements/confirm-dialog.js";
 import "./elements/forward-dialog.js";
+import "./elements/report-dialog.js";
 import "./elements/message-menu.js";
 import "./elements/conversation-info.js";
 import "./elements/conversation-list.js";
@@ -27,6 +28,7 @@ export const people = document.querySelector("people-dialog");
 export const info = document.querySelector("conversation-info");
 export const forwarding = document.querySelector("forward-dialog");
 export const menu = document.querySelector("message-menu");
+export const reporting = document.querySelector("report-dialog");
 export const confirm = document.querySelector("confirm-dialog");
 
 const isOnline = (conv) => Boolean(conv.peer) && !store.isBlocked(state, conv) && state.presence[conv.peer.id]?.state === "online";
@@ -122,14 +124,14 @@ export function infoOf(conv) {
   };
 }
 
-/** What one may do with a message that is there: `reply`, `react`, `forward`, `copy`, `edit`, `delete`. */
+/** What one may do with a message that is there: `reply`, `react`, `forward`, `copy`, `edit`, `report`, `delete`; with one that is withheld `appeal`. */
 function mayDo(conv, message) {
   if (!conv || message.kind === "event") return [];
   const mine = message.from === me.id;
   const open = !obstacle(conv);
   const moderates = conv.type === "group" && ["owner", "admin"].includes(conv.role);
-  if (message.withheld) return mine && !conv.closed ? ["delete"] : [];
-  const may = { reply: open, react: open, forward: true, copy: Boolean(message.body), edit: open && mine, delete: !conv.closed && (mine || moderates) };
+  if (message.withheld) return mine ? ["appeal", ...(conv.closed ? [] : ["delete"])] : [];
+  const may = { reply: open, react: open, forward: true, copy: Boolean(message.body), edit: open && mine, report: !mine && !conv.closed, delete: !conv.closed && (mine || moderates) };
   return Object.keys(may).filter((name) => may[name]);
 }
 

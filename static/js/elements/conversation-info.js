@@ -26,7 +26,7 @@ export class ConversationInfo extends HTMLElement {
 
   /**
    * Open for a conversation. `acts`: mute(on), block(on), rename(name), add(), remove(member), setRole(user, role),
-   * leave(), members(cursor); each may throw an ApiError.
+   * leave(), report(), members(cursor); each may throw an ApiError.
    */
   open(shown, acts) {
     this.#acts = acts;
@@ -64,6 +64,7 @@ export class ConversationInfo extends HTMLElement {
     const mute = button("mute", muted ? "Unmute" : "Mute", () => this.#do(() => this.#acts.mute(!muted)), { "aria-pressed": String(muted) });
     const rows = conv.type === "group" ? this.#group(conv) : [];
     if (conv.peer) rows.push(button("block", blocked ? `Unblock ${title}` : `Block ${title}`, () => this.#do(() => this.#acts.block(!blocked)), { className: blocked ? "button quiet" : "button danger" }));
+    if (conv.type === "group" || conv.peer) rows.push(button("report", "Report…", () => this.#acts.report()));
     const focused = this.body.contains(document.activeElement) ? document.activeElement.dataset.key : null;
     const typed = this.body.querySelector("input")?.value;
     this.body.replaceChildren(head, this.problem, mute, ...rows);

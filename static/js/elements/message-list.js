@@ -272,8 +272,8 @@ export class MessageList extends HTMLElement {
     } else if (name === "menu") {
       const can = message ? this.#can(message) : [];
       if (can.length) this.#emit("menu", { ...detail, message, can });
-    } else if (name === "react") {
-      this.#emit("react", { ...detail, message });
+    } else if (name === "react" || name === "appeal") {
+      this.#emit(name, { ...detail, message });
     } else this.#emit(name, detail);
   }
 

@@ -1,0 +1,374 @@
+"""The review queue, for people who are not programmers: a list, and a page for each case with what can be decided."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from functools import wraps
+from typing import Any, Final
+
+from django import forms
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db.models import Count, QuerySet
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils import timezone
+from django.views.decorators.http import require_POST
+
+from accounts.models import User
+from messaging.domain.errors import ChatError
+from messaging.moderation.models import Case, Category, Sanction, Takedown
+from messaging.moderation.services import decisions
+from messaging.moderation.services.decisions import MAX_TOLD_CHARS, Decision
+
+_FOREVER: Final = "0"
+_DAYS: Final = (("1", "1 day"), ("7", "7 days"), ("30", "30 days"), (_FOREVER, "until somebody lifts it"))
+_EVERYBODY: Final = (
+    (Case.Outcome.DISMISSED, "Nothing: it breaks no rule"),
+    (Case.Outcome.WITHHELD, "Withhold the message from everybody"),
+    (Case.Outcome.WARNED, "Warn the person"),
+    (Case.Outcome.SUSPENDED, "Suspend the person"),
+)
+_APPEAL: Final = (
+    (Case.Outcome.UPHELD, "The message stays withheld"),
+    (Case.Outcome.RESTORED, "Give the message back to everybody"),
+)
+_TOLD: Final = {Case.Outcome.WITHHELD, Case.Outcome.WARNED, Case.Outcome.SUSPENDED}
+
+
+def _outcomes(case: Case) -> list[tuple[str, str]]:
+    if case.kind == Case.Kind.APPEAL:
+        return list(_APPEAL)
+    missing = set()
+    if case.kind != Case.Kind.MESSAGE:
+        missing.add(Case.Outcome.WITHHELD)
+    if case.accused is None:
+        missing |= {Case.Outcome.WARNED, Case.Outcome.SUSPENDED}
+    return [choice for choice in _EVERYBODY if choice[0] not in missing]
+
+
+class DecisionForm(forms.Form):
+    """What becomes of a case."""
+
+    outcome = forms.ChoiceField(label="Decision", widget=forms.RadioSelect)
+    reason = forms.CharField(
+        label="Reason, for the audit log",
+        widget=forms.Textarea(attrs={"rows": 2}),
+        max_length=2_000,
+        help_text="Which rule, and why it does or does not apply. The person does not see it.",
+    )
+    told = forms.CharField(
+        label="What the person is told",
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 2}),
+        max_length=MAX_TOLD_CHARS,
+        help_text="For everything but “nothing”: a sentence or two that say what was wrong.",
+    )
+    days = forms.ChoiceField(label="Suspended for", choices=_DAYS, initial="7", help_text="Only for a suspension.")
+
+    def __init__(self, case: Case, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        choices = _outcomes(case)
+        self.fields["outcome"].choices = choices  # type: ignore[attr-defined]
+        offered = {outcome for outcome, _ in choices}
+        if not offered & _TOLD:
+            del self.fields["told"]
+        if Case.Outcome.SUSPENDED not in offered:
+            del self.fields["days"]
+
+    def clean(self) -> dict[str, Any]:
+        """Pass a decision whose person is told why."""
+        data: dict[str, Any] = super().clean() or {}
+        if data.get("outcome") in _TOLD and not data.get("told", "").strip():
+            self.add_error("told", "Say what the person is told.")
+        return data
+
+    def decision(self) -> Decision:
+        """Return what was decided."""
+        data = self.cleaned_data
+        days = int(data.get("days") or 0)
+        until = timezone.now() + timedelta(days=days) if days else None
+        return Decision(Case.Outcome(data["outcome"]), data["reason"], data.get("told", ""), until)
+
+
+class ReasonForm(forms.Form):
+    """Why somebody looks."""
+
+    reason = forms.CharField(label="Why you need to see it", max_length=300)
+
+
+def _case_action(
+    act: Callable[["CaseAdmin", HttpRequest, Case], HttpResponse],
+) -> Callable[["CaseAdmin", HttpRequest, int], HttpResponse]:
+    """Wrap what is done to a case by POST: for those who may decide, with refusals as messages on its page."""
+
+    @wraps(act)
+    def view(self: "CaseAdmin", request: HttpRequest, case_id: int) -> HttpResponse:
+        if not request.user.has_perm("moderation.decide_case"):
+            raise PermissionDenied
+        case = Case.objects.filter(pk=case_id).first()
+        if case is None:
+            raise Http404
+        try:
+            return act(self, request, case)
+        except ChatError as error:
+            messages.error(request, error.detail.capitalize() + ".")
+            return redirect(_page(case))
+
+    return view
+
+
+def _page(case: Case) -> str:
+    return reverse("admin:moderation_case_change", args=[case.pk])
+
+
+def _moderator(request: HttpRequest) -> User:
+    assert isinstance(request.user, User)
+    return request.user
+
+
+class CategoryFilter(admin.SimpleListFilter):
+    """Cases with a report of a category."""
+
+    title = "category"
+    parameter_name = "category"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """Return the categories."""
+        return list(Category.choices)
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Case]) -> QuerySet[Case]:
+        """Return the cases of the category that was chosen."""
+        return queryset.filter(reports__category=self.value()).distinct() if self.value() else queryset
+
+
+class MineFilter(admin.SimpleListFilter):
+    """Whose cases."""
+
+    title = "who has it"
+    parameter_name = "who"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """Return the choices."""
+        return [("me", "me"), ("nobody", "nobody yet")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Case]) -> QuerySet[Case]:
+        """Return the cases of whoever was chosen."""
+        if self.value() == "me":
+            return queryset.filter(assigned_to=_moderator(request))
+        return queryset.filter(assigned_to=None) if self.value() == "nobody" else queryset
+
+
+class _Kept(admin.ModelAdmin):  # type: ignore[type-arg]
+    """What services write and nobody deletes."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """It comes from members and from decisions."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Only by what its page offers."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Nobody takes out of the files what was decided."""
+        return False
+
+
+@admin.register(Case)
+class CaseAdmin(_Kept):
+    """The queue: oldest first, what is open."""
+
+    list_display = ["number", "kind", "about", "why", "report_count", "state", "outcome", "assigned_to", "created_at"]
+    list_filter = ["state", MineFilter, "kind", CategoryFilter, "outcome"]
+    search_fields = ["subject", "accused__username"]
+    list_select_related = ["accused", "assigned_to"]
+    ordering = ["-state", "created_at"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Case]:
+        """Return the cases with how often each was reported."""
+        cases: QuerySet[Case] = super().get_queryset(request)
+        return cases.annotate(times=Count("reports")).prefetch_related("reports")
+
+    @admin.display(description="case", ordering="pk")
+    def number(self, case: Case) -> str:
+        """Return its name."""
+        return str(case)
+
+    @admin.display(description="by")
+    def about(self, case: Case) -> str:
+        """Return whose doing it is."""
+        return "" if case.accused is None else f"@{case.accused.username}"
+
+    @admin.display(description="reported for")
+    def why(self, case: Case) -> str:
+        """Return the categories, each once."""
+        return ", ".join(sorted({report.get_category_display() for report in case.reports.all()}))
+
+    @admin.display(description="reports", ordering="times")
+    def report_count(self, case: Case) -> int:
+        """Return how many reported it."""
+        times: int = case.times  # type: ignore[attr-defined]  # annotated
+        return times
+
+    def get_urls(self) -> list[URLPattern]:
+        """Add what the page of a case posts to."""
+
+        def at(name: str, view: Any) -> URLPattern:
+            wrapped: Any = self.admin_site.admin_view(require_POST(view))
+            return path(f"<int:case_id>/{name}/", wrapped, name=f"case-{name}")
+
+        ours = [at("claim", self.claim), at("release", self.release), at("decide", self.decide), at("look", self.look)]
+        return [*ours, *super().get_urls()]
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Show a case; what was reported only to the moderator who has it, and that is in the audit log."""
+        case = self.get_object(request, object_id)
+        if case is None or not self.has_view_permission(request, case):
+            return super().change_view(request, object_id, form_url, extra_context)
+        return self._show(request, case)
+
+    def _show(
+        self,
+        request: HttpRequest,
+        case: Case,
+        *,
+        form: DecisionForm | None = None,
+        versions: list[dict[str, object]] | None = None,
+        status: int = 200,
+    ) -> HttpResponse:
+        moderator = _moderator(request)
+        may_decide = moderator.has_perm("moderation.decide_case")
+        mine = may_decide and case.assigned_to_id == moderator.pk
+        if mine:
+            decisions.view_context(case=case, moderator=moderator)
+        is_open = case.state == Case.State.OPEN
+        context = {
+            **self.admin_site.each_context(request),
+            "title": str(case),
+            "opts": self.model._meta,
+            "case": case,
+            "mine": mine,
+            "is_open": is_open,
+            "may_claim": may_decide and is_open and case.assigned_to_id is None,
+            "reports": _with_times(case.reports.select_related("reporter").order_by("created_at")) if mine else [],
+            "categories": self.why(case),
+            "history": _history_of(case.accused),
+            "appeal": getattr(case, "appeal", None) if mine else None,
+            "about_message": case.kind in (Case.Kind.MESSAGE, Case.Kind.APPEAL),
+            "form": form or DecisionForm(case),
+            "look": ReasonForm(),
+            "versions": None if versions is None else [{**it, "at": _moment(it["ts"])} for it in versions],
+        }
+        return TemplateResponse(request, "admin/moderation/case.html", context, status=status)
+
+    @_case_action
+    def claim(self, request: HttpRequest, case: Case) -> HttpResponse:
+        """Take a case."""
+        decisions.claim(case_id=case.pk, moderator=_moderator(request))
+        return redirect(_page(case))
+
+    @_case_action
+    def release(self, request: HttpRequest, case: Case) -> HttpResponse:
+        """Put a case back."""
+        decisions.release(case_id=case.pk, moderator=_moderator(request))
+        return redirect("admin:moderation_case_changelist")
+
+    @_case_action
+    def decide(self, request: HttpRequest, case: Case) -> HttpResponse:
+        """Decide a case."""
+        form = DecisionForm(case, request.POST)
+        if not form.is_valid():
+            return self._show(request, case, form=form, status=400)
+        decided = decisions.decide(case_id=case.pk, moderator=_moderator(request), decision=form.decision())
+        messages.success(request, f"{decided} is decided: {decided.get_outcome_display()}.")
+        return redirect("admin:moderation_case_changelist")
+
+    @_case_action
+    def look(self, request: HttpRequest, case: Case) -> HttpResponse:
+        """Show what a message said from the first on, to the moderator who has the case and says why."""
+        form = ReasonForm(request.POST)
+        if case.assigned_to_id != _moderator(request).pk:
+            raise PermissionDenied
+        if not form.is_valid():
+            messages.error(request, "Say why you need to see it.")
+            return redirect(_page(case))
+        reason = form.cleaned_data["reason"]
+        return self._show(
+            request, case, versions=decisions.view_versions(case=case, moderator=_moderator(request), reason=reason)
+        )
+
+
+def _moment(ts_ms: object) -> datetime:
+    return datetime.fromtimestamp(int(str(ts_ms)) / 1000, UTC)
+
+
+def _with_times(reports: QuerySet[Any]) -> list[Any]:
+    """Return the reports, the messages of each with their time."""
+    found = list(reports)
+    for report in found:
+        for message in report.context:
+            if "ts" in message:
+                message["at"] = _moment(message["ts"])
+    return found
+
+
+def _history_of(person: User | None) -> dict[str, Any]:
+    if person is None:
+        return {}
+    return {
+        "takedowns": Takedown.objects.filter(author=person, lifted_at=None).count(),
+        "warnings": Sanction.objects.filter(user=person, kind=Sanction.Kind.WARNING).count(),
+        "suspensions": Sanction.objects.filter(user=person, kind=Sanction.Kind.SUSPENSION).count(),
+        "dismissed": Case.objects.filter(accused=person, outcome=Case.Outcome.DISMISSED).count(),
+    }
+
+
+@admin.register(Takedown)
+class TakedownAdmin(_Kept):
+    """Messages that are withheld, or were. They are given back by deciding an appeal, or here."""
+
+    list_display = ["subject", "author", "reason", "made_at", "lifted_at", "placed"]
+    list_filter = [("lifted_at", admin.EmptyFieldListFilter), "placed"]
+    search_fields = ["author__username"]
+    list_select_related = ["author"]
+    actions = ["give_back"]
+
+    @admin.action(description="Give these messages back to everybody", permissions=["decide"])
+    def give_back(self, request: HttpRequest, queryset: QuerySet[Takedown]) -> None:
+        """Lift takedowns; the reason in the audit log says that it was done from this list."""
+        for takedown in queryset.filter(lifted_at=None):
+            decisions.lift(takedown, moderator=_moderator(request), reason="given back from the list of takedowns")
+
+    def has_decide_permission(self, request: HttpRequest) -> bool:
+        """Whoever decides cases."""
+        return _moderator(request).has_perm("moderation.decide_case")
+
+
+@admin.register(Sanction)
+class SanctionAdmin(_Kept):
+    """Warnings and suspensions. A suspension is lifted here."""
+
+    list_display = ["user", "kind", "reason", "created_at", "until", "lifted_at"]
+    list_filter = ["kind", ("lifted_at", admin.EmptyFieldListFilter)]
+    search_fields = ["user__username"]
+    list_select_related = ["user"]
+    actions = ["reinstate"]
+
+    @admin.action(description="Lift these suspensions", permissions=["decide"])
+    def reinstate(self, request: HttpRequest, queryset: QuerySet[Sanction]) -> None:
+        """Let people in again."""
+        for sanction in queryset.filter(kind=Sanction.Kind.SUSPENSION, lifted_at=None).select_related("user"):
+            try:
+                decisions.reinstate(
+                    sanction.user, moderator=_moderator(request), reason="lifted from the list of sanctions"
+                )
+            except ChatError as error:
+                messages.error(request, f"@{sanction.user.username}: {error.detail}.")
+
+    def has_decide_permission(self, request: HttpRequest) -> bool:
+        """Whoever decides cases."""
+        return _moderator(request).has_perm("moderation.decide_case")

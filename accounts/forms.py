@@ -3,6 +3,8 @@
 from typing import Any, ClassVar
 
 from allauth.account import forms
+from allauth.mfa.base import forms as mfa_forms
+from allauth.mfa.totp import forms as totp_forms
 
 _PASSWORD_HINT = "At least 8 characters; not a common password, nor like your name."  # noqa: S105  # no secret
 
@@ -73,3 +75,27 @@ class AccountSetPasswordForm(_OurWords, forms.SetPasswordForm):  # type: ignore[
 
 class AccountReauthenticateForm(_OurWords, forms.ReauthenticateForm):  # type: ignore[misc]
     """The password once more, before something grave."""
+
+
+_CODE_HINT = "Six digits from your authenticator app, or a recovery code."
+
+
+class MFAAuthenticateForm(_OurWords, mfa_forms.AuthenticateForm):  # type: ignore[misc]
+    """The code, when signing in."""
+
+    labels = {"code": "Code"}
+    hints = {"code": _CODE_HINT}
+
+
+class MFAReauthenticateForm(_OurWords, mfa_forms.ReauthenticateForm):  # type: ignore[misc]
+    """The code once more, before something grave."""
+
+    labels = {"code": "Code"}
+    hints = {"code": _CODE_HINT}
+
+
+class MFAActivateForm(_OurWords, totp_forms.ActivateTOTPForm):  # type: ignore[misc]
+    """The first code of an app that has just been given the secret."""
+
+    labels = {"code": "Code"}
+    hints = {"code": "Six digits that the app shows now."}

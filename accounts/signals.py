@@ -2,7 +2,10 @@
 
 from typing import Any
 
+from allauth.account.internal.flows.login import record_authentication
 from allauth.account.signals import password_changed, password_reset
+from allauth.mfa.models import Authenticator
+from allauth.mfa.signals import authenticator_added
 from django.conf import settings
 from django.contrib.auth.signals import user_logged_out, user_login_failed
 from django.dispatch import receiver
@@ -11,6 +14,15 @@ from django.http import HttpRequest
 from accounts.models import User
 from accounts.selectors.credentials import AUTH_FAILURES
 from accounts.services.devices import adopt_session, end_session, revoke_others
+
+
+@receiver(authenticator_added)
+def count_first_code(
+    sender: Any, request: HttpRequest, user: User, authenticator: Authenticator, **kwargs: Any
+) -> None:
+    """Let the code with which an app was set up count for this session: it was given a moment ago."""
+    if authenticator.type == Authenticator.Type.TOTP:
+        record_authentication(request, user, "mfa", id=authenticator.pk, type=authenticator.type)
 
 
 @receiver(user_logged_out)

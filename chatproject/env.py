@@ -231,6 +231,9 @@ VARIABLES = (
         "How long Redis knows a message's place in Kafka; a resend after that is recognised by the store.",
         "s",
     ),
+    Variable(
+        "CHAT_ADMIN_REQUIRE_2FA", _boolean, "1", "The admin pages ask for a second factor (0: a password will do)."
+    ),
     Variable("CHAT_TOKEN_DAYS", _positive, "180", "How long a bearer token is good.", "days"),
     Variable("CHAT_EMAIL_URL", str, "console", "console, or smtp://user:password@host:port?tls=1."),
     Variable("CHAT_EMAIL_FROM", str, "chat@localhost", "Sender of mail."),

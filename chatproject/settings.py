@@ -49,7 +49,7 @@ CSRF_TRUSTED_ORIGINS = [origin for origin in ALLOWED_ORIGINS if "://" in origin]
 
 INSTALLED_APPS = [
     "daphne",
-    "django.contrib.admin",
+    "accounts.staff.StaffAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -61,13 +61,14 @@ INSTALLED_APPS = [
     "drf_spectacular_sidecar",
     "allauth",
     "allauth.account",
+    "allauth.mfa",
     "csp",
     "django_celery_results",
     "accounts",
     "messaging",
     "messaging.compliance",
-    "push",
     "messaging.moderation",
+    "push",
 ]
 
 MIDDLEWARE = [
@@ -203,6 +204,19 @@ ACCOUNT_RATE_LIMITS = {
     "signup": f"{_signups}/{_period[:1]}/ip",
     "reset_password": "20/h/ip,5/h/key",
 }
+MFA_ADAPTER = "accounts.mfa.MFAAdapter"
+MFA_FORMS = {
+    "authenticate": "accounts.forms.MFAAuthenticateForm",
+    "reauthenticate": "accounts.forms.MFAReauthenticateForm",
+    "activate_totp": "accounts.forms.MFAActivateForm",
+}
+MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
+# Addresses are not verified here at all.
+MFA_ALLOW_UNVERIFIED_EMAIL = True
+# Clocks of phones are a little off.
+MFA_TOTP_TOLERANCE = 1
+#: Whether the admin pages ask for a second factor.
+ADMIN_REQUIRE_2FA = ENV["CHAT_ADMIN_REQUIRE_2FA"]
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "/"
 SESSION_COOKIE_AGE = int(timedelta(days=30).total_seconds())
@@ -293,6 +307,7 @@ REST_FRAMEWORK = {
         "login": ENV["CHAT_LOGIN_RATE"],
         "signup": ENV["CHAT_SIGNUP_RATE"],
         "push-test": "6/min",
+        "report": "30/hour",
     },
     "NUM_PROXIES": PROXIES,
     "EXCEPTION_HANDLER": "messaging.api.problems.exception_handler",
@@ -307,7 +322,6 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
 }
 
-        "report": "30/hour",
 # --- chat ---------------------------------------------------------------------------------------
 
 #: Registry and channel layer live in one process: gateway and router share it.
@@ -427,6 +441,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": crontab(),
         "options": {"expires": 55},
     },
+    "place-takedowns": {
+        "task": "messaging.moderation.tasks.place_takedowns",
+        "schedule": crontab(),
+        "options": {"expires": 55},
+    },
     "send-due-pushes": {"task": "push.tasks.send_due_pushes", "schedule": crontab(), "options": {"expires": 55}},
 }
 
@@ -441,11 +460,6 @@ LOGGING = {
     "loggers": {
         # Two lines per socket at INFO are noise on a pod; so are the driver's tries to reach a node that is away.
         "uvicorn.error": {"level": "WARNING"},
-    "place-takedowns": {
-        "task": "messaging.moderation.tasks.place_takedowns",
-        "schedule": crontab(),
-        "options": {"expires": 55},
-    },
         "cassandra": {"level": "ERROR"},
         # At DEBUG it writes the records themselves, and no message may be in a log line.
         "kafka": {"level": "ERROR"},

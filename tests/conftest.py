@@ -30,6 +30,8 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     # Each worker its own log, as each has its own database.
     os.environ["CHAT_DATA_DIR"] = str(Path(os.environ["CHAT_DATA_DIR"]) / os.environ["PYTEST_XDIST_WORKER"])
 os.environ.setdefault("CHAT_SECRET_KEY", "tests-only")
+# A test of the second factor asks for it; others look at pages.
+os.environ.setdefault("CHAT_ADMIN_REQUIRE_2FA", "0")
 if os.environ.get("CHAT_STORE") == "cassandra":
     # Never the keyspace that somebody uses; see ``django_db_setup``.
     os.environ["CHAT_CASSANDRA_KEYSPACE"] = f"test_{secrets.token_hex(6)}"

@@ -24,6 +24,13 @@ class SignInSerializer(serializers.Serializer[Any]):
 
     username = StrictCharField(max_length=254)
     password = StrictCharField(max_length=256, trim_whitespace=False)
+    code = StrictCharField(
+        max_length=32,
+        required=False,
+        default="",
+        allow_blank=True,
+        help_text="Of the second factor, where there is one.",
+    )
     device = StrictCharField(max_length=120, required=False, default="", allow_blank=True, help_text="A name for it.")
 
 

@@ -17,6 +17,7 @@ from rest_framework.views import APIView
 from accounts.api import serializers
 from accounts.api.authentication import user_of
 from accounts.api.serializers import device_json, me_json, user_json
+from accounts.mfa import require_code
 from accounts.models import Device, User
 from accounts.selectors import credentials, people
 from accounts.services import devices as device_service
@@ -138,6 +139,7 @@ class TokensView(AccountsAPIView):
         user = authenticate(request._request, username=data["username"].lower(), password=data["password"])
         if not isinstance(user, User):
             raise Unauthenticated("the user name or password is not right")
+        require_code(user, data["code"])
         refuse_suspended(user)
         return _signed_in(user, data["device"], request)
 

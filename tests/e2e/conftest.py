@@ -24,7 +24,12 @@ _BROWSER = [
 
 
 #: Everybody here signs up from one address, and some write faster than people do.
-_RATES: Final = {"CHAT_SIGNUP_RATE": "1000/hour", "CHAT_LOGIN_RATE": "1000/hour", "CHAT_SEND_BURST": "1000"}
+_RATES: Final = {
+    "CHAT_SIGNUP_RATE": "1000/hour",
+    "CHAT_LOGIN_RATE": "1000/hour",
+    "CHAT_SEND_BURST": "1000",
+    "CHAT_ADMIN_REQUIRE_2FA": "0",
+}
 
 
 class Server:

@@ -139,6 +139,7 @@ class Command(BaseCommand):
             self.stdout.write(f"\nChat is at http://{shown}:{port}/   (data in {_shown_path(settings.DATA_DIR)}/)")
             if demo_logins:
                 self.stdout.write(f"Sign in as {', '.join(demo_logins)}; the password of each is {demo.PASSWORD}")
+                self.stdout.write(f"The pages of the staff are at /admin/: {demo.ADMIN}, with the same password")
             self.stdout.write("Ctrl-C stops it.\n")
             self.stdout.flush()
 

@@ -1,0 +1,54 @@
+"""The admin site: the sign-in page of everybody else, and a second factor."""
+
+from typing import Any
+
+from django.conf import settings
+from django.contrib import messages
+from django.contrib.admin import AdminSite
+from django.contrib.admin.apps import AdminConfig
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.utils.http import url_has_allowed_host_and_scheme, urlencode
+
+
+class StaffSite(AdminSite):
+    """Django's admin site, for the staff who gave a code in this session (CHAT_ADMIN_REQUIRE_2FA)."""
+
+    def has_permission(self, request: HttpRequest) -> bool:
+        """Return whether a request may see any of it."""
+        return super().has_permission(request) and not _code_is_missing(request)
+
+    def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """Lead to what is missing: signing in, a second factor, or a code of it."""
+        wanted = request.GET.get("next", "")
+        here = url_has_allowed_host_and_scheme(wanted, {request.get_host()}, require_https=request.is_secure())
+        to = wanted if here else reverse("admin:index")
+        if not request.user.is_authenticated:
+            return redirect(f"{reverse('account_login')}?{urlencode({'next': to})}")
+        if not super().has_permission(request):
+            raise PermissionDenied
+        if not _code_is_missing(request):
+            return redirect(to)
+        from accounts.mfa import has_second_factor
+
+        if has_second_factor(request.user):  # type: ignore[arg-type]  # it is of the staff
+            return redirect(f"{reverse('mfa_reauthenticate')}?{urlencode({'next': to})}")
+        messages.info(request, "The admin pages need a second factor. Set it up here, then go back to them.")
+        return redirect("mfa_activate_totp")
+
+
+def _code_is_missing(request: HttpRequest) -> bool:
+    from accounts.mfa import used_second_factor
+    from messaging.demo import is_demo_admin
+
+    if not settings.ADMIN_REQUIRE_2FA or is_demo_admin(request.user):
+        return False
+    return not used_second_factor(request)
+
+
+class StaffAdminConfig(AdminConfig):
+    """In place of ``django.contrib.admin``."""
+
+    default_site = "accounts.staff.StaffSite"

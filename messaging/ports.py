@@ -470,8 +470,8 @@ class RegistryUnavailable(Exception):
     """The registry does not answer."""
 
 
-class BusUnavailable(Exception):
-    """The bus does not answer; batches that were on their way may be lost."""
+class BatchesLost(Exception):
+    """The bus does not answer, or had to drop something: whoever waits for what was in there has to ask for it."""
 
 
 class PodBus(Protocol):
@@ -487,7 +487,8 @@ class PodBus(Protocol):
         """Return the next batch for ``pod``; waits without limit, and may be cancelled.
 
         Raises:
-            BusUnavailable: after a pause of 2 s at most; call it again.
+            BatchesLost: once for each time, after 2 s at most; call it again. Where the sender had to drop a batch, it
+                comes before that sender's next one.
         """
 
 

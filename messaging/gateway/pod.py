@@ -48,7 +48,7 @@ from messaging.gateway.hub import Hub
 from messaging.gateway.outbox import Encoded
 from messaging.gateway.presence import PresenceTracker
 from messaging.gateway.receipts import ReceiptBuffer
-from messaging.ports import BusUnavailable, Clock, ConnectionRegistry, MessageLog, PodBus, RegistryUnavailable
+from messaging.ports import BatchesLost, Clock, ConnectionRegistry, MessageLog, PodBus, RegistryUnavailable
 from messaging.services.fanout import fan_out
 from messaging.threads import DatabaseThreads
 
@@ -308,7 +308,7 @@ class Pod:
         while True:
             try:
                 payload = await self.bus.receive(self.name)
-            except BusUnavailable:
+            except BatchesLost:
                 self._lost.set()
                 continue
             try:

@@ -9,7 +9,7 @@ import pytest
 from messaging.adapters.channel_layer.bus import ChannelLayerPodBus
 from messaging.adapters.redis import options
 from messaging.adapters.redis.clients import UNREACHABLE
-from messaging.ports import PodBus
+from messaging.ports import BatchesLost, PodBus
 
 CAPACITY = 10
 
@@ -46,7 +46,13 @@ async def test_a_pod_that_does_not_read_costs_the_sender_a_false_and_no_wait(bus
     assert sent == [True] * CAPACITY + [False] * 5
     async with asyncio.timeout(5):
         assert [await bus.receive("p") for _ in range(CAPACITY)] == [b"%d" % number for number in range(CAPACITY)]
-    assert await bus.send("p", b"again")
+    for body in (b"again", b"and again"):
+        assert await bus.send("p", body)
+    async with asyncio.timeout(5):
+        with pytest.raises(BatchesLost):
+            await bus.receive("p")
+        # It is told once, and nothing is lost by that.
+        assert [await bus.receive("p") for _ in range(2)] == [b"again", b"and again"]
 
 
 async def test_a_reader_that_was_cancelled_loses_nothing_sent_later(bus: PodBus) -> None:

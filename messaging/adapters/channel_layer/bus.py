@@ -9,7 +9,7 @@ from channels.exceptions import ChannelFull
 from channels.layers import get_channel_layer
 
 from messaging.adapters.outage import Outage
-from messaging.ports import BusUnavailable
+from messaging.ports import BatchesLost
 
 logger = logging.getLogger(__name__)
 
@@ -33,16 +33,30 @@ class ChannelLayerPodBus:
         self._layer: Any = get_channel_layer()
         self._unreachable = unreachable
         self._outage = Outage("channel layer")
+        #: Pods that a batch could not be handed to; the next one says so.
+        self._dropped: set[str] = set()
+        #: Batches that came with that word, until they are asked for again.
+        self._held: dict[str, bytes] = {}
         #: After the next failure to receive; longer each time, until one succeeds.
         self._pause_s = _FIRST_PAUSE_S
 
     async def send(self, pod: str, payload: bytes) -> bool:
         """Hand a batch over; False where the pod's channel is full, or the layer does not answer."""
+        message: dict[str, Any] = {"type": "pod.batch", "data": payload}
+        if pod in self._dropped:
+            self._dropped.discard(pod)
+            message["lost"] = True
+        taken = await self._send(pod, message)
+        if not taken:
+            self._dropped.add(pod)
+        return taken
+
+    async def _send(self, pod: str, message: dict[str, Any]) -> bool:
         if self._outage.refuses():
             return False
         try:
             async with asyncio.timeout(SEND_TIMEOUT_S):
-                await self._layer.send(channel_of(pod), {"type": "pod.batch", "data": payload})
+                await self._layer.send(channel_of(pod), message)
         except self._unreachable as error:
             self._outage.failed(error)
             return False
@@ -54,7 +68,9 @@ class ChannelLayerPodBus:
         return True
 
     async def receive(self, pod: str) -> bytes:
-        """Return the pod's next batch. Raises BusUnavailable, a moment after the layer failed to answer."""
+        """Return the pod's next batch. Raises BatchesLost before one that says so, or where no answer comes."""
+        if pod in self._held:
+            return self._held.pop(pod)
         try:
             message = await self._layer.receive(channel_of(pod))
         except self._unreachable as error:
@@ -65,7 +81,10 @@ class ChannelLayerPodBus:
             pause_s, self._pause_s = self._pause_s, min(self._pause_s * 2, _LONGEST_PAUSE_S)
             logger.warning("no batches for now: %s: %s; again in %.1f s", type(error).__name__, error, pause_s)
             await asyncio.sleep(pause_s)
-            raise BusUnavailable(type(error).__name__) from error
+            raise BatchesLost(type(error).__name__) from error
         self._pause_s = _FIRST_PAUSE_S
         data: bytes = message["data"]
+        if message.get("lost"):
+            self._held[pod] = data
+            raise BatchesLost("dropped by their sender")
         return data

@@ -9,6 +9,8 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.core.management import call_command
+from django.db import connections
 from redis import Redis
 
 from chatproject import container
@@ -39,10 +41,26 @@ def new_machine(short_limits: None) -> Iterator[Callable[[], ChatMachine]]:
 
 
 @pytest.fixture
-def new_full_machine(short_limits: None, engines: None) -> Iterator[Callable[[], ChatMachine]]:
-    """Return the same on Kafka, Cassandra and Redis. Accounts are where they always are in tests."""
+def new_full_machine(
+    short_limits: None, engines: None, relational_on_postgresql: None
+) -> Iterator[Callable[[], ChatMachine]]:
+    """Return the same on Kafka, Cassandra, Redis and PostgreSQL."""
     with _running(FullSystem) as new:
         yield new
+
+
+@pytest.fixture
+def relational_on_postgresql(transactional_db: None, postgresql_database: dict[str, Any]) -> Iterator[None]:
+    """Let Django's database be on PostgreSQL, here and in every thread that begins meanwhile."""
+    settings_before, before = connections.settings["default"], connections["default"]
+    # Each request has a thread of its own here, which takes its connection along when it ends.
+    connections.settings["default"] = postgresql_database | {"CONN_MAX_AGE": 0}
+    del connections["default"]
+    yield
+    call_command("flush", interactive=False, verbosity=0, inhibit_post_migrate=True)
+    connections["default"].close()
+    connections.settings["default"] = settings_before
+    connections["default"] = before
 
 
 @contextlib.contextmanager

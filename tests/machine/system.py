@@ -1,7 +1,7 @@
 """The system under test as the machine moves it: started, cut off, crashed, held up, and asked whether it is done.
 
 ``System`` is what a machine asks for. Both kinds are two gateways and a router on one event loop: ``EmbeddedSystem`` on
-the embedded engines, ``FullSystem`` on Kafka, Cassandra and Redis.
+the embedded engines, ``FullSystem`` on Kafka, Cassandra, Redis and PostgreSQL.
 """
 
 import asyncio
@@ -259,7 +259,7 @@ class EmbeddedSystem(InProcessSystem):
 
 
 class FullSystem(InProcessSystem):
-    """On Kafka, Cassandra and Redis, which outlive every crash and still know of the dead."""
+    """On Kafka, Cassandra, Redis and PostgreSQL, which outlive every crash and still know of the dead."""
 
     acks_agree = False
 

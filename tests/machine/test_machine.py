@@ -26,7 +26,7 @@ def test_no_sequence_of_events_breaks_a_promise(new_machine: Callable[[], ChatMa
 
 
 @pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
-def test_nor_does_it_on_kafka_cassandra_and_redis(new_full_machine: Callable[[], ChatMachine]) -> None:
+def test_nor_does_it_on_kafka_cassandra_redis_and_postgresql(new_full_machine: Callable[[], ChatMachine]) -> None:
     # And here each costs some seconds.
     move(new_full_machine, share=0.1)
 

@@ -2,8 +2,10 @@
 
 import asyncio
 import contextlib
+import itertools
 import re
 import time
+from collections import Counter
 from random import Random
 
 import httpx
@@ -27,6 +29,8 @@ _IDLE_TIMEOUT_S = 90.0
 _PRESENCE_GRACE_S = 15.0
 #: Clients of a reconnect storm, in groups of fewer than a hundred, whose events name all members.
 _CROWD, _GROUPS = 180, 2
+#: People whose presence each subscription of a storm is for.
+_WATCHED = 10
 
 
 async def _number(gateway: str, name: str) -> float:
@@ -115,39 +119,56 @@ async def half_open(scene: Scene) -> None:
         proxy.cut()
 
 
-async def typing_storm(scene: Scene) -> None:
-    """Have everybody type as fast as the socket takes it."""
+async def hint_storm(scene: Scene) -> None:
+    """Have everybody type 100 times a second, confirm or read 20 times, and watch others anew each second."""
     conv = max(scene.town.members, key=lambda it: len(scene.town.members[it]))
     stopping = asyncio.Event()
-    told = 0
+    told: Counter[str] = Counter()
 
-    async def type_on(device: Device) -> None:
-        nonlocal told
-        while not stopping.is_set():
-            await device.tell("typing", conv=conv)
-            told += 1
+    def seen() -> Counter[str]:
+        return Counter(it["op"] for device in scene.town.devices for it in device.others)
+
+    async def say(device: Device, op: str, **fields: object) -> None:
+        told[op] += 1
+        await device.tell(op, **fields)
+
+    async def storm(device: Device) -> None:
+        for turn in itertools.count():
+            if stopping.is_set():
+                return
+            await say(device, "typing", conv=conv)
+            shown = device.timeline(conv).shown
+            if turn % 5 == 0 and shown:
+                await say(device, "read" if turn % 10 else "delivered", server_id=shown[-1].server_id)
+            if turn % 100 == 0:
+                await say(device, "presence", users=scene.town.members[conv][:_WATCHED])
             await asyncio.sleep(0.01)
 
-    async with scene.traffic():
+    async def typical_delay(phase: str) -> float:
         began = time.monotonic()
-        heard = sum(it["op"] == "typing" for device in scene.town.devices for it in device.others)
-        scene.report.say("everybody types, 100 times a second")
+        await scene.pause(scene.seconds)
+        delay = percentile(scene.delivery_delays(began, time.monotonic() - 1.0), 0.95)
+        scene.report.figure(f"95 % of messages to another's device {phase}, s", delay)
+        return delay
+
+    async with scene.traffic():
+        calm = await typical_delay("before")
+        began, before = time.monotonic(), seen()
+        scene.report.say("everybody types 100 times a second, and confirms, reads and watches others")
         async with asyncio.TaskGroup() as group:
             for device in scene.town.devices[:SENDERS]:
-                group.create_task(type_on(device))
-            await scene.pause(scene.seconds)
+                group.create_task(storm(device))
+            delay = await typical_delay("meanwhile")
             stopping.set()
-        ended = time.monotonic()
-        hints = sum(it["op"] == "typing" for device in scene.town.devices for it in device.others) - heard
+        heard = seen() - before
         scene.report.say("and stops")
-        delays = scene.delivery_delays(began, ended - 1.0)
         # Each person's hints, to each other device, at most one a second.
-        most = SENDERS * len(scene.town.devices) * (ended - began + 2.0)
-        scene.report.figure("hints sent", told)
-        scene.report.figure("hints received", hints)
-        scene.report.figure("95 % of messages to another's device, s", percentile(delays, 0.95))
-        scene.report.check("at most one hint a second of each goes on", 0 < hints <= most)
-        scene.report.check("messages are not held up: 95 % within 2 s", 0 < percentile(delays, 0.95) <= 2.0)
+        most = SENDERS * len(scene.town.devices) * (time.monotonic() - began + 2.0)
+        for op in ("typing", "delivered", "read", "presence"):
+            scene.report.figure(f"{op} sent", told[op])
+            scene.report.figure(f"{op} received", heard[op])
+        scene.report.check("at most one typing hint a second of each goes on", 0 < heard["typing"] <= most)
+        scene.report.check("messages are not held up: 95 % within 2 s more than before", 0 < delay <= calm + 2.0)
 
 
 async def presence_flap(scene: Scene) -> None:
@@ -246,10 +267,10 @@ DRILLS = (
         seconds=0.0,
     ),
     Drill(
-        "typing-storm",
-        "Everybody types without a pause.",
-        "Hints are dropped beyond one a second; messages are not held up.",
-        typing_storm,
+        "hint-storm",
+        "Everybody types, confirms, reads and watches others without a pause.",
+        "Typing is dropped beyond one a second; messages are not held up.",
+        hint_storm,
         seconds=20.0,
         short_s=4.0,
     ),

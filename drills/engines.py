@@ -38,6 +38,12 @@ class Engines:
         return self.kafka, self.cassandra, self.redis, self.postgres
 
 
+class _Durable(CassandraServer):
+    """A node that has what it acknowledged, also when it is killed in that instant."""
+
+    waits_for_disk = True
+
+
 def start(directory: Path, *, brokers: int = 1, get: Callable[[Service], None] = lambda it: it.start()) -> Engines:
     """Start one of each under ``directory``. Raises Missing where one is not to be had."""
     directory.mkdir(parents=True, exist_ok=True)
@@ -45,7 +51,7 @@ def start(directory: Path, *, brokers: int = 1, get: Callable[[Service], None] =
     directory.chmod(0o711)
     engines = Engines(
         KafkaServer(directory / "kafka") if brokers == 1 else KafkaCluster(directory / "kafka-cluster"),
-        CassandraServer(directory / "cassandra"),
+        _Durable(directory / "cassandra"),
         RedisServer(directory / "redis"),
         PostgresServer(directory / "postgres"),
     )

@@ -27,8 +27,7 @@ auto_bootstrap: false
 hinted_handoff_enabled: false
 # TRUNCATE and DROP in tests leave no copies behind.
 auto_snapshot: false
-commitlog_sync: periodic
-commitlog_sync_period: {sync_period}
+{commit_log}
 commitlog_segment_size: 16MiB
 commitlog_total_space: 256MiB
 memtable_heap_space: 128MiB
@@ -73,6 +72,8 @@ class CassandraServer(Server):
     #: 10 ms later, and writes wait where the disk is behind. `batch` would be stricter, but every write would wait
     #: for an fsync, which no cluster's does.
     sync_period = "10ms"
+    #: Where the node is killed and there is no second one to ask: every write waits for the fsync of its 10 ms.
+    waits_for_disk = False
 
     def install(self) -> None:
         """Download the jars; Java 17 (or 11) has to be there."""
@@ -82,8 +83,10 @@ class CassandraServer(Server):
     def command(self) -> tuple[list[str], dict[str, str]]:
         """Write the configuration; return the command line."""
         configuration, logging = self.directory / "cassandra.yaml", self.directory / "logback.xml"
+        mode, setting = ("group", "group_window") if self.waits_for_disk else ("periodic", "period")
+        commit_log = f"commitlog_sync: {mode}\ncommitlog_sync_{setting}: {self.sync_period}"
         configuration.write_text(
-            _CONFIGURATION.format(client=self.port(), storage=self.port("storage"), sync_period=self.sync_period)
+            _CONFIGURATION.format(client=self.port(), storage=self.port("storage"), commit_log=commit_log)
         )
         logging.write_text(_LOGGING)
         return [

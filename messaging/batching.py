@@ -42,6 +42,15 @@ class Batcher(Generic[K, V]):
         Raises:
             ChatError: what ``load`` has for the key; Unavailable where ``load`` failed or too many wait.
         """
+        # Shielded: others may wait for the same answer.
+        return await asyncio.shield(self.ask(key))
+
+    def ask(self, key: K) -> "asyncio.Future[V]":
+        """Return what will hold the key's value or ChatError, for whoever does not wait for it; it is shared.
+
+        Raises:
+            Unavailable: too many wait.
+        """
         future = self._waiting.get(key)
         if future is None:
             if len(self._waiting) >= self._max_waiting:
@@ -49,8 +58,7 @@ class Batcher(Generic[K, V]):
             future = self._waiting[key] = asyncio.get_running_loop().create_future()
             if self._task is None:
                 self._task = asyncio.get_running_loop().create_task(self._run())
-        # Shielded: others may wait for the same answer.
-        return await asyncio.shield(future)
+        return future
 
     async def _run(self) -> None:
         try:

@@ -1,12 +1,16 @@
 """What the pod remembers of who may write where, so that a send does not touch the database.
 
-Entries live a few seconds and are dropped at once when the router says that a conversation changed.
+Entries live half a minute and are dropped at once when the router says that a conversation changed.
 The router checks the sender again at the record's place in the log, so a stale entry cannot let a
 removed member in.
+
+Whatever has to be asked takes along what is used and nearly over: twenty answers cost the stores little more than one.
 """
 
+import asyncio
 from collections import OrderedDict
 from dataclasses import dataclass
+from itertools import islice
 
 from messaging.batching import Batcher
 from messaging.domain.errors import ChatError, Unavailable
@@ -16,15 +20,20 @@ from messaging.threads import DatabaseThreads
 
 _TTL_S = 30.0
 _NEGATIVE_TTL_S = 2.0
+#: An answer with less left than this travels with the next question, and so many of the oldest are looked at.
+_NEARLY_OVER_S = 10.0
+_LOOKED_AT = 50
 _CAPACITY = 200_000
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Verdict:
     until: float
     refusal: type[ChatError] | None
     detail: str
     others: frozenset[UserId]
+    #: Since it was stored, or asked for again.
+    used: bool = False
 
 
 class AccessCache:
@@ -46,6 +55,7 @@ class AccessCache:
         verdict = self._verdicts.get((conversation, user))
         if verdict is None or verdict.until <= now:
             return None
+        verdict.used = True
         if verdict.refusal is not None:
             raise verdict.refusal(verdict.detail)
         return verdict.others
@@ -59,19 +69,40 @@ class AccessCache:
         known = self.cached(user, conversation, now)
         if known is not None:
             return known
+        answer = self._ask((conversation, user), now)
+        self._ask_again(now)
+        return await asyncio.shield(answer)
+
+    def _ask(self, key: tuple[ConversationId, UserId], now: float) -> "asyncio.Future[frozenset[UserId]]":
+        """Return what will hold the answer; it is kept, unless something changes meanwhile. Raises Unavailable."""
         changes = self._changes
-        try:
-            others = await self._senders.get((conversation, user))
-        except Unavailable:
-            raise
-        except ChatError as error:
-            if changes == self._changes:
-                self._store(conversation, user, _Verdict(now + _NEGATIVE_TTL_S, type(error), error.detail, frozenset()))
-            raise
-        # The database was asked before something changed: good for this once, but not to be kept.
-        if changes == self._changes:
-            self._store(conversation, user, _Verdict(now + _TTL_S, None, "", others))
-        return others
+
+        def keep(answer: "asyncio.Future[frozenset[UserId]]") -> None:
+            # The database was asked before something changed: good for this once, but not to be kept.
+            if answer.cancelled() or changes != self._changes:
+                return
+            error = answer.exception()
+            if error is None:
+                self._store(*key, _Verdict(now + _TTL_S, None, "", answer.result()))
+            elif isinstance(error, ChatError) and not isinstance(error, Unavailable):
+                self._store(*key, _Verdict(now + _NEGATIVE_TTL_S, type(error), error.detail, frozenset()))
+
+        answer = self._senders.ask(key)
+        answer.add_done_callback(keep)
+        return answer
+
+    def _ask_again(self, now: float) -> None:
+        """Ask for the oldest answers that are used and nearly over, and forget those that are over."""
+        for key, verdict in list(islice(self._verdicts.items(), _LOOKED_AT)):
+            if verdict.until <= now:
+                del self._verdicts[key]
+                self._forget_index(*key)
+            elif verdict.used and verdict.refusal is None and verdict.until <= now + _NEARLY_OVER_S:
+                verdict.used = False
+                try:
+                    self._ask(key, now)
+                except Unavailable:
+                    return
 
     def _store(self, conversation: ConversationId, user: UserId, verdict: _Verdict) -> None:
         self._verdicts[conversation, user] = verdict

@@ -209,3 +209,25 @@ async def test_a_database_that_is_away_is_no_verdict(cache: AccessCache, place: 
         await sync_to_async(_rename("membership_away", "membership"))()
     assert cache.cached(place.ann, place.dm, NOW) is None
     assert await cache.require(place.ann, place.dm, NOW) == {place.bob}
+
+
+async def test_what_is_used_and_nearly_over_is_asked_for_with_the_next_question(
+    cache: AccessCache, place: Place
+) -> None:
+    for user in (place.ann, place.bob):
+        await cache.require(user, place.group, NOW)
+    assert cache.cached(place.ann, place.group, NOW + 25) is not None
+    await cache.require(place.ann, place.dm, NOW + 25)
+    await remove(place.ann, place.group)
+    assert cache.cached(place.ann, place.group, NOW + 54.9) == {place.bob, place.cat}
+    # No later than half a minute after its question, however often it is used.
+    assert cache.cached(place.ann, place.group, NOW + 55) is None
+    # Nobody used this one.
+    assert cache.cached(place.bob, place.group, NOW + 30) is None
+
+
+async def test_what_is_over_is_forgotten_with_the_next_question(cache: AccessCache, place: Place) -> None:
+    await cache.require(place.ann, place.group, NOW)
+    await cache.require(place.bob, place.group, NOW + 60)
+    assert set(cache._verdicts) == {(place.group, place.bob)}
+    assert leaks(cache) == set()

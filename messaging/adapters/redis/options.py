@@ -35,7 +35,7 @@ def channel_layer(url: str, *, prefix: str = "chat:bus:", capacity: int = 1_000)
         "driver_info": None,
     }
     return {
-        "BACKEND": "channels_redis.core.RedisChannelLayer",
+        "BACKEND": "messaging.adapters.redis.layer.PodChannelLayer",
         "CONFIG": {"hosts": [host], "prefix": prefix, "capacity": capacity, "expiry": 60},
     }
 

@@ -1,6 +1,7 @@
 """One member of a consumer group: a KafkaConsumer in a thread of its own (design section 1, step 2)."""
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections import deque
@@ -28,6 +29,8 @@ FAILURES = Counter("chat_log_reader_failures_total", "Reads and commits that Kaf
 
 #: One look into Kafka. A reader that is closed waits so long at most.
 _SLICE_S: Final = 0.25
+#: What a poll returns sooner than this had come before it, and so long it then waits for what came since.
+_MOMENT_S: Final = 0.01
 _PAUSE_S: Final = 1.0
 _COMMIT_S: Final = 5.0
 _CLOSE_S: Final = 2.0
@@ -55,6 +58,8 @@ class KafkaLogReader:
         self._ready: deque[Record] = deque()
         #: Returned and not committed: the next offset of each partition.
         self._handed: dict[int, int] = {}
+        #: Taken away during the poll at hand.
+        self._taken: set[int] = set()
         self._turn = asyncio.Lock()
         self._reading: asyncio.Future[list[Record]] | None = None
         self._closed = False
@@ -151,7 +156,7 @@ class KafkaLogReader:
         try:
             if self._consumer is None:
                 self._consumer = self._open()
-            found = self._consumer.poll(timeout_ms=int(_SLICE_S * 1000), max_records=max_records)
+            found = self._poll(self._consumer, max_records)
         except KafkaError as error:
             if not error.retriable:
                 # Fenced, thrown out or confused: a new one joins again and begins at what was committed.
@@ -173,6 +178,29 @@ class KafkaLogReader:
             for place, records in found.items()
             for it in records
         ]
+
+    def _poll(self, consumer: KafkaConsumer, max_records: int) -> dict[TopicPartition, list[Any]]:
+        """Return the next records, those that came just now among them.
+
+        kafka-python fetches ahead: as it returns records it sends for the next, and is answered with the first that
+        comes. Whoever pauses between polls, so that a poll brings more, would get what came in the pause with the poll
+        after the next one only.
+        """
+        began = time.monotonic()
+        found: dict[TopicPartition, list[Any]] = consumer.poll(timeout_ms=int(_SLICE_S * 1000), max_records=max_records)
+        room = max_records - sum(map(len, found.values()))
+        if not found or room <= 0 or time.monotonic() - began >= _MOMENT_S:
+            return found
+        self._taken.clear()
+        more: dict[TopicPartition, list[Any]] = {}
+        # An error would lose what was found; the next poll meets it again.
+        with contextlib.suppress(KafkaError):
+            more = consumer.poll(timeout_ms=int(_MOMENT_S * 1000), max_records=room)
+        # What was taken away is read again by whoever has it now.
+        found = {place: records for place, records in found.items() if place.partition not in self._taken}
+        for place, records in more.items():
+            found.setdefault(place, []).extend(records)
+        return found
 
     def _commit(self) -> None:
         # What was taken away has left ``_handed`` with it.
@@ -210,6 +238,7 @@ class KafkaLogReader:
 
     def _on_taken(self, partitions: Iterable[int]) -> None:
         taken = list(partitions)
+        self._taken.update(taken)
         for partition in taken:
             self._handed.pop(partition, None)
         self._lag.forget(taken)

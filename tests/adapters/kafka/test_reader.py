@@ -193,6 +193,19 @@ async def test_a_poll_that_is_cancelled_loses_nothing(log: KafkaMessageLog) -> N
     assert await log.lag("t", group="g") == 0
 
 
+async def test_a_poll_after_a_pause_brings_all_that_came_meanwhile(log: KafkaMessageLog) -> None:
+    reader = log.reader("t", group="g")
+    found: list[Record] = []
+    await fill(log, range(20))
+    async with asyncio.timeout(20):
+        while len(found) < 20:
+            found += await reader.poll(max_records=500, timeout_s=5)
+    # The first is what kafka-python has asked for ahead, and the others came after it.
+    await log.append(record("20", key="20"))
+    await fill(log, range(21, 60))
+    assert {int(it.payload) for it in await reader.poll(max_records=500, timeout_s=5)} == set(range(20, 60))
+
+
 async def test_what_was_read_ahead_and_not_returned_is_not_committed(log: KafkaMessageLog) -> None:
     reader = log.reader("t", group="g")
     await fill(log, range(20))

@@ -34,7 +34,7 @@ _GC_THRESHOLD = 20_000
 #: On Kafka a poll is a round of requests to it, to the stores, to Redis and to the pods, whether it brings one record
 #: or twenty, and a commit is one more. On the embedded log a reader's commit travels with the writer's next, and what
 #: comes while the router waits for that is as much as a poll should bring; see docs/performance.md.
-_PACE = Pace(messages_s=0.02, receipts_s=0.1, commits_s=0.2)
+_PACE = Pace(messages_s=0.04, receipts_s=0.2, commits_s=0.5)
 
 _pod: Pod | None = None
 _router: Router | None = None

@@ -64,7 +64,7 @@ _MAX_DOUBTFUL: Final = 20_000
 _TICK_S: Final = 0.25
 #: The least time from one round to the next: what comes meanwhile shares a question to Redis and a request to Kafka.
 #: The first append after a quiet moment does not wait; see docs/performance.md.
-_ROUND_S: Final = 0.01
+_ROUND_S: Final = 0.02
 _CLOSE_S: Final = 10.0
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.25, 2.0
 

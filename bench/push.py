@@ -167,5 +167,5 @@ def _backlog(pushes: int, groups: int) -> list[Any]:
         message = ids.message_id_at(ts_ms=int(time.time() * 1000), sub=0, offset=number)
         rows.append(StoredMessage(talk, message, users[0], uuid4().bytes, "Lunch at noon?"))
         intents.append(PushIntent(talk, message, users[0], users=sorted(users[1:])))
-    container.message_store().upsert(rows, recipients={})
+    container.message_store().upsert(rows)
     return intents

@@ -180,12 +180,12 @@ def _run(messages: int, pid: int | None) -> list[dict[str, Any]]:
     def key(m: StoredMessage) -> DedupeKey:
         return DedupeKey(m.conversation_id, m.sender_id, m.client_msg_id)
 
-    store.upsert(poll(100), recipients=pairs)
+    store.upsert(poll(100))
     results = []
     for size in (1, 10, 100, 500):
         polls = [poll(size) for _ in range(max(1, min(messages, size * 200) // size))]
         finding = [partial(store.find_placed, [key(m) for m in p]) for p in polls]
-        writing = [partial(store.upsert, p, recipients=pairs, placed={}) for p in polls]
+        writing = [partial(store.upsert, p, placed={}) for p in polls]
         results.append(_measure(f"find_placed, polls of {size}", finding, per_call=size, pid=pid))
         results.append(_measure(f"upsert, polls of {size}", writing, per_call=size, pid=pid))
     reading = [partial(store.newest, conversation, limit=50) for conversation in chosen.choices(list(pairs), k=500)]

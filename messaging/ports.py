@@ -184,15 +184,13 @@ class MessageStore(Protocol):
         messages: Sequence[StoredMessage],
         *,
         changes: Sequence[StoredChange] = (),
-        recipients: Mapping[ConversationId, Sequence[UserId]],
         placed: Mapping[DedupeKey, Placed] | None = None,
     ) -> None:
         """Store messages, changes and their dedupe rows, and fold the changes into their targets.
 
-        Indexes messages for ``recipients`` (messages_by_user; may be empty), and moves each conversation's
-        ``last_message_id`` and ``last_id`` forward, after all else. Durable on return. Writing one twice changes
-        nothing, and in whatever order changes come the newest stands: of edits, of deletions, of decisions of
-        moderators, and of one user's reactions with one emoji to one message.
+        Moves each conversation's ``last_message_id`` and ``last_id`` forward, after all else. Durable on return.
+        Writing one twice changes nothing, and in whatever order changes come the newest stands: of edits, of
+        deletions, of decisions of moderators, and of one user's reactions with one emoji to one message.
 
         ``prev_id``, where there is one, was stored before, or is of one of these. ``placed`` is what ``find_placed``
         said of all their keys, where nobody else can have stored one of them since; without it the store looks itself.

@@ -1,13 +1,12 @@
 """Tables of the relational adapters (design section 4). Data and constraints only; the rules are in services."""
 
 from messaging.models.conversations import ConversationRow, DeviceMarkRow, MembershipRow
-from messaging.models.messages import MessageByUserRow, MessageChangeRow, MessageRow, ReactionRow, ReceiptRow
+from messaging.models.messages import MessageChangeRow, MessageRow, ReactionRow, ReceiptRow
 
 __all__ = [
     "ConversationRow",
     "DeviceMarkRow",
     "MembershipRow",
-    "MessageByUserRow",
     "MessageChangeRow",
     "MessageRow",
     "ReactionRow",

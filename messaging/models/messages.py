@@ -1,4 +1,4 @@
-"""Messages, what was changed about them, their index by user, and delivery receipts."""
+"""Messages, what was changed about them, and delivery receipts."""
 
 from django.db import models
 
@@ -78,18 +78,6 @@ class ReactionRow(models.Model):
 
     class Meta:
         db_table = "message_reactions"
-
-
-class MessageByUserRow(models.Model):
-    """A message in the stream of one user (DMs and small groups), for offline sync and push."""
-
-    pk = models.CompositePrimaryKey("user_id", "message_id", "conversation_id")
-    user_id = models.BigIntegerField()
-    message_id = models.BigIntegerField()
-    conversation_id = models.BigIntegerField()
-
-    class Meta:
-        db_table = "messages_by_user"
 
 
 class ReceiptRow(models.Model):

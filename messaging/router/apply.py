@@ -130,7 +130,6 @@ class _Poll:
         self._out = Applied()
         self._rows: list[StoredMessage] = []
         self._changes: list[StoredChange] = []
-        self._recipients: dict[ConversationId, Sequence[UserId]] = {}
         self._placed: dict[DedupeKey, Placed] = {}
 
     def apply(self, records: Sequence[Record]) -> Applied:
@@ -160,7 +159,7 @@ class _Poll:
                     self._on_change(message_id, key, event)
         if self._rows or self._changes:
             # Nobody else reads these partitions, so what was found still holds.
-            self._messages.upsert(self._rows, changes=self._changes, recipients=self._recipients, placed=placed)
+            self._messages.upsert(self._rows, changes=self._changes, placed=placed)
             MESSAGES.inc(len(self._rows))
             for change in self._changes:
                 CHANGES.labels(change.kind.value).inc()
@@ -246,8 +245,6 @@ class _Poll:
         row = replace(row, prev_id=self._chain(message_id, key, known))
         self._rows.append(row)
         self._targets.add(row)
-        if known is not None and known.indexed_by_user:
-            self._recipients[key.conversation_id] = tuple(known.members)
         return row
 
     def _is_copy(self, message_id: MessageId, key: DedupeKey) -> bool:

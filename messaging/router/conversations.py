@@ -43,11 +43,6 @@ class Known:
         late = (user for user, joined_id in self.since.items() if joined_id >= message_id)
         return readers.intersection(late)
 
-    @property
-    def indexed_by_user(self) -> bool:
-        """Whether its messages are also indexed per member (messages_by_user): not in large groups."""
-        return self.type is not ConversationType.GROUP_LARGE
-
 
 class ConversationCache:
     """A bounded cache of conversations; used by one thread at a time."""

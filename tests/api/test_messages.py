@@ -265,7 +265,7 @@ def stored(dm: str, sender: Person, *moments_ms: int) -> list[ids.MessageId]:
         StoredMessage(conversation, message, sender.id, uuid4().bytes, str(moment))
         for message, moment in zip(made, moments_ms, strict=True)
     ]
-    container.message_store().upsert(rows, recipients={})
+    container.message_store().upsert(rows)
     return made
 
 

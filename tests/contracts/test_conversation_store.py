@@ -61,7 +61,7 @@ def dm(store: ConversationStore, *members: UserId) -> tuple[Conversation, bool]:
 
 def write(stores: Pair, conversation: Conversation, number: int, sender: UserId = ANN) -> None:
     message = StoredMessage(conversation.id, MessageId(number), sender, uuid4().bytes, "x")
-    stores[1].upsert([message], recipients={})
+    stores[1].upsert([message])
 
 
 def test_a_group_has_its_creator_as_owner(store: ConversationStore) -> None:

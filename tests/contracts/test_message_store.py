@@ -85,14 +85,14 @@ def test_a_stored_message_comes_back_as_it_was(store: MessageStore, conversation
         kind="event",
         mentions=[BOB, EVERYBODY],
     )
-    store.upsert([message], recipients={})
+    store.upsert([message])
     assert store.get([(conversation, MessageId(5)), (conversation, MessageId(6))]) == {(conversation, 5): message}
 
 
 def test_ids_use_all_63_bits(store: MessageStore, conversation: ConversationId) -> None:
     before = text(conversation, (1 << 63) - 2)
     message = text(conversation, (1 << 63) - 1, prev_id=before.message_id)
-    store.upsert([before, message], recipients={conversation: [ANN]})
+    store.upsert([before, message])
     assert store.newest(conversation, limit=2) == [message, before]
 
 
@@ -100,17 +100,17 @@ def test_writing_twice_changes_nothing(stores: Pair, conversation: ConversationI
     store = stores[0]
     message = text(conversation, 5)
     for _ in range(2):
-        store.upsert([message, text(conversation, 7, client_msg_id=b"7" * 16)], recipients={conversation: [ANN, BOB]})
+        store.upsert([message, text(conversation, 7, client_msg_id=b"7" * 16)])
     assert [m.message_id for m in store.newest(conversation, limit=10)] == [7, 5]
-    store.upsert([replace(message, body="another text")], recipients={})
+    store.upsert([replace(message, body="another text")])
     assert store.get([(conversation, message.message_id)])[conversation, message.message_id].body == "message 5"
 
 
 def test_a_second_copy_of_a_client_id_is_not_stored(stores: Pair, conversation: ConversationId) -> None:
     store = stores[0]
     first = text(conversation, 5)
-    store.upsert([first], recipients={})
-    store.upsert([replace(first, message_id=MessageId(9))], recipients={conversation: [BOB]})
+    store.upsert([first])
+    store.upsert([replace(first, message_id=MessageId(9))])
     assert [m.message_id for m in store.newest(conversation, limit=10)] == [5]
     assert last_id(stores, conversation) == 5
 
@@ -121,16 +121,16 @@ def test_what_was_placed_before_need_not_be_looked_up_again(stores: Pair, conver
     first, second = text(conversation, 5), text(conversation, 7, prev_id=MessageId(5))
     keys = [DedupeKey(conversation, ANN, m.client_msg_id) for m in (first, second)]
     assert store.find_placed(keys) == {}
-    store.upsert([first], recipients={conversation: [ANN, BOB]}, placed={})
+    store.upsert([first], placed={})
     placed = store.find_placed(keys)
-    store.upsert([replace(first, body="another text"), second], recipients={conversation: [ANN, BOB]}, placed=placed)
+    store.upsert([replace(first, body="another text"), second], placed=placed)
     assert store.newest(conversation, limit=10) == [second, first]
     assert last_id(stores, conversation) == 7
 
 
 def test_find_placed_tells_where_the_first_copy_stands(store: MessageStore, conversation: ConversationId) -> None:
     messages = [text(conversation, n, prev_id=MessageId(n - 1)) for n in range(2, 702)]
-    store.upsert(messages, recipients={})
+    store.upsert(messages)
     keys = [DedupeKey(conversation, ANN, m.client_msg_id) for m in messages]
     unknown = [
         DedupeKey(conversation, BOB, messages[0].client_msg_id),
@@ -146,13 +146,13 @@ def test_find_placed_tells_where_the_first_copy_stands(store: MessageStore, conv
 def test_last_message_moves_forward_only(stores: Pair, conversation: ConversationId) -> None:
     assert last_id(stores, conversation) is None
     for number, expected in ((5, 5), (9, 9), (7, 9)):
-        stores[0].upsert([text(conversation, number)], recipients={})
+        stores[0].upsert([text(conversation, number)])
         assert last_id(stores, conversation) == expected
 
 
 def test_newest_and_oldest_after_keep_their_bounds(store: MessageStore, conversation: ConversationId) -> None:
-    store.upsert([text(conversation, n) for n in range(1, 11)], recipients={})
-    store.upsert([text(ConversationId(4), 99)], recipients={})
+    store.upsert([text(conversation, n) for n in range(1, 11)])
+    store.upsert([text(ConversationId(4), 99)])
 
     def newest(**bounds: int) -> list[int]:
         return [m.message_id for m in store.newest(conversation, **bounds)]  # type: ignore[arg-type]
@@ -172,9 +172,9 @@ def test_newest_and_oldest_after_keep_their_bounds(store: MessageStore, conversa
 
 def test_unread_counts_others_texts_up_to_the_cap(store: MessageStore, conversation: ConversationId) -> None:
     other = ConversationId(4)
-    store.upsert([text(conversation, n, BOB) for n in range(1, 31)], recipients={})
-    store.upsert([text(conversation, n, ANN) for n in range(31, 41)], recipients={})
-    store.upsert([text(conversation, 41, BOB, kind="event", body="{}"), text(other, 50, BOB)], recipients={})
+    store.upsert([text(conversation, n, BOB) for n in range(1, 31)])
+    store.upsert([text(conversation, n, ANN) for n in range(31, 41)])
+    store.upsert([text(conversation, 41, BOB, kind="event", body="{}"), text(other, 50, BOB)])
     counts = store.count_unread(ANN, {conversation: MessageId(10), other: MessageId(50)}, cap=100)
     assert counts == {conversation: Unread(20), other: Unread(0)}
     assert store.count_unread(ANN, {conversation: MessageId(10)}, cap=7) == {conversation: Unread(7)}
@@ -225,7 +225,7 @@ def test_receipts_may_come_twice(store: MessageStore, conversation: Conversation
 
 
 def test_nothing_to_store_is_no_error(store: MessageStore) -> None:
-    store.upsert([], recipients={})
+    store.upsert([])
     assert store.get([]) == {}
 
 
@@ -268,19 +268,19 @@ def test_a_stored_change_comes_back_as_it_was(store: MessageStore, conversation:
         change(conversation, 9, 5, "restore", MODERATORS, prev_id=MessageId(8)),
         change(conversation, (1 << 63) - 1, 5, "delete"),
     ]
-    store.upsert([text(conversation, 5)], changes=changes, recipients={})
+    store.upsert([text(conversation, 5)], changes=changes)
     assert store.newest_changes(conversation, limit=10) == changes[::-1]
 
 
 def test_a_forwarded_message_stays_one(store: MessageStore, conversation: ConversationId) -> None:
     messages = [text(conversation, 5, forwarded=True), text(conversation, 6)]
-    store.upsert(messages, recipients={})
+    store.upsert(messages)
     assert store.newest(conversation, limit=2) == messages[::-1]
 
 
 def test_changes_keep_their_bounds_and_are_no_messages(store: MessageStore, conversation: ConversationId) -> None:
     changes = [change(conversation, n, 1, "edit", body=str(n)) for n in range(2, 8)]
-    store.upsert([text(conversation, 1), text(conversation, 8)], changes=changes, recipients={})
+    store.upsert([text(conversation, 1), text(conversation, 8)], changes=changes)
 
     def newest(**bounds: int) -> list[int]:
         return [it.change_id for it in store.newest_changes(conversation, **bounds)]  # type: ignore[arg-type]
@@ -295,18 +295,18 @@ def test_changes_keep_their_bounds_and_are_no_messages(store: MessageStore, conv
 def test_the_last_row_is_of_either_kind_and_moves_forward_only(stores: Pair, conversation: ConversationId) -> None:
     store = stores[0]
     assert last_row(stores, conversation) is None
-    store.upsert([text(conversation, 5)], recipients={})
-    store.upsert([], changes=[change(conversation, 6, 5, "edit", body="x")], recipients={})
+    store.upsert([text(conversation, 5)])
+    store.upsert([], changes=[change(conversation, 6, 5, "edit", body="x")])
     assert (last_id(stores, conversation), last_row(stores, conversation)) == (5, 6)
-    store.upsert([text(conversation, 7)], changes=[change(conversation, 8, 5, "edit", body="x")], recipients={})
-    store.upsert([text(conversation, 3)], changes=[change(conversation, 4, 3, "edit", body="x")], recipients={})
+    store.upsert([text(conversation, 7)], changes=[change(conversation, 8, 5, "edit", body="x")])
+    store.upsert([text(conversation, 3)], changes=[change(conversation, 4, 3, "edit", body="x")])
     assert (last_id(stores, conversation), last_row(stores, conversation)) == (7, 8)
     assert stores[1].memberships(ANN, [conversation])[conversation][1] == 8
 
 
 def test_find_placed_knows_changes(store: MessageStore, conversation: ConversationId) -> None:
     it = change(conversation, 6, 5, "edit", body="x", prev_id=MessageId(5))
-    store.upsert([text(conversation, 5)], changes=[it], recipients={})
+    store.upsert([text(conversation, 5)], changes=[it])
     key = DedupeKey(conversation, ANN, it.client_msg_id)
     [(found, at)] = store.find_placed([key]).items()
     assert (found, at.message_id, at.prev_id) == (key, 6, 5)
@@ -315,8 +315,8 @@ def test_find_placed_knows_changes(store: MessageStore, conversation: Conversati
 def test_a_second_copy_of_a_change_is_not_stored(stores: Pair, conversation: ConversationId) -> None:
     store = stores[0]
     first = change(conversation, 6, 5, "edit", body="first")
-    store.upsert([text(conversation, 5)], changes=[first], recipients={})
-    store.upsert([], changes=[replace(first, change_id=MessageId(9), body="second")], recipients={})
+    store.upsert([text(conversation, 5)], changes=[first])
+    store.upsert([], changes=[replace(first, change_id=MessageId(9), body="second")])
     assert store.newest_changes(conversation, limit=10) == [first]
     assert one(store, conversation, 5).text == "first"
     assert last_row(stores, conversation) == 6
@@ -326,7 +326,7 @@ def test_changes_are_folded_in_whatever_order_they_are_written(stores: Pair, con
     store = stores[0]
     numbers = range(10, 10 * 25, 10)
     for first, order in zip(numbers, permutations(range(4)), strict=True):
-        store.upsert([text(conversation, first, body="first")], recipients={})
+        store.upsert([text(conversation, first, body="first")])
         changes = [
             change(conversation, first + 1, first, "edit", body="zzz older"),
             change(conversation, first + 2, first, "edit", body="newer"),
@@ -334,7 +334,7 @@ def test_changes_are_folded_in_whatever_order_they_are_written(stores: Pair, con
             react(conversation, first + 4, first, BOB, on=False),
         ]
         for number in order:
-            store.upsert([], changes=[changes[number]], recipients={})
+            store.upsert([], changes=[changes[number]])
         row = one(store, conversation, first)
         assert (row.body, row.edit_id, row.edited_body) == ("first", first + 2, "newer")
         assert store.reactions([(conversation, MessageId(first))], viewer=BOB) == {}
@@ -342,10 +342,10 @@ def test_changes_are_folded_in_whatever_order_they_are_written(stores: Pair, con
 
 def test_the_newest_deletion_stands_and_the_text_is_kept(store: MessageStore, conversation: ConversationId) -> None:
     for first, order in ((10, (1, 2)), (20, (2, 1))):
-        store.upsert([text(conversation, first, body="x")], recipients={})
+        store.upsert([text(conversation, first, body="x")])
         for number in order:
             deletion = change(conversation, first + number, first, "delete")
-            store.upsert([], changes=[deletion], recipients={})
+            store.upsert([], changes=[deletion])
         row = one(store, conversation, first)
         assert (row.body, row.text, row.delete_id) == ("x", "", first + 2)
 
@@ -375,15 +375,15 @@ def test_folding_again_changes_nothing(store: MessageStore, conversation: Conver
         change(conversation, 10, 5, "takedown", MODERATORS),
         change(conversation, 11, 5, "restore", MODERATORS),
     ]
-    store.upsert(messages, changes=changes, recipients={})
+    store.upsert(messages, changes=changes)
 
     def everything() -> object:
         refs = [(conversation, MessageId(5))]
         return store.get(refs), store.newest_changes(conversation, limit=9), store.reactions(refs, viewer=BOB)
 
     before = everything()
-    store.upsert(messages, changes=changes[:2], recipients={})
-    store.upsert(messages, recipients={})
+    store.upsert(messages, changes=changes[:2])
+    store.upsert(messages)
     assert everything() == before
 
 
@@ -397,7 +397,7 @@ def test_reactions_are_tallied(store: MessageStore, conversation: ConversationId
         react(conversation, next(numbers), 5, crowd[0], on=False),
     ]
     changes.append(react(conversation, next(numbers), 6, BOB, "❤️"))
-    store.upsert(messages, changes=changes, recipients={})
+    store.upsert(messages, changes=changes)
     refs = [(conversation, MessageId(n)) for n in (5, 6, 7)]
     first_few = tuple(crowd[1 : TALLY_USERS + 1])
     assert store.reactions(refs, viewer=crowd[-1]) == {
@@ -414,7 +414,7 @@ def test_reactions_are_tallied(store: MessageStore, conversation: ConversationId
 def test_changes_of_one_conversation_are_not_those_of_another(stores: Pair, conversation: ConversationId) -> None:
     store = stores[0]
     other = ConversationId(4)
-    store.upsert([text(conversation, 5), text(other, 5)], changes=[react(other, 6, 5, ANN)], recipients={})
+    store.upsert([text(conversation, 5), text(other, 5)], changes=[react(other, 6, 5, ANN)])
     assert store.reactions([(conversation, MessageId(5))], viewer=ANN) == {}
     assert store.newest_changes(conversation, limit=9) == []
     assert last_row(stores, conversation) == 5

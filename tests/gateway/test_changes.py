@@ -266,9 +266,7 @@ async def test_more_changes_than_a_backfill_holds_make_it_stale(
         ]  # fmt: skip
 
     async def synced(*changes: StoredChange) -> tuple[int, bool]:
-        await asyncio.to_thread(
-            outside_the_loop, lambda: container.message_store().upsert([], changes=changes, recipients={})
-        )
+        await asyncio.to_thread(outside_the_loop, lambda: container.message_store().upsert([], changes=changes))
         await group.bob.send("sync", marks={group.conv: said})
         backfill = await group.bob.expect("backfill")
         return len(backfill.get("changes", ())), bool(backfill.get("stale"))

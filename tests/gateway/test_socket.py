@@ -737,7 +737,7 @@ async def test_a_backfill_of_long_messages_is_cut_and_not_the_socket(pair: Pair,
         StoredMessage(conversation, ids.MessageId(mark + 1 + n), pair.ann_user.pk, uuid4().bytes, text)
         for n, text in enumerate(texts)
     ]
-    await asyncio.to_thread(outside_the_loop, lambda: container.message_store().upsert(rows, recipients={}))
+    await asyncio.to_thread(outside_the_loop, lambda: container.message_store().upsert(rows))
     await pair.bob.send("sync", marks={pair.conv: first["server_id"]})
     backfill = await pair.bob.expect("backfill", conv=pair.conv)
     assert [message["body"] for message in backfill["messages"]] == texts[-2:]

@@ -152,7 +152,7 @@ class Town:
         at_ms = int((time.time() - age_s) * 1000)
         message = ids.message_id_at(ts_ms=at_ms, sub=0, offset=self._number)
         row = StoredMessage(talk.id, message, UserId(sender.pk), uuid4().bytes, text, **fields)
-        container.message_store().upsert([row], recipients={})
+        container.message_store().upsert([row])
         members = container.conversation_store().members(talk.id, limit=100)
         others = [place.user_id for place in members if place.user_id != sender.pk]
         return PushIntent(talk.id, message, UserId(sender.pk), users=others)

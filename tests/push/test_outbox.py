@@ -227,7 +227,7 @@ def change(intent: PushIntent, kind: MessageChangeKind, body: str = "") -> None:
     """Let the author edit or delete the message."""
     at = MessageId(intent.message + 1)
     done = StoredChange(intent.conversation, at, intent.message, intent.sender, uuid4().bytes, kind, body)
-    container.message_store().upsert([], changes=[done], recipients={})
+    container.message_store().upsert([], changes=[done])
 
 
 def test_a_message_is_pushed_as_it_reads_now_and_not_once_it_is_deleted(town: Town, make_dm: Any) -> None:

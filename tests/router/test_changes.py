@@ -329,7 +329,7 @@ def test_a_fold_does_not_depend_on_the_order_of_writing(group: Talk, make_group:
         conversation = ids.ConversationId(ids.new_random_id())
         container.conversation_store().create(NewConversation(conversation, ConversationType.GROUP_SMALL, ann, (ann,)))
         store = container.message_store()
-        store.upsert([StoredMessage(conversation, MessageId(5), ann, uuid4().bytes, "first")], recipients={})
+        store.upsert([StoredMessage(conversation, MessageId(5), ann, uuid4().bytes, "first")])
         changes = [
             StoredChange(conversation, MessageId(6), MessageId(5), ann, b"a" * 16, MessageChangeKind.EDIT, "older"),
             StoredChange(conversation, MessageId(7), MessageId(5), ann, b"b" * 16, MessageChangeKind.EDIT, "newer"),
@@ -339,7 +339,7 @@ def test_a_fold_does_not_depend_on_the_order_of_writing(group: Talk, make_group:
             StoredChange(conversation, MessageId(9), MessageId(5), ann, b"d" * 16, MessageChangeKind.REACT, emoji="👍"),
         ]
         for number in order:
-            store.upsert([], changes=[changes[number]], recipients={})
+            store.upsert([], changes=[changes[number]])
         ref = (conversation, MessageId(5))
         row = store.get([ref])[ref]
         outcomes.append((row.text, row.edit_id, store.reactions([ref], viewer=ann)))

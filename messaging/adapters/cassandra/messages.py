@@ -116,10 +116,6 @@ _BUCKETS_OF_MANY: Final = (
     " PER PARTITION LIMIT ?"
 )
 
-_BY_USER: Final = (
-    "INSERT INTO {ks}.messages_by_user (user_id, bucket, message_id, conversation_id)"
-    " VALUES (?, ?, ?, ?) USING TIMESTAMP ?"
-)
 _MEMBERS: Final = "SELECT conversation_id, user_id, role FROM {ks}.conversations WHERE conversation_id IN ?"
 _MOVE_LAST: Final = "UPDATE {ks}.conversations USING TIMESTAMP ? SET last_message_id = ? WHERE conversation_id = ?"
 _MOVE_LAST_ROW: Final = "UPDATE {ks}.conversations USING TIMESTAMP ? SET last_id = ? WHERE conversation_id = ?"
@@ -273,7 +269,6 @@ class CassandraMessageStore:
         messages: Sequence[StoredMessage],
         *,
         changes: Sequence[StoredChange] = (),
-        recipients: Mapping[ConversationId, Sequence[UserId]],
         placed: Mapping[DedupeKey, Placed] | None = None,
     ) -> None:
         """Store messages, changes and what leads to them, and fold the changes in. Durable on return.
@@ -296,7 +291,6 @@ class CassandraMessageStore:
                 *self._new_days(fresh_rows),
                 *self._rows(fresh, present),
                 *self._change_rows(fresh_changes, self._present_changes(again)),
-                *self._by_user(fresh, recipients),
             ]
         )
         # After the messages: a fold into a row that is not there would be read as a message of nobody.
@@ -393,16 +387,6 @@ class CassandraMessageStore:
             )
             for c in changes
             if (c.conversation_id, c.change_id) not in present
-        ]
-
-    @staticmethod
-    def _by_user(
-        messages: Iterable[StoredMessage], recipients: Mapping[ConversationId, Sequence[UserId]]
-    ) -> list[Work]:
-        return [
-            (_BY_USER, (user, bucket_of(m.message_id), m.message_id, m.conversation_id, written_us(m.message_id)))
-            for m in messages
-            for user in recipients.get(m.conversation_id, ())
         ]
 
     def save_receipts(self, receipts: Sequence[StoredReceipt]) -> None:

@@ -105,12 +105,6 @@ TABLES: Final = (
         ("CLUSTERING ORDER BY (bucket DESC)", _LEVELED),
     ),
     Table(
-        "messages_by_user",
-        {"user_id": "bigint", "bucket": "int", "message_id": "bigint", "conversation_id": "bigint"},
-        "(user_id, bucket), message_id, conversation_id",
-        ("CLUSTERING ORDER BY (message_id DESC, conversation_id ASC)", _TIERED),
-    ),
-    Table(
         "message_dedupe",
         {"dedupe_key": "blob", "message_id": "bigint", "prev_id": "bigint"},
         "dedupe_key",

@@ -42,9 +42,6 @@ _CHANGE: Final = (
 )
 
 _INSERT_MESSAGES: Final = f"INSERT INTO messages ({_COLUMNS}) VALUES {{}} ON CONFLICT DO NOTHING"  # noqa: S608
-_INSERT_BY_USER: Final = (
-    "INSERT INTO messages_by_user (user_id, message_id, conversation_id) VALUES {} ON CONFLICT DO NOTHING"
-)
 _INSERT_RECEIPTS: Final = (
     "INSERT INTO receipts (conversation_id, message_id, user_id, device_id, delivered_at_ms)"
     " VALUES {} ON CONFLICT DO NOTHING"
@@ -188,10 +185,9 @@ class OrmMessageStore:
         messages: Sequence[StoredMessage],
         *,
         changes: Sequence[StoredChange] = (),
-        recipients: Mapping[ConversationId, Sequence[UserId]],
         placed: Mapping[DedupeKey, Placed] | None = None,
     ) -> None:
-        """Store messages, index them by recipient, fold changes in, move the last ids forward: one transaction.
+        """Store messages, fold changes in, move the last ids forward: one transaction.
 
         The unique keys tell copies, whatever was ``placed``.
         """
@@ -217,19 +213,14 @@ class OrmMessageStore:
             stored = messages
             if _execute_many(cursor, _INSERT_MESSAGES, rows) != len(rows):
                 # Some were there before, or lost to an earlier copy with the same client id: only
-                # what is in the table may be indexed.
+                # what is in the table may count as the newest.
                 refs = [(m.conversation_id, m.message_id) for m in messages]
                 present = self._present(cursor, "messages", "message_id", refs)
                 stored = [m for m in messages if (m.conversation_id, m.message_id) in present]
             newest: dict[ConversationId, MessageId] = {}
-            index: list[tuple[int, int, int]] = []
             for m in stored:
-                conversation, message = m.conversation_id, m.message_id
-                if newest.get(conversation, 0) < message:
-                    newest[conversation] = message
-                for user in recipients.get(conversation, ()):
-                    index.append((user, message, conversation))
-            _execute_many(cursor, _INSERT_BY_USER, index)
+                if newest.get(m.conversation_id, 0) < m.message_id:
+                    newest[m.conversation_id] = m.message_id
             newest_change = self._fold(cursor, changes)
             if connections[self._using].features.has_select_for_update:
                 # In id order: two routers that overlap lock the rows in the same order.

@@ -225,7 +225,7 @@ def test_marks_of_people_who_have_gone_take_no_places(cassandra: CassandraSessio
 
 
 def test_a_message_in_no_conversation_makes_none(messages: CassandraMessageStore, conversations: Store) -> None:
-    messages.upsert([text(77, 5)], recipients={})
+    messages.upsert([text(77, 5)])
     assert conversations.get([ConversationId(77)]) == {}
     assert conversations.rosters([ConversationId(77)]) == {}
     with pytest.raises(NotFound):
@@ -266,7 +266,7 @@ def test_the_inbox_reads_on_until_the_page_is_certain(
     order = [4, 9, 1, 16, 2, 7, 0, 11, 3]
     for place, index in enumerate(order):
         # Three to a day.
-        messages.upsert([text(talks[index].id, start + place // 3 * DAY_IDS + place)], recipients={})
+        messages.upsert([text(talks[index].id, start + place // 3 * DAY_IDS + place)])
     keys: list[tuple[int, int]] = []
     before: tuple[int, int] | None = None
     while rows := conversations.inbox(ANN, before=before, limit=4):

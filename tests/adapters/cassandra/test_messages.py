@@ -12,7 +12,7 @@ import pytest
 from messaging.adapters.cassandra import schema
 from messaging.adapters.cassandra.connection import EngineSession
 from messaging.adapters.cassandra.conversations import CassandraConversationStore
-from messaging.adapters.cassandra.layout import bucket_of, pack_dedupe_key, written_us
+from messaging.adapters.cassandra.layout import pack_dedupe_key, written_us
 from messaging.adapters.cassandra.messages import CassandraMessageStore
 from messaging.adapters.cassandra.session import CassandraSession
 from messaging.domain.ids import ConversationId, DeviceId, MessageId, UserId, new_random_id
@@ -40,7 +40,7 @@ def test_reading_walks_the_buckets_that_have_messages(messages: CassandraMessage
     # Three messages each in buckets 0, 1, 7 and 300, and one in each of forty more.
     stored = [bucket * BUCKET_IDS + n for bucket in (0, 1, 7, 300) for n in (1, 2, 3)]
     stored += [(400 + bucket) * BUCKET_IDS for bucket in range(40)]
-    messages.upsert([text(conversation, n) for n in stored], recipients={})
+    messages.upsert([text(conversation, n) for n in stored])
     assert numbers(messages.newest(conversation, limit=1_000)) == stored[::-1]
     assert numbers(messages.newest(conversation, limit=45)) == stored[::-1][:45]
     assert numbers(messages.newest(conversation, before=MessageId(stored[7]), limit=4)) == stored[3:7][::-1]
@@ -61,7 +61,7 @@ def test_reading_walks_the_buckets_that_have_messages(messages: CassandraMessage
 def test_more_buckets_than_one_page_of_the_index(messages: CassandraMessageStore) -> None:
     conversation = ConversationId(5)
     stored = [bucket * BUCKET_IDS for bucket in range(1, 150)]
-    messages.upsert([text(conversation, n) for n in stored], recipients={})
+    messages.upsert([text(conversation, n) for n in stored])
     assert numbers(messages.newest(conversation, limit=140)) == stored[::-1][:140]
     assert numbers(messages.oldest_after(conversation, after=MessageId(1), limit=140)) == stored[:140]
 
@@ -71,7 +71,7 @@ def test_unread_is_counted_across_buckets_and_past_ones_own(messages: CassandraM
     spread = [text(conversation, bucket * BUCKET_IDS, BOB) for bucket in range(1, 20)]
     # More of one's own than a page holds.
     own = [text(conversation, 20 * BUCKET_IDS + n, ANN) for n in range(150)]
-    messages.upsert([*spread, *own], recipients={})
+    messages.upsert([*spread, *own])
     assert messages.count_unread(ANN, {conversation: MessageId(0)}, cap=100) == {conversation: Unread(19)}
     assert messages.count_unread(ANN, {conversation: MessageId(10 * BUCKET_IDS)}, cap=100) == {conversation: Unread(9)}
     assert messages.count_unread(ANN, {conversation: MessageId(0)}, cap=5) == {conversation: Unread(5)}
@@ -80,7 +80,7 @@ def test_unread_is_counted_across_buckets_and_past_ones_own(messages: CassandraM
 
 def test_dedupe_rows_live_seven_days(cassandra: CassandraSession, messages: CassandraMessageStore) -> None:
     message = text(5, 9, prev_id=MessageId(8))
-    messages.upsert([message], recipients={})
+    messages.upsert([message])
     key = pack_dedupe_key(DedupeKey(message.conversation_id, message.sender_id, message.client_msg_id))
     [(seconds,)] = cassandra.rows("SELECT TTL(message_id) FROM {ks}.message_dedupe WHERE dedupe_key = ?", (key,))
     assert 7 * 86_400 - 120 < seconds <= 7 * 86_400
@@ -105,7 +105,7 @@ def test_a_record_read_again_does_not_undo_an_edit(
     cassandra: CassandraSession, messages: CassandraMessageStore
 ) -> None:
     message = text(5, 9 * DAY_IDS)
-    messages.upsert([message], recipients={})
+    messages.upsert([message])
     edit = (
         "UPDATE {ks}.messages USING TIMESTAMP ? SET body = ?"
         " WHERE conversation_id = ? AND bucket = ? AND message_id = ?"
@@ -113,7 +113,7 @@ def test_a_record_read_again_does_not_undo_an_edit(
     cassandra.write([(edit, (written_us(message.message_id) + 1, b"edited", 5, 0, message.message_id))])
     # Its dedupe row has expired meanwhile, so that nothing but the times of the writes stands between.
     cassandra.define(f"TRUNCATE {cassandra.keyspace}.message_dedupe")
-    messages.upsert([message], recipients={})
+    messages.upsert([message])
     assert [m.body for m in messages.newest(message.conversation_id, limit=2)] == ["edited"]
 
 
@@ -143,7 +143,7 @@ class Talk:
         new = NewConversation(ConversationId(new_random_id()), ConversationType.GROUP_SMALL, ANN, (ANN, BOB))
         self.id = conversations.create(new)[0].id
         self.first = text(self.id, 800 * DAY_IDS)
-        messages.upsert([self.first], recipients={self.id: [ANN, BOB]})
+        messages.upsert([self.first])
         prev, self.poll = self.first.message_id, []
         for n in range(3):
             self.poll.append(text(self.id, 900 * DAY_IDS + n, BOB, prev_id=prev))
@@ -159,7 +159,6 @@ class Talk:
             number = MessageId(900 * DAY_IDS + 3 + n)
             self.changes.append(StoredChange(self.id, number, target, ANN, uuid4().bytes, prev_id=prev, **what))  # type: ignore[arg-type]
             prev = number
-        self.recipients = {self.id: [ANN, BOB]}
 
     def again(self, messages: CassandraMessageStore) -> None:
         """Store the poll as the router does when it reads it again: with the ``prev`` that is known by then."""
@@ -174,22 +173,15 @@ class Talk:
             at = placed.get(DedupeKey(c.conversation_id, c.actor_id, c.client_msg_id))
             assert at is None or at.message_id == c.change_id
             changes.append(replace(c, prev_id=c.prev_id if at is None else at.prev_id))
-        messages.upsert(rows, changes=changes, recipients=self.recipients, placed=placed)
+        messages.upsert(rows, changes=changes, placed=placed)
 
     @property
     def keys(self) -> list[DedupeKey]:
         of_messages = [DedupeKey(m.conversation_id, m.sender_id, m.client_msg_id) for m in self.poll]
         return [*of_messages, *(DedupeKey(c.conversation_id, c.actor_id, c.client_msg_id) for c in self.changes)]
 
-    def found(
-        self,
-        cassandra: CassandraSession,
-        messages: CassandraMessageStore,
-        conversations: CassandraConversationStore,
-    ) -> dict[str, Any]:
+    def found(self, messages: CassandraMessageStore, conversations: CassandraConversationStore) -> dict[str, Any]:
         """All that anybody can find of the poll."""
-        by_user = "SELECT message_id, conversation_id FROM {ks}.messages_by_user WHERE user_id = ? AND bucket = ?"
-        bucket = bucket_of(self.poll[0].message_id)
         newest = messages.newest(self.id, limit=9)
         return {
             "messages": [(m.message_id, m.text, m.prev_id, m.edit_id, m.delete_id) for m in newest],
@@ -202,14 +194,6 @@ class Talk:
             "placed": sorted((at.message_id, at.prev_id) for at in messages.find_placed(self.keys).values()),
             "last": conversations.get([self.id])[self.id].last_message_id,
             "last row": conversations.get([self.id])[self.id].last_id,
-            "streams": [
-                [
-                    message
-                    for message, conversation in cassandra.rows(by_user, (user, bucket))
-                    if conversation == self.id
-                ]
-                for user in (ANN, BOB)
-            ],
             "active": conversations.active_since(ANN, MessageId(850 * DAY_IDS), limit=99).count(self.id),
             "unread": messages.count_unread(ANN, {self.id: self.first.message_id}, cap=9)[self.id].count,
         }
@@ -218,7 +202,6 @@ class Talk:
 @pytest.mark.parametrize("applied", [False, True], ids=["before", "after"])
 def test_a_crash_at_any_request_is_made_good_by_repeating(
     applied: bool,
-    cassandra: CassandraSession,
     messages: CassandraMessageStore,
     conversations: CassandraConversationStore,
     breaking: Callable[..., Any],
@@ -226,7 +209,7 @@ def test_a_crash_at_any_request_is_made_good_by_repeating(
     whole = Talk(conversations, messages)
     counting, driver = breaking(1_000)
     whole.again(CassandraMessageStore(counting))
-    wanted = whole.found(cassandra, messages, conversations)
+    wanted = whole.found(messages, conversations)
     assert len(wanted["messages"]) == 4
     assert (wanted["active"], wanted["unread"], len(wanted["placed"])) == (1, 3, 6)
     assert (len(wanted["changes"]), len(wanted["reactions"])) == (3, 1)
@@ -236,9 +219,9 @@ def test_a_crash_at_any_request_is_made_good_by_repeating(
         session, _ = breaking(after, applied=applied)
         with pytest.raises(StoreUnavailable):
             talk.again(CassandraMessageStore(session))
-        meanwhile = talk.found(cassandra, messages, conversations)
+        meanwhile = talk.found(messages, conversations)
         # What is said to be the last message is there, and so are all before it.
         if meanwhile["last"] != talk.first.message_id:
             assert len(meanwhile["messages"]) == 4
         talk.again(messages)
-        assert talk.found(cassandra, messages, conversations) == wanted, f"after request {after}"
+        assert talk.found(messages, conversations) == wanted, f"after request {after}"

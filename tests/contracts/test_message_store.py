@@ -196,7 +196,6 @@ def test_an_unread_mention_is_told_as_it_is_now(store: MessageStore, conversatio
             text(conversation, 5, ANN, mentions=[ANN]),
             text(conversation, 6, BOB),
         ],
-        recipients={},
     )
     assert [is_mentioned(ANN, since) for since in range(6)] == [True, True, True, True, False, False]
     assert [is_mentioned(other, since) for since in (0, 1, 2)] == [True, True, False]
@@ -205,7 +204,7 @@ def test_an_unread_mention_is_told_as_it_is_now(store: MessageStore, conversatio
         change(conversation, 7, 3, "delete", BOB),
         change(conversation, 8, 4, "edit", BOB, body="not you", mentions=[other]),
     ]
-    store.upsert([], changes=changes, recipients={})
+    store.upsert([], changes=changes)
     assert [is_mentioned(ANN, since) for since in range(4)] == [True, True, False, False]
     assert is_mentioned(other, 3)
     store.upsert(
@@ -354,13 +353,13 @@ def test_the_newest_decision_of_moderators_stands_and_the_text_is_kept(
     store: MessageStore, conversation: ConversationId
 ) -> None:
     for first, order in zip(range(10, 70, 10), permutations(range(1, 4)), strict=True):
-        store.upsert([text(conversation, first, body="x")], recipients={})
+        store.upsert([text(conversation, first, body="x")])
         for number in order:
             kind = "takedown" if number % 2 else "restore"
-            store.upsert([], changes=[change(conversation, first + number, first, kind, MODERATORS)], recipients={})
+            store.upsert([], changes=[change(conversation, first + number, first, kind, MODERATORS)])
         row = one(store, conversation, first)
         assert (row.body, row.text, row.withheld, row.takedown_id) == ("x", "", True, first + 3)
-        store.upsert([], changes=[change(conversation, first + 4, first, "restore", MODERATORS)], recipients={})
+        store.upsert([], changes=[change(conversation, first + 4, first, "restore", MODERATORS)])
         row = one(store, conversation, first)
         assert (row.text, row.withheld, row.takedown_id) == ("x", False, first + 4)
 

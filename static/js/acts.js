@@ -2,6 +2,7 @@
 import * as api from "./api.js";
 import { compareIds } from "./ids.js";
 import { database, dispatch, me, save, saveSoon, state, view } from "./model.js";
+import { mentionsOfText } from "./names.js";
 import * as store from "./store.js";
 import { fetchConversation, gone, wire } from "./sync.js";
 
@@ -12,7 +13,7 @@ const readSent = new Map();
 
 export async function send(body, reply_to = null) {
   view.lineAfter = null;
-  await post({ conv: view.active, body, reply_to });
+  await post({ conv: view.active, body, reply_to, mentions: mentionsOfText(state.convs[view.active], body) });
 }
 
 async function post(fields) {

@@ -4,7 +4,7 @@ import * as api from "./api.js";
 import { paintAvatar } from "./dom.js";
 import { counted } from "./format.js";
 import { changed, database, dispatch, leaveDatabase, me, onChange, openDatabase, root, setDraft, state, view } from "./model.js";
-import { excerpt, faceOf, nameOf, preview, titleOf } from "./names.js";
+import { excerpt, faceOf, mentionable, mentionsOfText, nameOf, preview, titleOf } from "./names.js";
 import { $, banner, composer, confirm, forwarding, info, infoOf, list, listed, menu, messages, paint, paintConnection, paintList, people, reporting, seen, toast } from "./page.js";
 import { shownOf, sortedConversations, threadOf } from "./store.js";
 import { events, fetchConversation, loadBlocks, loadConversations, loadNewest, loadOlder, openThread, wire } from "./sync.js";
@@ -222,6 +222,7 @@ window.addEventListener("focus", () => seen());
 window.addEventListener("hashchange", route);
 setInterval(() => document.visibilityState === "visible" && changed(), REPAINT_MS);
 
+composer.mentions.people = () => mentionable(state.convs[view.active]);
 composer.addEventListener("compose", ({ detail }) => send(detail.body, detail.reply_to));
 composer.addEventListener("draft", ({ detail }) => setDraft(view.active, detail));
 composer.addEventListener("typing", () => wire.tell({ op: "typing", conv: view.active }));
@@ -249,7 +250,7 @@ menu.addEventListener("delete", ({ detail }) => remove(detail.message));
 composer.addEventListener("edit-last", editLast);
 composer.addEventListener("edited", ({ detail }) => {
   const message = found(detail.server_id);
-  if (message && !message.deleted && !message.withheld) change("edit", message, { body: detail.body });
+  if (message && !message.deleted && !message.withheld) change("edit", message, { body: detail.body, mentions: mentionsOfText(state.convs[message.conv], detail.body) });
 });
 list.addEventListener("find-people", ({ detail }) => newChat(detail));
 $("new-chat").addEventListener("click", () => newChat());

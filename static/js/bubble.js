@@ -2,6 +2,7 @@
 import { avatar, el, hidden, hueOf, icon, linkify, ticks } from "./dom.js";
 import { nameOfEmoji } from "./emoji.js";
 import { clock, moment } from "./format.js";
+import { ALL, pieces } from "./mentions.js";
 
 const EMOJI = /^(?:\p{RGI_Emoji}\s*){1,3}$/v;
 /** Of a longer message the beginning is shown first. */
@@ -27,15 +28,16 @@ export function cut(text) {
 
 /**
  * Return the element of a message. `shown`: {key, message, text, first, last, out, status, name, group, quote, whole, edited,
- * gone, forwarded, changing, reactions, can}: `quote` is {author, text} or null, `whole` says that a long text was opened,
- * `gone` that it was deleted or is withheld, `changing` that a change of it is on its way, `can` what one may do with it. `emit(name, detail)` tells what the reader
- * wants: `whole`, `reply`, `find`, `retry`, `discard`, `react`, `appeal`, `menu`.
+ * gone, forwarded, changing, reactions, mentions, toMe, can}: `quote` is {author, text} or null, `whole` says that a long
+ * text was opened, `gone` that it was deleted or is withheld, `changing` that a change of it is on its way, `mentions` whom
+ * it mentions ({id, username, name, mine}), `toMe` that the reader is among them, `can` what one may do with it.
+ * `emit(name, detail)` tells what the reader wants: `whole`, `reply`, `find`, `retry`, `discard`, `react`, `appeal`, `menu`.
  */
 export function bubble(shown, emit) {
-  const { key, message, text, first, last, out, status, name, group, quote, whole, edited, gone, forwarded, changing, reactions, can } = shown;
+  const { key, message, text, first, last, out, status, name, group, quote, whole, edited, gone, forwarded, changing, reactions, mentions, toMe, can } = shown;
   const big = !gone && !forwarded && onlyEmoji(text);
   const end = whole || gone ? null : cut(text);
-  const body = el("span", { className: "body" }, ...(gone ? [icon("gone"), text] : linkify(end === null ? text : `${text.slice(0, end)}…`)));
+  const body = el("span", { className: "body" }, ...(gone ? [icon("gone"), text] : said(end === null ? text : `${text.slice(0, end)}…`, mentions)));
   const mark = changing ? el("span", { className: "ticks", title: "Saving" }, icon("clock"), hidden("Saving")) : null;
   const meta = el("span", { className: "meta", dir: "ltr" }, edited ? el("span", { className: "edited", title: `Edited ${moment(message.edited_at)}` }, "edited") : null, mark, el("time", { dateTime: new Date(message.ts).toISOString(), title: moment(message.ts) }, clock(message.ts)), status && !gone ? ticks(status) : null);
   const box = el(
@@ -49,7 +51,7 @@ export function bubble(shown, emit) {
     can.includes("appeal") ? el("button", { className: "appeal", type: "button", onclick: () => emit("appeal", { key }) }, "Appeal") : null,
   );
   const face = group && !out ? (last ? avatar(message.from, name) : el("span", { className: "avatar-space" })) : null;
-  const classes = ["message", out ? "out" : "in", first && "first", last && "last", status === "failed" && "failed", gone && "gone", reactions.length && "reacted"];
+  const classes = ["message", out ? "out" : "in", first && "first", last && "last", status === "failed" && "failed", gone && "gone", reactions.length && "reacted", toMe && "to-me"];
   return el(
     "div",
     { className: classes.filter(Boolean).join(" "), role: "article", "aria-label": `${name}, ${clock(message.ts)}`, "data-message": key, tabIndex: -1 },
@@ -57,6 +59,18 @@ export function bubble(shown, emit) {
     el("div", { className: "stack" }, box, reactions.length ? chips(key, reactions, can.includes("react"), emit) : null),
     can.length ? acts(key, can, emit) : null,
   );
+}
+
+/** The text with its links, and the words that mention somebody marked: those that the message itself says are mentions. */
+function said(text, mentions) {
+  if (!mentions.length) return linkify(text);
+  const all = mentions.some((one) => one.id === ALL);
+  const people = mentions.filter((one) => one.username);
+  const node = ({ text: word, id }) => {
+    const one = id && mentions.find((mention) => mention.id === id);
+    return one ? el("span", { className: one.mine ? "mention mine" : "mention", title: one.name }, word) : word;
+  };
+  return linkify(text, (part) => pieces(part, people, all).map(node));
 }
 
 /** What is beside a message while it is pointed at or has the focus. */

@@ -6,9 +6,9 @@
  */
 import { compareIds } from "./ids.js";
 
-const GONE = { body: "", media: [], reply_to: null, edited_at: null, deleted: true, forwarded: false, reactions: [], withheld: false };
+const GONE = { body: "", media: [], reply_to: null, edited_at: null, deleted: true, forwarded: false, reactions: [], mentions: [], withheld: false };
 
-const WITHHELD = { body: "", media: [], reply_to: null, edited_at: null, forwarded: false, withheld: true };
+const WITHHELD = { body: "", media: [], reply_to: null, edited_at: null, forwarded: false, mentions: [], withheld: true };
 /** What a message is when it is given back, but for what the change says. */
 const GIVEN_BACK = { ...WITHHELD, withheld: false };
 
@@ -18,7 +18,7 @@ const asOf = (message) => message.as_of ?? message.server_id;
 export const newer = (held, copy) => (compareIds(asOf(held), asOf(copy)) > 0 ? held : copy);
 
 /** Of the fields of a message those that changes make. */
-export const changeable = ({ body, media, reply_to, edited_at, deleted, forwarded, reactions, withheld, as_of }) => ({ body, media, reply_to, edited_at, deleted, forwarded, reactions, withheld, as_of });
+export const changeable = ({ body, media, reply_to, edited_at, deleted, forwarded, reactions, mentions, withheld, as_of }) => ({ body, media, reply_to, edited_at, deleted, forwarded, reactions, mentions, withheld, as_of });
 
 function withReaction(message, { emoji, on, count, from }, me) {
   const before = message.reactions ?? [];
@@ -35,12 +35,12 @@ export function fold(message, change, me) {
   if (compareIds(change.server_id, asOf(message)) <= 0) return message;
   const next = { ...message, as_of: change.server_id };
   if (message.deleted) return next;
-  if (change.op === "edit") return { ...next, body: change.body ?? "", edited_at: change.ts };
+  if (change.op === "edit") return { ...next, body: change.body ?? "", mentions: change.mentions ?? [], edited_at: change.ts };
   if (change.op === "delete") return { ...next, ...GONE };
   if (change.op === "takedown") return { ...next, ...WITHHELD };
   if (change.op === "restore") {
-    const { body, media, reply_to, edited_at, forwarded } = { ...GIVEN_BACK, ...change };
-    return { ...next, body, media, reply_to, edited_at, forwarded, withheld: false };
+    const { body, media, reply_to, edited_at, forwarded, mentions } = { ...GIVEN_BACK, ...change };
+    return { ...next, body, media, reply_to, edited_at, forwarded, mentions, withheld: false };
   }
   return withReaction(next, { on: false, count: 0, ...change }, me);
 }
@@ -51,7 +51,7 @@ export function overlay(message, pending, me) {
   for (const change of pending) {
     if (shown.deleted) break;
     if (shown.withheld && change.op !== "delete") continue;
-    if (change.op === "edit") shown = { ...shown, body: change.body, edited_at: change.ts, changing: true };
+    if (change.op === "edit") shown = { ...shown, body: change.body, mentions: change.mentions ?? [], edited_at: change.ts, changing: true };
     if (change.op === "delete") shown = { ...shown, ...GONE, changing: true };
     if (change.op === "react") {
       const held = shown.reactions?.find((one) => one.emoji === change.emoji);

@@ -46,8 +46,8 @@ export const hidden = (text) => el("span", { className: "visually-hidden" }, tex
 
 const LINK = /\bhttps?:\/\/[^\s<>"'`]+/giu;
 
-/** Return the text as nodes, web addresses as links. Only http and https become links. */
-export function linkify(text) {
+/** Return the text as nodes, web addresses as links; `plain` makes nodes of what is between. Only http and https become links. */
+export function linkify(text, plain = (part) => [part]) {
   const nodes = [];
   let end = 0;
   for (const match of text.matchAll(LINK)) {
@@ -55,11 +55,11 @@ export function linkify(text) {
     // A closing bracket belongs to the sentence unless the address opened one.
     while (address.endsWith(")") && !address.includes("(")) address = address.slice(0, -1).replace(/[.,:;!?…]+$/u, "");
     if (!URL.canParse(address)) continue;
-    nodes.push(text.slice(end, match.index));
+    nodes.push(...plain(text.slice(end, match.index)));
     nodes.push(el("a", { href: address, target: "_blank", rel: "noopener noreferrer" }, address));
     end = match.index + address.length;
   }
-  nodes.push(text.slice(end));
+  nodes.push(...plain(text.slice(end)));
   return nodes.filter((node) => node !== "");
 }
 

@@ -1,10 +1,13 @@
 /** Who and what, in words: names, titles, the text of a message, who is typing. */
 import * as api from "./api.js";
 import { eventText, typingText } from "./format.js";
+import { ALL, mentionsIn } from "./mentions.js";
 import { changed, dispatch, me, state } from "./model.js";
-import { shownOf } from "./store.js";
+import { shownOf, threadOf } from "./store.js";
 
 const TYPING_SHOWN_MS = 5_000;
+/** As the server has it, unless it says otherwise. */
+const MOST_MENTIONS = 50;
 
 const asked = new Set();
 
@@ -45,6 +48,34 @@ export const excerpt = (message) => ({ author: spoken(message.from, true), text:
 
 /** The beginning of a text on one line. */
 export const preview = (text) => text.slice(0, 400).replace(/\s+/gu, " ").trim().slice(0, 160);
+
+// --- mentions --------------------------------------------------------------------------------------
+
+/** May one mention all at once here? In a large group, whose members are not all known here, only who moderates it. */
+const mayMentionAll = (conv) => conv.type === "group" && (Boolean(conv.members) || ["owner", "admin"].includes(conv.role));
+
+/** The people of a conversation that are known here: its members, or, of a large group, who has written. */
+function peopleOf(conv) {
+  const authors = () => [...new Set(threadOf(state, conv.id).messages.map((one) => one.from))].map((id) => state.users[id]);
+  return (conv.members ?? authors()).filter((one) => one?.username);
+}
+
+/** Whom one can mention in a conversation: {id, username, name}. */
+export function mentionable(conv) {
+  const people = peopleOf(conv).filter((one) => one.id !== me.id).map((one) => ({ id: one.id, username: one.username, name: one.display_name }));
+  return mayMentionAll(conv) ? [...people, { id: ALL, username: ALL, name: "Everybody here" }] : people;
+}
+
+/** Return the ids that go out with a text. */
+export const mentionsOfText = (conv, text) => (conv ? mentionsIn(text, peopleOf(conv), mayMentionAll(conv), MOST_MENTIONS) : []);
+
+/** Whom a message mentions: {id, username, name, mine}; the name of somebody unknown comes later. */
+export const mentionsOf = (message) =>
+  (message.mentions ?? []).map((id) =>
+    id === ALL
+      ? { id, name: "Everybody here", mine: message.from !== me.id }
+      : { id, username: state.users[id]?.username, name: nameOf(id), mine: id === me.id },
+  );
 
 // --- typing ----------------------------------------------------------------------------------------
 

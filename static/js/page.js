@@ -13,7 +13,7 @@ import { el, paintAvatar } from "./dom.js";
 import { counted, lastSeen } from "./format.js";
 import { laterId } from "./ids.js";
 import { me, root, state, view } from "./model.js";
-import { faceOf, nameOf, preview, quoteOf, textOf, titleOf, typistsOf } from "./names.js";
+import { faceOf, mentionsOf, nameOf, preview, quoteOf, textOf, titleOf, typistsOf } from "./names.js";
 import * as store from "./store.js";
 import { loadConversations } from "./sync.js";
 
@@ -48,6 +48,7 @@ function item(conv) {
     status: mine && !last.deleted && !last.withheld ? store.statusOf(state, last) : null,
     ts: last?.ts ?? Date.parse(conv.created_at),
     unread: conv.unread_count,
+    mentioned: Boolean(conv.mentioned) && conv.unread_count > 0,
     muted: store.isMuted(conv, Date.now()),
     online: isOnline(conv),
     active: conv.id === view.active,
@@ -178,6 +179,7 @@ function paintThread() {
     nameOf,
     textOf,
     quoteOf,
+    mentionsOf,
     isUnread: (message) =>
       view.lineAfter !== null && Boolean(message.server_id) && store.isUnread(state, message, laterId(view.lineAfter, answered)),
     loading: !thread.loaded,

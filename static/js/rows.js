@@ -57,6 +57,8 @@ export function rowsOf(view, isWhole, lineAt) {
       gone,
       forwarded: Boolean(message.forwarded) && !gone,
       changing: Boolean(message.changing),
+      mentions: gone ? [] : view.mentionsOf(message),
+      toMe: !out && !gone && view.mentionsOf(message).some((one) => one.mine),
       reactions: (gone ? [] : (message.reactions ?? [])).map((one) => ({ ...one, names: reactors(one, view) })),
       can: message.server_id && !message.deleted ? view.mayDo(message) : [],
       message,

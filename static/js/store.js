@@ -10,6 +10,7 @@
  */
 import { changeable, fold, newer, overlay } from "./changes.js";
 import { compareIds, laterId } from "./ids.js";
+import { ALL } from "./mentions.js";
 
 const RECENT = 100;
 
@@ -31,6 +32,9 @@ export function newestHeld(state, conv) {
 
 export const isUnread = (state, message, mark) =>
   message.kind !== "event" && message.from !== state.me.id && compareIds(message.server_id, mark) > 0;
+
+/** Does a message mention the reader, by name or with everybody? */
+export const mentionsMe = (state, message) => Boolean(message.mentions?.some((one) => one === state.me.id || one === ALL));
 
 /** Conversations, newest activity first, without those that one is no longer in. */
 export function sortedConversations(state) {
@@ -175,7 +179,10 @@ function take(state, message) {
   const newer = compareIds(message.server_id, conv.last_message?.server_id) > 0;
   const change = newer ? { last_message: clean } : {};
   // Without a loaded thread only what is newer than the last message is known to be new.
-  if (!known && newer && isUnread(state, message, conv.last_read)) change.unread_count = conv.unread_count + 1;
+  if (!known && newer && isUnread(state, message, conv.last_read)) {
+    change.unread_count = conv.unread_count + 1;
+    change.mentioned = conv.mentioned || mentionsMe(state, message);
+  }
   next = withConv(next, conv.id, change);
   if (message.from !== state.me.id) next = withReceipt(next, conv.id, "read", message.from, message.server_id);
   return next;
@@ -185,8 +192,9 @@ function readByMe(state, conv, serverId) {
   const it = state.convs[conv];
   if (!it || compareIds(serverId, it.last_read) <= 0) return state;
   const all = compareIds(serverId, it.last_message?.server_id) >= 0;
-  const left = threadOf(state, conv).messages.filter((one) => one.server_id && isUnread(state, one, serverId)).length;
-  return withConv(state, conv, { last_read: serverId, unread_count: all ? 0 : Math.min(it.unread_count, left) });
+  const left = threadOf(state, conv).messages.filter((one) => one.server_id && isUnread(state, one, serverId));
+  const mentioned = !all && left.some((one) => mentionsMe(state, one));
+  return withConv(state, conv, { last_read: serverId, unread_count: all ? 0 : Math.min(it.unread_count, left.length), mentioned });
 }
 
 function putConversation(state, conv) {
@@ -201,10 +209,12 @@ function putConversation(state, conv) {
     if (compareIds(held.last_message?.server_id, conv.last_message?.server_id) > 0) {
       fresh.last_message = held.last_message;
       fresh.unread_count = held.unread_count;
+      fresh.mentioned = held.mentioned;
     }
     if (compareIds(held.last_read, conv.last_read) > 0) {
       fresh.last_read = held.last_read;
       fresh.unread_count = held.unread_count;
+      fresh.mentioned = held.mentioned;
     }
   }
   let next = { ...state, users, convs: { ...state.convs, [conv.id]: fresh } };
@@ -231,7 +241,7 @@ export function reduce(state, action) {
     }
     case "closed":
       // Still on the screen, to read: who removed one is worth more than a page that is suddenly gone.
-      return withConv(state, action.conv, { closed: { by: action.by }, unread_count: 0 });
+      return withConv(state, action.conv, { closed: { by: action.by }, unread_count: 0, mentioned: false });
     case "blocks":
       return { ...state, blocked: action.users };
     case "users":

@@ -54,6 +54,14 @@ test("the newer copy is that with more changes in it", () => {
   assert.equal(newer(changed, { ...MESSAGE, as_of: mid(6) }).body, "helo");
 });
 
+test("an edit has mentions of its own, and a deletion none", () => {
+  const message = { ...MESSAGE, mentions: ["u_ann"] };
+  assert.deepEqual(fold(message, at(2, "edit", { body: "x", mentions: ["u_cat"] }), ME).mentions, ["u_cat"]);
+  assert.deepEqual(fold(message, at(2, "edit", { body: "x" }), ME).mentions, []);
+  assert.deepEqual(fold(message, at(2, "delete"), ME).mentions, []);
+  assert.deepEqual(overlay(message, [{ op: "edit", body: "x", ts: 9, mentions: ["all"] }], ME).mentions, ["all"]);
+});
+
 test("what is on its way is shown on top", () => {
   const reacted = fold(MESSAGE, at(2, "react", { emoji: "👍", on: true, count: 4 }), ME);
   const on = overlay(reacted, [{ op: "react", emoji: "👍", on: true }], ME);

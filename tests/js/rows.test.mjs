@@ -9,7 +9,7 @@ const msg = (n, more = {}) => ({ server_id: `m_${n}`, conv: "c", from: "u_bob", 
 const rows = (messages, { lineAt, ...more } = {}) =>
   rowsOf(
     {
-      messages, me: "u_me", group: false, isUnread: () => false, statusOf: () => "sent", nameOf: (id) => id, textOf: (one) => one.body, quoteOf: () => null, mayDo: () => ["reply"],
+      messages, me: "u_me", group: false, isUnread: () => false, statusOf: () => "sent", nameOf: (id) => id, textOf: (one) => one.body, quoteOf: () => null, mentionsOf: () => [], mayDo: () => ["reply"],
       ...more,
     },
     () => false,
@@ -45,6 +45,12 @@ test("of a deleted message nothing can be done, and nothing is quoted", () => {
 test("of a withheld message its author may do what is left", () => {
   const [, found] = rows([msg(1, { withheld: true, edited_at: 5, reactions: [{ emoji: "👍", count: 1, users: [] }] })], { mayDo: () => ["delete"] });
   assert.deepEqual([found.gone, found.edited, found.reactions, found.can], [true, false, [], ["delete"]]);
+});
+
+test("a mention of the reader stands out in what others wrote, and goes with the message", () => {
+  const mentionsOf = () => [{ id: "u_me", username: "me", name: "Me", mine: true }];
+  const found = rows([msg(1), msg(2, { from: "u_me" }), msg(3, { deleted: true })], { mentionsOf });
+  assert.deepEqual(found.slice(1).map((row) => [row.toMe, row.mentions.length]), [[true, 1], [false, 1], [false, 0]]);
 });
 
 test("who reacted is said in words", () => {

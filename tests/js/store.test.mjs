@@ -67,6 +67,18 @@ test("ticks: sent, delivered, read; a mark covers all before it", () => {
   assert.deepEqual(status(), ["read", "delivered"]);
 });
 
+test("a mention is told until it is read, and not where it is in what was read", () => {
+  const mentioned = (state) => Boolean(state.convs.c_1.mentioned);
+  let state = begin({ type: "msg", message: msg(1) });
+  assert.equal(mentioned(state), false);
+  state = run(state, { type: "msg", message: msg(2, { mentions: ["u_bob", ME.id] }) }, { type: "msg", message: msg(3) });
+  assert.equal(mentioned(state), true);
+  assert.equal(mentioned(run(state, { type: "read", conv: "c_1", user: ME.id, server_id: mid(1) })), true);
+  assert.equal(mentioned(run(state, { type: "read", conv: "c_1", user: ME.id, server_id: mid(2) })), false);
+  assert.equal(mentioned(begin({ type: "msg", message: msg(2, { mentions: ["all"] }) })), true);
+  assert.equal(mentioned(begin({ type: "msg", message: msg(2, { from: ME.id, mentions: ["all"] }) })), false);
+});
+
 test("unread counts others' texts once and is cleared by a reading on any device", () => {
   let state = begin(
     { type: "msg", message: msg(1) },

@@ -25,7 +25,7 @@ export class ConversationList extends HTMLElement {
     (this.#rows.get(id)?.node.firstChild ?? this.querySelector(".conversation"))?.focus();
   }
 
-  /** Show `items`: {id, face, name, preview, status, ts, unread, muted, online, active, typing, draft}; for none, `empty`: {key, make}. */
+  /** Show `items`: {id, face, name, preview, status, ts, unread, mentioned, muted, online, active, typing, draft}; for none, `empty`: {key, make}. */
   show(items, empty) {
     this.removeAttribute("aria-busy");
     if (!items.length) {
@@ -73,7 +73,12 @@ export class ConversationList extends HTMLElement {
       el("span", { className: "time" }, item.ts ? listTime(item.ts) : ""),
       el("span", { className: "preview" }, item.status && !item.typing && !draft ? ticks(item.status) : null, draft ? el("span", { className: "draft" }, "Draft: ") : null, text),
       item.unread > 0
-        ? el("span", { className: "badge" }, item.unread > 99 ? "99+" : String(item.unread), hidden(" unread"))
+        ? el(
+            "span",
+            { className: "badges" },
+            item.mentioned ? el("span", { className: "badge at", title: "You are mentioned" }, "@", hidden(" you are mentioned, ")) : null,
+            el("span", { className: "badge" }, item.unread > 99 ? "99+" : String(item.unread), hidden(" unread")),
+          )
         : "",
     );
   }

@@ -1,4 +1,5 @@
 /** The field one writes in, and the message that it answers or edits. Tells of the draft at every change. */
+import "./mention-list.js";
 import { el, icon } from "../dom.js";
 
 const TYPING_MS = 1_000;
@@ -21,6 +22,10 @@ export class MessageComposer extends HTMLElement {
     this.button = this.querySelector(".send");
     this.error = this.querySelector(".composer-error");
     this.form = this.querySelector("form");
+    this.mentions = document.createElement("mention-list");
+    this.append(this.mentions);
+    // First: while it is open, Enter and the arrows are its own.
+    this.mentions.serve(this.field);
     this.form.addEventListener("submit", (event) => {
       event.preventDefault();
       this.#submit();
@@ -49,6 +54,7 @@ export class MessageComposer extends HTMLElement {
   }
 
   open(draft) {
+    this.mentions.close();
     this.answer(null);
     this.field.value = draft;
     this.#fit();

@@ -64,7 +64,7 @@ export class MessageList extends HTMLElement {
   }
 
   /**
-   * Show a thread. `view`: {conv, messages, me, group, statusOf, nameOf, textOf, quoteOf, isUnread, mayDo, loading,
+   * Show a thread. `view`: {conv, messages, me, group, statusOf, nameOf, textOf, quoteOf, mentionsOf, isUnread, mayDo, loading,
    * complete, error}.
    */
   show(view) {

@@ -1,0 +1,100 @@
+/**
+ * The people one can mention, above the field in which an `@` was typed. The focus stays in the field: arrows choose, Enter
+ * or Tab takes, Escape closes. For screen readers the field is a combobox for as long as the list is there.
+ */
+import { avatar, el, icon } from "../dom.js";
+import { ALL, begun, suggested } from "../mentions.js";
+
+let lists = 0;
+
+export class MentionList extends HTMLElement {
+  #field = null;
+  #options = [];
+  #at = 0;
+  /** The start of the `@` for which Escape closed the list. */
+  #closedAt = null;
+  /** Return the people that can be mentioned: {id, username, name, face}. */
+  people = () => [];
+
+  /** Serve a field. It is asked before the field's own keys. */
+  serve(field) {
+    this.#field = field;
+    lists += 1;
+    this.list = el("ul", { id: `mentions-${lists}`, role: "listbox", "aria-label": "People to mention" });
+    this.hidden = true;
+    this.replaceChildren(this.list);
+    field.addEventListener("keydown", (event) => this.#key(event));
+    field.addEventListener("input", () => this.#look());
+    field.addEventListener("click", () => this.#look());
+    field.addEventListener("keyup", (event) => ["ArrowLeft", "ArrowRight", "Home", "End"].includes(event.key) && this.#look());
+    field.addEventListener("blur", () => this.close());
+    // The field keeps the focus, and with it the phone's keyboard.
+    this.addEventListener("pointerdown", (event) => event.preventDefault());
+  }
+
+  close() {
+    if (this.hidden) return;
+    this.hidden = true;
+    this.#options = [];
+    this.list.replaceChildren();
+    for (const name of ["role", "aria-expanded", "aria-controls", "aria-autocomplete", "aria-activedescendant"]) this.#field.removeAttribute(name);
+  }
+
+  #look() {
+    const { value, selectionStart, selectionEnd } = this.#field;
+    const word = selectionStart === selectionEnd ? begun(value, selectionStart) : null;
+    if (word?.start !== this.#closedAt) this.#closedAt = null;
+    const options = word && this.#closedAt === null ? suggested(this.people(), word.query) : [];
+    if (!options.length) return this.close();
+    this.#options = options;
+    this.list.replaceChildren(...options.map((one, at) => this.#option(one, at)));
+    this.hidden = false;
+    const { id } = this.list;
+    for (const [name, is] of Object.entries({ role: "combobox", "aria-expanded": "true", "aria-controls": id, "aria-autocomplete": "list" })) this.#field.setAttribute(name, is);
+    return this.#choose(0);
+  }
+
+  #option(one, at) {
+    const face = one.id === ALL ? el("span", { className: "avatar everybody", "aria-hidden": "true" }, icon("group")) : avatar(one.id, one.name);
+    return el(
+      "li",
+      { id: `${this.list.id}-${at}`, role: "option", "aria-selected": "false", onclick: () => this.#take(at), onpointermove: () => this.#at !== at && this.#choose(at) },
+      face,
+      el("span", { className: "who" }, el("bdi", {}, one.name), el("span", { className: "handle" }, `@${one.username}`)),
+    );
+  }
+
+  #choose(at) {
+    this.#at = at;
+    [...this.list.children].forEach((option, index) => option.setAttribute("aria-selected", String(index === at)));
+    this.list.children[at].scrollIntoView({ block: "nearest" });
+    this.#field.setAttribute("aria-activedescendant", this.list.children[at].id);
+  }
+
+  #take(at) {
+    const { value, selectionStart } = this.#field;
+    const { start } = begun(value, selectionStart);
+    const name = `@${this.#options[at].username} `;
+    const rest = value.slice(selectionStart).replace(/^ /u, "");
+    this.close();
+    this.#field.value = value.slice(0, start) + name + rest;
+    this.#field.setSelectionRange(start + name.length, start + name.length);
+    this.#field.dispatchEvent(new Event("input", { bubbles: true }));
+  }
+
+  #key(event) {
+    if (this.hidden || event.isComposing) return;
+    const last = this.#options.length - 1;
+    const to = { ArrowDown: this.#at === last ? 0 : this.#at + 1, ArrowUp: this.#at === 0 ? last : this.#at - 1 }[event.key];
+    if (to !== undefined) this.#choose(to);
+    else if ((event.key === "Enter" || event.key === "Tab") && !event.shiftKey) this.#take(this.#at);
+    else if (event.key === "Escape") {
+      this.#closedAt = begun(this.#field.value, this.#field.selectionStart)?.start ?? null;
+      this.close();
+    } else return;
+    event.preventDefault();
+    event.stopImmediatePropagation();
+  }
+}
+
+customElements.define("mention-list", MentionList);

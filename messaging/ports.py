@@ -253,6 +253,7 @@ class NewConversation:
     created_by: UserId
     members: tuple[UserId, ...]
     name: str = ""
+    encrypted: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,19 +24,19 @@ class Said:
     mentioned: bool = False
 
 
-def may_show(message: StoredMessage) -> bool:
+def may_show(said: Said) -> bool:
     """Return whether a provider may be given anything of a message but the reference.
 
-    The one place for it: what is not plain text (an encrypted message, say) never leaves this server but as an id.
+    The one place for it: of an encrypted conversation, and of what is no text, nothing leaves this server but ids.
     """
-    return message.kind == "text"
+    return said.message.kind == "text" and not said.conversation.encrypted
 
 
 def notice(said: Said, *, content: str, badge: int) -> Notice:
     """Return the notification of a message."""
     where = ids.conversation_ref(said.conversation.id)
     data = {"conv": where, "server_id": ids.server_id(said.conversation.id, said.message.message_id)}
-    title, body = _words(said, content if may_show(said.message) else Content.NOTHING)
+    title, body = _words(said, content if may_show(said) else Content.NOTHING)
     return Notice(title, body, data, collapse=where, badge=badge)
 
 
@@ -52,6 +52,21 @@ def _words(said: Said, content: str) -> tuple[str, str]:
             return title, _NEWS
         return title, f"{name} mentioned you" if said.mentioned else f"{_NEWS} from {name}"
     return _APP, _NEWS
+
+
+def in_place(said: Said, *, content: str, badge: int, of: int) -> Notice:
+    """Return the notification of a message that takes the place of the one of message ``of``, where that is shown."""
+    shown = notice(said, content=content, badge=badge)
+    replaced = ids.server_id(said.conversation.id, MessageId(of))
+    return replace(shown, data={**shown.data, "replaces": replaced}, quiet=True)
+
+
+def deleted(conversation_id: int, message_id: int, *, badge: int) -> Notice:
+    """Return what stands for a deleted message where a notification cannot be taken back."""
+    where = ids.conversation_ref(conversation_id)
+    gone = ids.server_id(conversation_id, message_id)
+    data = {"conv": where, "server_id": gone, "replaces": gone}
+    return Notice(_APP, "A message was deleted.", data, collapse=where, badge=badge, expires_s=3600, quiet=True)
 
 
 def taken_back(conversation_id: int, message_id: int, *, badge: int) -> Notice:

@@ -70,6 +70,7 @@ def conversation(view: ConversationView) -> dict[str, Any]:
         "name": it.name,
         "members": None if view.members is None else [member(one) for one in view.members],
         "members_count": it.members_count,
+        "encrypted": it.encrypted,
         "peer": None if view.peer is None else member(view.peer),
         "role": view.membership.role.value,
         "last_message": None if view.last_message is None else message(view.last_message),

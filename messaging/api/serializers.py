@@ -28,6 +28,9 @@ class NewConversationSerializer(serializers.Serializer[Any]):
         child=UserRefField(), check=check_members, help_text="`u_…` of the others; of one for a DM."
     )
     name = StrictCharField(required=False, allow_blank=True, default="", help_text="For groups only.")
+    encrypted = serializers.BooleanField(
+        required=False, default=False, help_text="What is written in it only its members can read; for good."
+    )
 
 
 class RenameSerializer(serializers.Serializer[Any]):
@@ -158,6 +161,7 @@ class ConversationSerializer(serializers.Serializer[Any]):
     name = serializers.CharField()
     members = MemberSerializer(many=True, allow_null=True, help_text="Null above 100 members: see /members.")
     members_count = serializers.IntegerField()
+    encrypted = serializers.BooleanField(help_text="Bodies are ciphertext, which only the members' clients can read.")
     peer = MemberSerializer(allow_null=True, help_text="The other one of a DM.")
     role = serializers.ChoiceField(choices=ROLES, help_text="The reader's own.")
     last_message = MessageSerializer(allow_null=True)

@@ -54,14 +54,25 @@ class ConversationsView(MessagingView):
         operation_id="conversations_create",
         request=serializers.NewConversationSerializer,
         responses=_answers(
-            400, 403, 404, 413, 503, _200=serializers.ConversationSerializer, _201=serializers.ConversationSerializer
+            400,
+            403,
+            404,
+            409,
+            413,
+            503,
+            _200=serializers.ConversationSerializer,
+            _201=serializers.ConversationSerializer,
         ),
     )
     def post(self, request: Request) -> Response:
         """Create a conversation (201). The DM of a pair that has one is returned as it is (200)."""
         data = checked(serializers.NewConversationSerializer(data=request.data))
         conversation, created = conversations.create_conversation(
-            actor=me(request), type=data["type"], members=data["members"], name=data["name"]
+            actor=me(request),
+            type=data["type"],
+            members=data["members"],
+            name=data["name"],
+            encrypted=data["encrypted"],
         )
         view = inbox.conversation_view(user_id=me(request), conversation_id=conversation.id)
         return Response(render.conversation(view), status=201 if created else 200)

@@ -55,7 +55,8 @@ class Membership:
 class Conversation:
     """A conversation. ``members`` holds the active members' ids up to ``max_group_small`` and is None above.
 
-    ``last_id`` is its newest message or change, ``last_message_id`` its newest message.
+    ``last_id`` is its newest message or change, ``last_message_id`` its newest message. ``encrypted``, from its
+    creation on and for good: the server cannot read what its members write (docs/decisions/0041).
     """
 
     id: ConversationId
@@ -68,6 +69,7 @@ class Conversation:
     created_by: UserId | None = None
     hot_k: int = 1
     last_id: MessageId | None = None
+    encrypted: bool = False
 
     @property
     def activity_id(self) -> MessageId:

@@ -19,6 +19,8 @@ class ConversationRow(models.Model):
     #: The newest message or change.
     last_id = models.BigIntegerField(null=True)
     activity_id = models.BigIntegerField(db_index=True)
+    #: From its creation on, and for good: what is written here the server cannot read.
+    encrypted = models.BooleanField(db_default=False)
     hot_k = models.PositiveSmallIntegerField(default=1)
     home_region = models.CharField(max_length=32, blank=True)
     retention_policy = models.CharField(max_length=64, blank=True)

@@ -77,7 +77,12 @@ def _require_role(access: Access, *roles: Role) -> None:
 
 
 def create_conversation(
-    *, actor: UserId, type: Literal["dm", "group"], members: Sequence[UserId], name: str = ""
+    *,
+    actor: UserId,
+    type: Literal["dm", "group"],
+    members: Sequence[UserId],
+    name: str = "",
+    encrypted: bool = False,
 ) -> tuple[Conversation, bool]:
     """Create a conversation of the actor and ``members``, or return the DM that the pair has: ``(it, created)``.
 
@@ -86,6 +91,7 @@ def create_conversation(
         TooManyMembers: over the limit.
         NotFound: a member does not exist.
         Blocked: a block stands between the actor and a member.
+        Conflict: an encrypted DM was asked for, and the pair has one that is not.
         Unavailable: it is stored, but not in the log.
     """
     others = [user for user in dict.fromkeys(members) if user != actor]
@@ -104,8 +110,11 @@ def create_conversation(
         kind = ConversationType.GROUP_SMALL if small else ConversationType.GROUP_LARGE
     _require_people(actor, others)
     conversation, created = container.conversation_store().create(
-        NewConversation(ConversationId(ids.new_random_id()), kind, actor, (actor, *others), name)
+        NewConversation(ConversationId(ids.new_random_id()), kind, actor, (actor, *others), name, encrypted)
     )
+    if encrypted and not conversation.encrypted:
+        # Whoever asked would write into it what they take for secret.
+        raise Conflict("the two have a conversation already, and it is not encrypted")
     if created:
         _tell(conversation.id, actor, "created", users=[actor, *others], name=name or None)
     return conversation, created

@@ -34,7 +34,8 @@ export const faceOf = (conv) => conv.peer?.id ?? conv.id;
 export const textOf = (message) => {
   if (message.kind === "event") return eventText(message, spoken);
   if (message.deleted) return "This message was deleted";
-  return message.withheld ? "Withheld by moderators" : message.body;
+  if (message.withheld) return "Withheld by moderators";
+  return state.convs[message.conv]?.encrypted ? "Encrypted message" : message.body;
 };
 
 /** What stands for a message where another answers it: {author, text}; of one that is not loaded only that there is one. */

@@ -107,6 +107,7 @@ function obstacle(conv) {
   if (!conv) return null;
   if (conv.closed) return { text: conv.closed.by ? `${nameOf(conv.closed.by)} removed you from this group.` : "You are no longer in this group." };
   if (conv.type === "dm" && !conv.peer) return { text: "This account no longer exists." };
+  if (conv.encrypted) return { text: "This conversation is encrypted. Read and write it in an app that has its keys." };
   if (store.isBlocked(state, conv)) return { text: `You blocked ${titleOf(conv)}.`, own: true };
   return null;
 }
@@ -132,7 +133,7 @@ function mayDo(conv, message) {
   const open = !obstacle(conv);
   const moderates = conv.type === "group" && ["owner", "admin"].includes(conv.role);
   if (message.withheld) return mine ? ["appeal", ...(conv.closed ? [] : ["delete"])] : [];
-  const may = { reply: open, react: open, forward: true, copy: Boolean(message.body), edit: open && mine, report: !mine && !conv.closed, delete: !conv.closed && (mine || moderates) };
+  const may = { reply: open, react: open, forward: !conv.encrypted, copy: Boolean(message.body) && !conv.encrypted, edit: open && mine, report: !mine && !conv.closed, delete: !conv.closed && (mine || moderates) };
   return Object.keys(may).filter((name) => may[name]);
 }
 

@@ -30,6 +30,23 @@ def test_a_dm_is_created_once(ann: Person, bob: Person) -> None:
     assert (body["members_count"], body["unread_count"], body["muted_until"]) == (2, 0, None)
 
 
+def test_a_conversation_is_encrypted_from_its_creation_or_never(ann: Person, bob: Person, cat: Person) -> None:
+    wanted = {"type": "dm", "members": [bob.ref], "encrypted": True}
+    first = ann.post("conversations", wanted)
+    assert (first.status_code, first.json()["encrypted"]) == (201, True)
+    path = f"conversations/{first.json()['id']}"
+    assert bob.get(path).json()["encrypted"] is True
+    again = bob.post("conversations", {"type": "dm", "members": [ann.ref]})
+    assert (again.status_code, again.json()["encrypted"]) == (200, True), "whoever asks for less is told"
+    ann.dm(cat)
+    problem(cat.post("conversations", {**wanted, "members": [ann.ref]}), 409, "conflict")
+    group = {"type": "group", "members": [bob.ref], "name": "Tea"}
+    sealed = ann.post("conversations", {**group, "encrypted": True}).json()
+    assert (sealed["encrypted"], ann.post("conversations", group).json()["encrypted"]) == (True, False)
+    renamed = ann.patch(f"conversations/{sealed['id']}", {"name": "Coffee", "encrypted": False})
+    assert (renamed.json()["name"], renamed.json()["encrypted"]) == ("Coffee", True)
+
+
 @pytest.mark.django_db(transaction=True)
 def test_a_dm_is_created_once_also_under_a_race(ann: Person, bob: Person) -> None:
     answers: list[tuple[int, str]] = []

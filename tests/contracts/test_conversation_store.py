@@ -55,6 +55,25 @@ def group(store: ConversationStore, *members: UserId, name: str = "") -> Convers
     return store.create(NewConversation(ConversationId(new_random_id()), kind, members[0], members, name))[0]
 
 
+def test_encrypted_is_for_good_and_for_that_conversation(store: ConversationStore) -> None:
+    def made(encrypted: bool, kind: ConversationType = ConversationType.GROUP_SMALL) -> Conversation:
+        new = NewConversation(ConversationId(new_random_id()), kind, ANN, (ANN, BOB), "Group", encrypted)
+        return store.create(new)[0]
+
+    sealed, plain = made(True), made(False)
+    assert (sealed.encrypted, plain.encrypted) == (True, False)
+    store.rename(sealed.id, "Another")
+    store.add_members(sealed.id, [CAT], role=Role.MEMBER, limit=10, at=MessageId(1 << 40))
+    found = store.get([sealed.id, plain.id])
+    assert (found[sealed.id].encrypted, found[plain.id].encrypted) == (True, False)
+    assert {row.conversation.id: row.conversation.encrypted for row in store.inbox(ANN, limit=5)} == {
+        sealed.id: True,
+        plain.id: False,
+    }
+    assert not made(False, ConversationType.DM).encrypted
+    assert not made(True, ConversationType.DM).encrypted, "the pair has one already"
+
+
 def dm(store: ConversationStore, *members: UserId) -> tuple[Conversation, bool]:
     return store.create(NewConversation(ConversationId(new_random_id()), ConversationType.DM, members[0], members))
 

@@ -19,10 +19,10 @@ from accounts.models import Block, Device
 from chatproject import container
 from messaging.domain import events, ids
 from messaging.domain.events import PushIntent, PushRead, ReadMark
-from messaging.domain.ids import DeviceId, MessageId, UserId
+from messaging.domain.ids import ConversationId, DeviceId, MessageId, UserId, new_random_id
 from messaging.domain.mentions import EVERYBODY
-from messaging.domain.messages import MessageChangeKind, StoredChange
-from messaging.ports import TOPIC_PUSH, Record
+from messaging.domain.messages import ConversationType, MessageChangeKind, StoredChange
+from messaging.ports import TOPIC_PUSH, NewConversation, Record
 from push import outbox, planning, sending, summary, tasks
 from push.models import Push, PushSettings, Subscription
 from push.planning import is_quiet
@@ -112,6 +112,24 @@ def test_what_is_no_plain_text_leaves_as_a_reference_only(town: Town, make_dm: A
     outbox.accept([town.say(make_dm(ann, bob), ann, "c2VjcmV0", kind="sealed")])
     assert phone.texts == [("Chat", "New message")]
     assert "c2VjcmV0" not in str(phone.got)
+
+
+def test_of_an_encrypted_conversation_a_reference_leaves_and_no_more(town: Town, make_user: Any) -> None:
+    ann, bob = town.person("ann", display_name="Ann"), town.person("bob", email="bob@example.org")
+    phone, browser = town.phone(bob), town.browser(bob)
+    users = (UserId(ann.pk), UserId(bob.pk))
+    new = NewConversation(ConversationId(new_random_id()), ConversationType.GROUP_SMALL, users[0], users, "Plot", True)
+    talk = container.conversation_store().create(new)[0]
+    outbox.accept([town.say(talk, ann, "c2VjcmV0", mentions=[users[1]])])
+    for device in (phone, browser):
+        assert device.texts == [("Chat", "New message")]
+        assert not any(word in str(device.got) for word in ("c2VjcmV0", "Ann", "Plot"))
+        assert device.got[0].body["conv"] == ids.conversation_ref(talk.id)
+    outbox.accept([town.say(talk, ann, "c2VjcmV0", age_s=400)])
+    summary.spill(timezone.now())
+    [(_, [subject, text, _, _])] = [job for job in queued() if "mail" in job[0]]
+    assert "An encrypted conversation: 1" in text
+    assert not any(word in subject + text for word in ("c2VjcmV0", "Ann", "Plot"))
 
 
 def _muted(town: Town, talk: Any, bob: Any, phone: Any, intent: PushIntent) -> None:

@@ -29,7 +29,7 @@ _STATE: Final = (
 )
 _CREATE: Final = (
     "UPDATE {ks}.conversations SET type = ?, created_at = ?, created_by = ?, name = ?, members_count = ?, hot_k = 1,"
-    " version = ?, change = ?, pending = ? WHERE conversation_id = ? IF version = null"
+    " encrypted = ?, version = ?, change = ?, pending = ? WHERE conversation_id = ? IF version = null"
 )
 _CHANGE: Final = (
     "UPDATE {ks}.conversations SET type = ?, name = ?, members_count = ?, version = ?, change = ?, pending = ?"
@@ -138,7 +138,7 @@ class Changes:
         state = State(new.type, new.name, len(new.members), None, _now_us(), uuid4(), pending)
         statics = (
             *(state.type.value, at, new.created_by, state.name, state.members_count),
-            *(state.version, state.change, pending, new.id),
+            *(new.encrypted, state.version, state.change, pending, new.id),
         )
         roles = ((user, Role.OWNER if user == owner else Role.MEMBER) for user in new.members)
         rows = [joining(new.id, user, role, joined_id=0, at=at) for user, role in roles]

@@ -7,6 +7,7 @@ what is theirs alone. ``changes.py`` writes the first under a condition and brin
 import logging
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
 
@@ -22,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 _WHAT: Final = (
     "conversation_id, type, created_at, created_by, name, members_count, last_message_id, hot_k, version, pending,"
-    " last_id"
+    " last_id, encrypted"
 )
 _GET: Final = (
     "SELECT " + _WHAT + ", user_id, role FROM {ks}.conversations WHERE conversation_id IN ? PER PARTITION LIMIT ?"
@@ -120,7 +121,7 @@ class CassandraConversationStore:
         if kind is ConversationType.GROUP_SMALL and len(members) > self._max_inline:
             kind = ConversationType.GROUP_LARGE
         at = now_ms()
-        new = NewConversation(conversation_id, kind, new.created_by, tuple(members), new.name)
+        new = replace(new, id=conversation_id, type=kind, members=tuple(members))
         if self._changes.create(new, at):
             inline = frozenset(members) if len(members) <= self._max_inline else None
             return Conversation(
@@ -132,6 +133,7 @@ class CassandraConversationStore:
                 members=inline,
                 last_message_id=None,
                 created_by=new.created_by,
+                encrypted=new.encrypted,
             ), True
         existing = self._complete(conversation_id)
         if existing is None:
@@ -173,7 +175,8 @@ class CassandraConversationStore:
         return {id_: self._conversation(row, members[id_]) for id_, row in found.items()}
 
     def _conversation(self, row: Row, members: list[tuple[int, str | None]]) -> Conversation:
-        id_, kind, created_at, created_by, name, count, last_message_id, hot_k, version, pending, last_id = row[:11]
+        id_, kind, created_at, created_by, name, count, last_message_id, hot_k, version, pending = row[:10]
+        last_id, encrypted = row[10:12]
         if pending and version / 1e6 < time.time() - _ABANDONED_S:
             self._settle_abandoned(id_)
         inline: frozenset[UserId] | None = None
@@ -194,6 +197,7 @@ class CassandraConversationStore:
             created_by=None if created_by is None else UserId(created_by),
             hot_k=hot_k,
             last_id=_message_id(last_row(last_message_id, last_id)),
+            encrypted=bool(encrypted),
         )
 
     def _settle_abandoned(self, conversation_id: ConversationId) -> None:

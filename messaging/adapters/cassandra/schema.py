@@ -142,6 +142,7 @@ TABLES: Final = (
             "members_count": "int static",
             "last_message_id": "bigint static",
             "last_id": "bigint static",
+            "encrypted": "boolean static",
             "hot_k": "int static",
             "home_region": "text static",
             "retention_policy": "text static",

@@ -24,7 +24,7 @@ T = TypeVar("T")
 _CHUNK: Final = 500
 
 _CONVERSATIONS: Final = (
-    "SELECT id, type, created_at, name, members_count, last_message_id, created_by, hot_k, last_id"
+    "SELECT id, type, created_at, name, members_count, last_message_id, created_by, hot_k, last_id, encrypted"
     " FROM conversations WHERE id IN ({})"
 )
 _MEMBERS: Final = "SELECT conversation_id, user_id FROM membership WHERE conversation_id IN ({}) AND left_id IS NULL"
@@ -89,6 +89,7 @@ def _conversation(row: ConversationRow, members: frozenset[UserId] | None) -> Co
         created_by=None if row.created_by is None else UserId(row.created_by),
         hot_k=row.hot_k,
         last_id=None if row.last_id is None else MessageId(row.last_id),
+        encrypted=row.encrypted,
     )
 
 
@@ -134,6 +135,7 @@ class OrmConversationStore:
             created_by=new.created_by,
             created_at=now,
             members_count=len(members),
+            encrypted=new.encrypted,
         )
         row.activity_id = _conversation(row, None).activity_id
         owner = None if dm_key is not None else new.created_by
@@ -169,7 +171,7 @@ class OrmConversationStore:
                 rows += cursor.fetchall()
         members = self._inline_members({row[0]: row[4] for row in rows})
         found: dict[ConversationId, Conversation] = {}
-        for number, kind, created_at, name, members_count, last, created_by, hot_k, last_id in rows:
+        for number, kind, created_at, name, members_count, last, created_by, hot_k, last_id, encrypted in rows:
             found[ConversationId(number)] = Conversation(
                 id=ConversationId(number),
                 type=ConversationType(kind),
@@ -181,6 +183,7 @@ class OrmConversationStore:
                 created_by=None if created_by is None else UserId(created_by),
                 hot_k=hot_k,
                 last_id=None if last_id is None else MessageId(last_id),
+                encrypted=bool(encrypted),
             )
         return found
 

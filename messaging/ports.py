@@ -163,6 +163,24 @@ class Placed:
     prev_id: MessageId | None
 
 
+#: Ranges of ids, both ends included, that are not to be deleted.
+Kept = Sequence[tuple[MessageId, MessageId]]
+
+
+@dataclass(frozen=True, slots=True)
+class Expired:
+    """What of a conversation goes next: ``due`` messages with ids below ``upto``, and what their ``media`` is.
+
+    ``held``: how many messages below ``upto`` stay because they are to be kept. ``more``: others would go after these.
+    """
+
+    upto: MessageId
+    due: int
+    held: int
+    media: tuple[str, ...]
+    more: bool
+
+
 class StoreUnavailable(Exception):
     """The store does not answer, or not in time; what was to be written may be written or not. Repeat it.
 
@@ -243,6 +261,20 @@ class MessageStore(Protocol):
     def save_receipts(self, receipts: Sequence[StoredReceipt]) -> None:
         """Upsert delivery receipts; the first time of a device stands."""
 
+    def expired(self, conversation_id: ConversationId, *, before: MessageId, keep: Kept, limit: int) -> Expired:
+        """Return which messages with ids below ``before`` go next, the oldest first, at most ``limit``.
+
+        Nothing is changed. Without ``more``, ``upto`` is ``before``.
+        """
+
+    def delete_before(self, conversation_id: ConversationId, *, before: MessageId, keep: Kept) -> None:
+        """Delete for good, from every table, what has an id below ``before`` and is not in ``keep``.
+
+        With a message go its reactions, its receipts, and the texts of its edits, also of those that are not below
+        ``before``: these stay as places in the chain, empty. A change whose message is kept stays, too. What an
+        earlier call left undone is done. Call it with the ``upto`` of ``expired``, so that it is bounded.
+        """
+
 
 @dataclass(frozen=True, slots=True)
 class NewConversation:
@@ -257,11 +289,30 @@ class NewConversation:
 
 
 @dataclass(frozen=True, slots=True)
+class Standing:
+    """A user's place in a conversation, also an ended one, and where the conversation stands (``Conversation``)."""
+
+    membership: Membership
+    last_id: MessageId | None
+    expired_id: MessageId
+
+    @property
+    def floor(self) -> MessageId:
+        """The newest id that the user may not see: from before the membership, or over its time."""
+        return max(self.membership.joined_id, self.expired_id)
+
+
+@dataclass(frozen=True, slots=True)
 class InboxRow:
     """One line of a user's conversation list."""
 
     conversation: Conversation
     membership: Membership
+
+    @property
+    def floor(self) -> MessageId:
+        """As that of ``Standing``."""
+        return max(self.membership.joined_id, self.conversation.expired_id)
 
 
 #: A quarter of a year.
@@ -288,8 +339,8 @@ class ConversationStore(Protocol):
 
     def memberships(
         self, user_id: UserId, conversation_ids: Sequence[ConversationId]
-    ) -> dict[ConversationId, tuple[Membership, MessageId | None]]:
-        """Return the user's memberships in these, also ended ones, each with the conversation's ``last_id``."""
+    ) -> dict[ConversationId, Standing]:
+        """Return the user's memberships in these, also ended ones."""
 
     def members(self, conversation_id: ConversationId, *, after: UserId = UserId(0), limit: int) -> list[Membership]:
         """Return a page of the active members in user-id order, beginning after ``after``."""
@@ -347,6 +398,32 @@ class ConversationStore(Protocol):
 
     def set_muted(self, user_id: UserId, conversation_id: ConversationId, until: datetime | None) -> None:
         """Mute until a moment, or not at all."""
+
+    def set_timer(self, conversation_id: ConversationId, timer_s: int | None) -> None:
+        """Set after how many seconds messages are to expire; None for never."""
+
+    def expire(self, conversation_id: ConversationId, upto: MessageId) -> None:
+        """Move ``expired_id`` forward (never back)."""
+
+    def scan(self, *, after: int | None = None, limit: int) -> list[tuple[int, Conversation]]:
+        """Return a page of all conversations, each with its position, in the order of these; ``after`` is one.
+
+        A conversation keeps its position; one that was created meanwhile may come or not. Members are left out.
+        """
+
+
+class Copy(Protocol):
+    """Something beside the message store that holds what messages said or had with them: pushes, media, an index.
+
+    Retention asks each before it deletes from the store, which then still knows what it was. Synchronous.
+    """
+
+    def forget(self, conversation_id: ConversationId, *, before: MessageId, keep: Kept, media: Sequence[str]) -> None:
+        """Delete what is of messages with ids below ``before`` that are not in ``keep``; ``media`` are theirs.
+
+        Idempotent: it is asked again with the next sweep, with the ``media`` of what is left then.
+        Raises StoreUnavailable, DatabaseError or OSError; the messages stay then, and are asked for again.
+        """
 
 
 # --- media ------------------------------------------------------------------------------------

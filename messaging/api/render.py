@@ -6,6 +6,7 @@ from typing import Any
 from messaging.domain import frames, ids
 from messaging.domain.ids import ConversationId, MessageId
 from messaging.domain.messages import ConversationType
+from messaging.selectors.history import expired_before
 from messaging.selectors.inbox import ConversationView, MemberView
 
 
@@ -44,7 +45,13 @@ def message(frame: frames.Msg) -> dict[str, Any]:
         body["msg_id"] = frame.msg_id
     if frame.event is not None:
         event = frame.event
-        body["event"] = {"type": event.type, "users": event.users, "name": event.name, "role": event.role}
+        body["event"] = {
+            "type": event.type,
+            "users": event.users,
+            "name": event.name,
+            "role": event.role,
+            "timer_s": event.timer_s,
+        }
     return body
 
 
@@ -78,5 +85,7 @@ def conversation(view: ConversationView) -> dict[str, Any]:
         "unread_count": view.unread.count,
         "mentioned": view.unread.mentioned,
         "muted_until": moment(view.membership.muted_until),
+        "timer_s": it.timer_s,
+        "expired_before": expired_before(it.id, it.expired_id),
         "created_at": moment(it.created_at),
     }

@@ -94,6 +94,12 @@ class MuteSerializer(serializers.Serializer[Any]):
     until = serializers.DateTimeField(allow_null=True)
 
 
+class TimerSerializer(serializers.Serializer[Any]):
+    """After how many seconds messages are to expire; null: never."""
+
+    timer_s = serializers.IntegerField(allow_null=True, help_text="Seconds, from a day to ten years.")
+
+
 # --- answers --------------------------------------------------------------------------------------
 
 
@@ -101,11 +107,12 @@ class EventSerializer(serializers.Serializer[Any]):
     """What a message of kind `event` tells."""
 
     type = serializers.ChoiceField(
-        choices=["created", "member_added", "member_removed", "member_left", "role_changed", "renamed"]
+        choices=["created", "member_added", "member_removed", "member_left", "role_changed", "renamed", "timer_set"]
     )
     users = serializers.ListField(child=serializers.CharField(), help_text="At most the first hundred.")
     name = serializers.CharField(allow_null=True)
     role = serializers.CharField(allow_null=True)
+    timer_s = serializers.IntegerField(allow_null=True, help_text="Of `timer_set`: seconds; null for never.")
 
 
 class ReactionSerializer(serializers.Serializer[Any]):
@@ -169,6 +176,10 @@ class ConversationSerializer(serializers.Serializer[Any]):
     unread_count = serializers.IntegerField(max_value=100, help_text="Counted up to 100.")
     mentioned = serializers.BooleanField(help_text="An unread message mentions the reader.")
     muted_until = serializers.DateTimeField(allow_null=True)
+    timer_s = serializers.IntegerField(allow_null=True, help_text="Messages expire after so many seconds; null: never.")
+    expired_before = serializers.CharField(
+        allow_null=True, help_text="`m_…`: what is older is over its time; drop it. Null: nothing is."
+    )
     created_at = serializers.DateTimeField()
 
 

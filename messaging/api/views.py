@@ -330,3 +330,24 @@ class MuteView(MessagingView):
         until = checked(serializers.MuteSerializer(data=request.data))["until"]
         conversations.set_muted(actor=me(request), conversation_id=conversation_of(conversation), until=until)
         return Response({"muted_until": render.moment(until)})
+
+
+class TimerView(MessagingView):
+    """After which time messages of the conversation expire."""
+
+    @extend_schema(
+        operation_id="timer_set",
+        request=serializers.TimerSerializer,
+        responses=_answers(400, 403, 404, 413, 503, _200=serializers.ConversationSerializer),
+    )
+    def put(self, request: Request, conversation: str) -> Response:
+        """Have messages expire, or not any more with null; for a group's owner and admins, and both of a DM.
+
+        It counts for what was said before as well.
+        """
+        timer_s = checked(serializers.TimerSerializer(data=request.data))["timer_s"]
+        conversation_id = conversation_of(conversation)
+        conversations.set_timer(actor=me(request), conversation_id=conversation_id, timer_s=timer_s)
+        return Response(
+            render.conversation(inbox.conversation_view(user_id=me(request), conversation_id=conversation_id))
+        )

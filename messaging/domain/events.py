@@ -24,7 +24,7 @@ _Mention = Annotated[UserId, msgspec.Meta(ge=0, le=MAX_ID)]
 _Device = Annotated[DeviceId, msgspec.Meta(ge=0, le=MAX_ID)]
 _Uuid = Annotated[bytes, msgspec.Meta(min_length=16, max_length=16)]
 
-ChangeKind = Literal["created", "member_added", "member_removed", "member_left", "role_changed", "renamed"]
+ChangeKind = Literal["created", "member_added", "member_removed", "member_left", "role_changed", "renamed", "timer_set"]
 MessageChangeKind = Literal["edit", "delete", "react"]
 
 
@@ -55,6 +55,7 @@ class ConversationChanged(_Event, tag="c", frozen=True):
     users: list[_User] = []
     name: str | None = None
     role: str | None = None
+    timer_s: int | None = None
 
 
 class MessageChanged(_Event, tag="e", frozen=True):

@@ -161,10 +161,12 @@ class Error(_Frame, tag="error", frozen=True):
 class Event(msgspec.Struct, frozen=True, omit_defaults=True):
     """What a message of kind ``event`` tells: who joined, left, was renamed …"""
 
-    type: Literal["created", "member_added", "member_removed", "member_left", "role_changed", "renamed"]
+    type: Literal["created", "member_added", "member_removed", "member_left", "role_changed", "renamed", "timer_set"]
     users: list[str] = []
     name: str | None = None
     role: str | None = None
+    #: After how many seconds messages are to expire; None: not any more.
+    timer_s: int | None = None
 
 
 class Reaction(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -317,6 +319,7 @@ class Backfill(_Frame, tag="backfill", frozen=True):
 
     ``more``: there are older messages. ``mark``: whoever takes this has everything up to there, but for what ``more``
     leaves out. ``stale``: there are older changes, too; messages that the device holds may have changed unseen.
+    ``expired_before``: what is older than that is over its time; drop it.
     """
 
     conv: str
@@ -325,6 +328,7 @@ class Backfill(_Frame, tag="backfill", frozen=True):
     changes: list[Change] = []
     mark: str | None = None
     stale: bool = False
+    expired_before: str | None = None
 
 
 class Synced(_Frame, tag="synced", frozen=True):
@@ -356,7 +360,7 @@ class Conv(_Frame, tag="conv", frozen=True):
     """
 
     conv: str
-    change: Literal["created", "members", "removed", "role", "renamed", "settings"]
+    change: Literal["created", "members", "removed", "role", "renamed", "settings", "timer"]
     by: str | None = None
 
 

@@ -25,6 +25,9 @@ class Limits:
     max_group_small: int = 100
     max_members: int = 5_000
     max_name_chars: int = 120
+    #: After which time members may have messages expire.
+    min_timer_s: int = 86_400
+    max_timer_s: int = 10 * 365 * 86_400
     #: Different emoji of one user on one message, and of everybody on one message.
     max_reactions_per_user: int = 10
     max_reactions: int = 20

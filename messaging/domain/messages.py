@@ -55,8 +55,10 @@ class Membership:
 class Conversation:
     """A conversation. ``members`` holds the active members' ids up to ``max_group_small`` and is None above.
 
-    ``last_id`` is its newest message or change, ``last_message_id`` its newest message. ``encrypted``, from its
-    creation on and for good: the server cannot read what its members write (docs/decisions/0041).
+    ``last_id`` is its newest message or change, ``last_message_id`` its newest message. What is not above
+    ``expired_id`` was over its time: members see it no more, whether it is deleted or held. ``timer_s``: after how
+    many seconds the members themselves want it so. ``encrypted``, from its creation on and for good: the server cannot
+    read what its members write (docs/decisions/0041).
     """
 
     id: ConversationId
@@ -69,6 +71,8 @@ class Conversation:
     created_by: UserId | None = None
     hot_k: int = 1
     last_id: MessageId | None = None
+    expired_id: MessageId = MessageId(0)
+    timer_s: int | None = None
     encrypted: bool = False
 
     @property

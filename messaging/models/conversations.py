@@ -24,6 +24,10 @@ class ConversationRow(models.Model):
     hot_k = models.PositiveSmallIntegerField(default=1)
     home_region = models.CharField(max_length=32, blank=True)
     retention_policy = models.CharField(max_length=64, blank=True)
+    #: What is not above it was over its time.
+    expired_id = models.BigIntegerField(default=0, db_default=0)
+    #: After how many seconds the members want messages to expire.
+    timer_s = models.PositiveIntegerField(null=True)
     meta = models.JSONField(default=dict, blank=True)
 
     class Meta:

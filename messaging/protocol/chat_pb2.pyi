@@ -236,16 +236,18 @@ class Error(_message.Message):
     def __init__(self, code: _Optional[str] = ..., detail: _Optional[str] = ..., msg_id: _Optional[str] = ..., retry_after: _Optional[float] = ...) -> None: ...
 
 class Event(_message.Message):
-    __slots__ = ("type", "users", "name", "role")
+    __slots__ = ("type", "users", "name", "role", "timer_s")
     TYPE_FIELD_NUMBER: _ClassVar[int]
     USERS_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     ROLE_FIELD_NUMBER: _ClassVar[int]
+    TIMER_S_FIELD_NUMBER: _ClassVar[int]
     type: str
     users: _containers.RepeatedScalarFieldContainer[str]
     name: str
     role: str
-    def __init__(self, type: _Optional[str] = ..., users: _Optional[_Iterable[str]] = ..., name: _Optional[str] = ..., role: _Optional[str] = ...) -> None: ...
+    timer_s: int
+    def __init__(self, type: _Optional[str] = ..., users: _Optional[_Iterable[str]] = ..., name: _Optional[str] = ..., role: _Optional[str] = ..., timer_s: _Optional[int] = ...) -> None: ...
 
 class Msg(_message.Message):
     __slots__ = ("server_id", "conv", "ts", "body", "media", "prev", "reply_to", "msg_id", "kind", "event", "forwarded", "edited_at", "deleted", "reactions", "withheld", "mentions")
@@ -462,20 +464,22 @@ class PresenceState(_message.Message):
     def __init__(self, user: _Optional[str] = ..., state: _Optional[str] = ..., last_seen: _Optional[int] = ...) -> None: ...
 
 class Backfill(_message.Message):
-    __slots__ = ("conv", "messages", "more", "changes", "mark", "stale")
+    __slots__ = ("conv", "messages", "more", "changes", "mark", "stale", "expired_before")
     CONV_FIELD_NUMBER: _ClassVar[int]
     MESSAGES_FIELD_NUMBER: _ClassVar[int]
     MORE_FIELD_NUMBER: _ClassVar[int]
     CHANGES_FIELD_NUMBER: _ClassVar[int]
     MARK_FIELD_NUMBER: _ClassVar[int]
     STALE_FIELD_NUMBER: _ClassVar[int]
+    EXPIRED_BEFORE_FIELD_NUMBER: _ClassVar[int]
     conv: str
     messages: _containers.RepeatedCompositeFieldContainer[Msg]
     more: bool
     changes: _containers.RepeatedCompositeFieldContainer[Change]
     mark: str
     stale: bool
-    def __init__(self, conv: _Optional[str] = ..., messages: _Optional[_Iterable[_Union[Msg, _Mapping]]] = ..., more: _Optional[bool] = ..., changes: _Optional[_Iterable[_Union[Change, _Mapping]]] = ..., mark: _Optional[str] = ..., stale: _Optional[bool] = ...) -> None: ...
+    expired_before: str
+    def __init__(self, conv: _Optional[str] = ..., messages: _Optional[_Iterable[_Union[Msg, _Mapping]]] = ..., more: _Optional[bool] = ..., changes: _Optional[_Iterable[_Union[Change, _Mapping]]] = ..., mark: _Optional[str] = ..., stale: _Optional[bool] = ..., expired_before: _Optional[str] = ...) -> None: ...
 
 class Synced(_message.Message):
     __slots__ = ("convs",)

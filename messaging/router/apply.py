@@ -417,7 +417,7 @@ class _Poll:
         if known is None:
             return
         named = [user_ref(user) for user in event.users[:_MAX_NAMED]]
-        told = frames.Event(event.change, named, event.name, event.role)
+        told = frames.Event(event.change, named, event.name, event.role, event.timer_s)
         row = self._place(
             message_id,
             key,
@@ -451,11 +451,12 @@ class _Poll:
         return True
 
 
-_HINTS: dict[events.ChangeKind, Literal["created", "members", "role", "renamed"]] = {
+_HINTS: dict[events.ChangeKind, Literal["created", "members", "role", "renamed", "timer"]] = {
     "created": "created",
     "member_added": "members",
     "member_removed": "members",
     "member_left": "members",
     "role_changed": "role",
     "renamed": "renamed",
+    "timer_set": "timer",
 }

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from accounts.selectors import people
 from chatproject import container
 from messaging.domain.errors import Blocked, ChatError, NotFound
-from messaging.domain.ids import ConversationId, UserId
+from messaging.domain.ids import ConversationId, MessageId, UserId
 from messaging.domain.messages import Conversation, ConversationType, Membership
 
 
@@ -16,6 +16,11 @@ class Access:
 
     conversation: Conversation
     membership: Membership
+
+    @property
+    def floor(self) -> MessageId:
+        """The newest id that the one who asks may not see: from before the membership, or over its time."""
+        return max(self.membership.joined_id, self.conversation.expired_id)
 
 
 def require_member(user_id: UserId, conversation_id: ConversationId, *, also_former: bool = False) -> Access:

@@ -13,7 +13,8 @@ from messaging.domain.errors import InvalidInput
 from messaging.domain.ids import ConversationId, MessageId, UserId
 from messaging.domain.limits import Limits
 from messaging.domain.mentions import mention_refs
-from messaging.domain.messages import Membership, MessageChangeKind, StoredChange, StoredMessage, Tally
+from messaging.domain.messages import MessageChangeKind, StoredChange, StoredMessage, Tally
+from messaging.ports import Standing
 from messaging.selectors.access import require_member
 from messaging.selectors.cursors import seal, unseal
 
@@ -73,6 +74,11 @@ def message_frame(message: StoredMessage, *, viewer: UserId, tallies: Sequence[T
 
 def _ref(conversation: ConversationId, number: MessageId | None) -> str | None:
     return None if number is None else ids.server_id(conversation, number)
+
+
+def expired_before(conversation: ConversationId, expired_id: MessageId) -> str | None:
+    """Return the id before which everything is over its time, and to be dropped by whoever holds it; None for none."""
+    return _ref(conversation, MessageId(expired_id + 1)) if expired_id else None
 
 
 def _reaction(tally: Tally) -> frames.Reaction:
@@ -146,32 +152,37 @@ def backfill(user_id: UserId, marks: dict[ConversationId, MessageId], *, limits:
     standing = store.memberships(user_id, [*marks, *unnamed])
     found: list[frames.Backfill] = []
     for conversation, mark in marks.items():
-        place, last = standing.get(conversation, (None, None))
-        if place is None or last is None or (upto := _end(place, last)) <= max(mark, place.joined_id):
+        stands = standing.get(conversation)
+        if stands is None or stands.last_id is None:
+            continue
+        upto = _end(stands, stands.last_id)
+        if upto <= max(mark, stands.floor):
             continue
         after = ids.replay_start(mark)
-        found.append(_replay(user_id, place, after=after, upto=upto, limit=limits.max_backfill, limits=limits))
+        found.append(_replay(user_id, stands, after=after, upto=upto, limit=limits.max_backfill, limits=limits))
     budget = _UNNAMED_BUDGET
     for conversation in unnamed:
-        place, last = standing.get(conversation, (None, None))
-        if place is None or last is None:
+        stands = standing.get(conversation)
+        if stands is None or stands.last_id is None:
             continue
+        upto = _end(stands, stands.last_id)
         most = max(1, min(limits.max_backfill, budget))
-        part = _replay(user_id, place, after=MessageId(0), upto=_end(place, last), limit=most, limits=limits, new=True)
+        part = _replay(user_id, stands, after=MessageId(0), upto=upto, limit=most, limits=limits, new=True)
         budget -= len(part.messages)
         if part.messages:
             found.append(part)
     return found
 
 
-def _end(place: Membership, last: MessageId) -> MessageId:
+def _end(stands: Standing, last: MessageId) -> MessageId:
     """Return the newest id of a conversation, whose own is ``last``, that the user may see."""
-    return last if place.left_id is None else min(last, place.left_id)
+    left_id = stands.membership.left_id
+    return last if left_id is None else min(last, left_id)
 
 
 def _replay(
     user_id: UserId,
-    place: Membership,
+    stands: Standing,
     *,
     after: MessageId,
     upto: MessageId,
@@ -184,8 +195,8 @@ def _replay(
     ``upto`` was the newest when it was asked for: what has come since stays out, so that the two lists end together.
     """
     store = container.message_store()
-    after = MessageId(max(after, place.joined_id))
-    conversation = place.conversation_id
+    after = MessageId(max(after, stands.floor))
+    conversation = stands.membership.conversation_id
     newest = store.newest(conversation, after=after, upto=upto, limit=limit + 1)
     most = limits.max_backfill_changes
     changes = store.newest_changes(conversation, after=after, upto=upto, limit=most + 1)
@@ -198,7 +209,7 @@ def _replay(
     ]
     sizes = [_size(frame) for frame in as_frames]
     kept = min(limit, _fitting(sizes, limits.max_backfill_bytes))
-    shown = _changes(user_id, place, changes[:most], limits.max_backfill_bytes - sum(sizes[:kept]))
+    shown = _changes(user_id, stands, changes[:most], limits.max_backfill_bytes - sum(sizes[:kept]))
     return frames.Backfill(
         conv=ids.conversation_ref(conversation),
         messages=as_frames[:kept][::-1],
@@ -207,17 +218,16 @@ def _replay(
         mark=ids.server_id(conversation, upto),
         # A device that holds nothing has nothing that could have changed.
         stale=len(changes) > len(shown) and not new,
+        expired_before=expired_before(conversation, stands.expired_id),
     )
 
 
-def _changes(
-    user_id: UserId, place: Membership, changes: Sequence[StoredChange], max_bytes: int
-) -> list[frames.Change]:
+def _changes(user_id: UserId, stands: Standing, changes: Sequence[StoredChange], max_bytes: int) -> list[frames.Change]:
     """Return the newest changes whose texts are within ``max_bytes`` together, oldest first.
 
     A text that is gone by now, edited once more, deleted or withheld, is not given out: its place in the chain is.
     """
-    conversation = place.conversation_id
+    conversation = stands.membership.conversation_id
     telling = (MessageChangeKind.EDIT, MessageChangeKind.RESTORE)
     with_text = [(conversation, it.target_id) for it in changes if it.kind in telling]
     targets = container.message_store().get(list(set(with_text))) if with_text else {}
@@ -226,7 +236,7 @@ def _changes(
     for change in changes:
         target = targets.get((conversation, change.target_id))
         frame = change_frame(change, viewer=user_id, target=target)
-        if change.target_id <= place.joined_id:
+        if change.target_id <= stands.floor:
             frame = link_frame(change)
         elif change.kind in telling:
             if target is None or not target.readable or change.change_id not in (target.edit_id, target.takedown_id):
@@ -282,14 +292,14 @@ def history_page(
         InvalidInput: a cursor is forged or of another list.
     """
     access = require_member(user_id, conversation_id)
-    place, last_id = access.membership, access.conversation.last_id
+    floor, last_id = access.floor, access.conversation.last_id
     older_than, newer_than = _position(before, conversation_id), _position(after, conversation_id)
     store = container.message_store()
-    start = MessageId(max(newer_than or 0, place.joined_id))
+    start = MessageId(max(newer_than or 0, floor))
     if newer_than is not None and older_than is None:
         found = store.oldest_after(conversation_id, after=start, limit=limit + 1)
         page = found[:limit][::-1]
-        has_newer, has_older = len(found) > limit, start > place.joined_id
+        has_newer, has_older = len(found) > limit, start > floor
     else:
         found = store.newest(conversation_id, after=start, before=older_than, limit=limit + 1)
         page = found[:limit]
@@ -307,5 +317,5 @@ def history_page(
         seal(_SCOPE, conversation_id, oldest) if has_older else None,
         seal(_SCOPE, conversation_id, newest) if has_newer else None,
         # Read before the messages, so that they are at least as new.
-        _ref(conversation_id, last_id) if last_id is not None and last_id > place.joined_id else None,
+        _ref(conversation_id, last_id) if last_id is not None and last_id > floor else None,
     )

@@ -129,14 +129,13 @@ def _views(user_id: UserId, rows: Sequence[InboxRow]) -> list[ConversationView]:
         [
             (row.conversation.id, row.conversation.last_message_id)
             for row in rows
-            # What was said last before the user joined is not the user's to read.
-            if row.conversation.last_message_id is not None
-            and row.conversation.last_message_id > row.membership.joined_id
+            # What was said last before the user joined, or is over its time, is not the user's to read.
+            if row.conversation.last_message_id is not None and row.conversation.last_message_id > row.floor
         ]
     )
     unread = messages.count_unread(
         user_id,
-        {row.conversation.id: MessageId(max(row.membership.last_read_id, row.membership.joined_id)) for row in rows},
+        {row.conversation.id: MessageId(max(row.membership.last_read_id, row.floor)) for row in rows},
         cap=UNREAD_CAP,
     )
     views = []

@@ -29,7 +29,7 @@ def find_message(user_id: UserId, conversation_id: ConversationId, message_id: M
     ref = (conversation_id, message_id)
     message = container.message_store().get([ref]).get(ref)
     last_id = access.conversation.last_id or MessageId(0)
-    if message_id <= access.membership.joined_id or (message is None and message_id <= last_id):
+    if message_id <= access.floor or (message is None and message_id <= last_id):
         raise NotFound("no such message")
     return Sight(access, message)
 

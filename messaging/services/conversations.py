@@ -36,6 +36,7 @@ def _tell(
     users: Sequence[UserId] = (),
     name: str | None = None,
     role: Role | None = None,
+    timer_s: int | None = None,
 ) -> Sent:
     record = ConversationChanged(
         actor=actor,
@@ -44,6 +45,7 @@ def _tell(
         users=list(users),
         name=name,
         role=None if role is None else role.value,
+        timer_s=timer_s,
     )
     return async_to_sync(append_change)(log=container.message_log(), conversation=conversation, change=record)
 
@@ -253,6 +255,26 @@ def rename(*, actor: UserId, conversation_id: ConversationId, name: str) -> None
         return
     container.conversation_store().rename(conversation_id, cleaned)
     _tell(conversation_id, actor, "renamed", name=cleaned)
+
+
+def set_timer(*, actor: UserId, conversation_id: ConversationId, timer_s: int | None) -> None:
+    """Have messages expire after so many seconds, those of before as well; None: not any more. Members are told.
+
+    Raises:
+        NotFound: the actor is no member. Forbidden: the actor is a member of a group and neither owner nor admin.
+        InvalidInput: less than a day, or more than ten years.
+        Unavailable: it is set, but the log does not know yet.
+    """
+    limits = container.limits()
+    if timer_s is not None and not limits.min_timer_s <= timer_s <= limits.max_timer_s:
+        raise InvalidInput(f"timer_s: from {limits.min_timer_s} to {limits.max_timer_s} seconds, or null")
+    access = require_member(actor, conversation_id)
+    if access.conversation.type is not ConversationType.DM:
+        _require_role(access, Role.OWNER, Role.ADMIN)
+    if timer_s == access.conversation.timer_s:
+        return
+    container.conversation_store().set_timer(conversation_id, timer_s)
+    _tell(conversation_id, actor, "timer_set", timer_s=timer_s)
 
 
 def set_muted(*, actor: UserId, conversation_id: ConversationId, until: datetime | None) -> None:

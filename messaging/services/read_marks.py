@@ -22,11 +22,12 @@ def mark_read(
         NotFound: the user is no member, or cannot see such a message.
         Unavailable: nothing was changed.
     """
-    place = require_member(user_id, conversation_id).membership
+    access = require_member(user_id, conversation_id)
+    place = access.membership
     if message_id <= place.last_read_id:
         return place.last_read_id
     ref = (conversation_id, message_id)
-    if message_id <= place.joined_id or ref not in container.message_store().get([ref]):
+    if message_id <= access.floor or ref not in container.message_store().get([ref]):
         raise NotFound("no such message")
     receipt = Receipt("read", conversation_id, message_id, user_id, device_id, int(time.time() * 1000))
     record = NewRecord(TOPIC_RECEIPTS, conversation_id.to_bytes(8, "big"), encode(ReceiptBatch([receipt])))

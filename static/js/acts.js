@@ -99,6 +99,7 @@ export function actsOn(id) {
   };
   return {
     mute: (on) => then(api.mute(id, on ? FOREVER : null)),
+    setTimer: (seconds) => then(api.setTimer(id, seconds)),
     rename: (name) => then(api.rename(id, name)),
     add: (users) => then(api.addMembers(id, users)),
     remove: (user) => then(api.removeMember(id, user)),

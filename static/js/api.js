@@ -41,6 +41,7 @@ export const removeMember = (id, user) => call("DELETE", `conversations/${id}/me
 export const setRole = (id, user, role) => call("PATCH", `conversations/${id}/members/${user}`, { role });
 export const members = (id, cursor) => call("GET", `conversations/${id}/members?${query({ cursor, limit: "100" })}`);
 export const mute = (id, until) => call("PUT", `conversations/${id}/mute`, { until });
+export const setTimer = (id, timer_s) => call("PUT", `conversations/${id}/timer`, { timer_s });
 export const blocks = () => call("GET", "blocks");
 export const block = (user) => call("PUT", `blocks/${user}`);
 export const unblock = (user) => call("DELETE", `blocks/${user}`);

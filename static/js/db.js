@@ -125,6 +125,18 @@ export class Database {
     await committed(transaction);
   }
 
+  /** Forget the oldest messages of a conversation, as long as `goes(message)`. */
+  async dropWhere(conv, goes) {
+    const transaction = this.db.transaction("messages", "readwrite");
+    const cursor = transaction.objectStore("messages").index("conv").openCursor(IDBKeyRange.bound([conv], [conv, []]));
+    cursor.onsuccess = () => {
+      if (!cursor.result || !goes(cursor.result.value)) return;
+      cursor.result.delete();
+      cursor.result.continue();
+    };
+    await committed(transaction);
+  }
+
   /** Return what is needed for the first paint: conversations, their newest messages, receipts. */
   async snapshot() {
     const transaction = this.db.transaction(["convs", "messages", "marks"]);

@@ -13,6 +13,13 @@ const daysAgo = (ts, now) => Math.round((midnight(now) - midnight(ts)) / 86_400_
 export const clock = (ts) => CLOCK.format(ts);
 export const moment = (ts) => MOMENT.format(ts);
 export const counted = (count, thing) => `${count.toLocaleString()} ${thing}${count === 1 ? "" : "s"}`;
+/** A span in words: of days where it is whole days. */
+export const span = (seconds) => {
+  for (const [unit, thing] of [[31_536_000, "year"], [86_400, "day"], [3_600, "hour"], [60, "minute"]]) {
+    if (seconds % unit === 0) return counted(seconds / unit, thing);
+  }
+  return counted(seconds, "second");
+};
 export const sameDay = (a, b) => midnight(a) === midnight(b);
 
 export function dayLabel(ts, now = Date.now()) {
@@ -59,6 +66,8 @@ export function eventText(message, nameOf) {
       return `${who} made ${others || nameOf(message.from, false)} ${event.role === "member" ? "a member" : event.role === "admin" ? "an admin" : "the owner"}`;
     case "renamed":
       return `${who} renamed the group to “${event.name ?? ""}”`;
+    case "timer_set":
+      return event.timer_s ? `${who} set messages to disappear after ${span(event.timer_s)}` : `${who} set messages not to disappear`;
     default:
       return "The group changed";
   }

@@ -66,6 +66,11 @@ function activityOf(state, conv) {
 /** `now` in Unix milliseconds. */
 export const isMuted = (conv, now) => Boolean(conv.muted_until) && Date.parse(conv.muted_until) > now;
 
+/** Is a message over its time: older than what the server has dropped, or than the members' own timer? `now` in Unix ms. */
+export const isExpired = (conv, message, now) =>
+  Boolean(conv && message?.server_id) &&
+  (compareIds(message.server_id, conv.expired_before) < 0 || Boolean(conv.timer_s && message.ts < now - conv.timer_s * 1000));
+
 /** Unread messages of all conversations that are not muted. */
 export const totalUnread = (state, now) =>
   sortedConversations(state).reduce((sum, conv) => sum + (isMuted(conv, now) ? 0 : conv.unread_count), 0);
@@ -145,6 +150,14 @@ function beginsAt(state, conv, mark) {
   return { ...state, marks: { ...state.marks, [conv]: mark }, beyond: { ...state.beyond, [conv]: laterId(state.beyond[conv], before) } };
 }
 
+/** Drop from a conversation what is over its time. */
+function dropExpired(state, conv, now) {
+  const { messages } = threadOf(state, conv.id);
+  const kept = messages.filter((one) => !isExpired(conv, one, now));
+  const next = kept.length === messages.length ? state : withThread(state, conv.id, { messages: kept });
+  return isExpired(conv, conv.last_message, now) ? withConv(next, conv.id, { last_message: null, unread_count: 0 }) : next;
+}
+
 /** Note a message or change that came by itself: it moves the mark, or lies beyond a gap. */
 const came = (state, row) =>
   hasGap(state, row) ? { ...state, beyond: { ...state.beyond, [row.conv]: laterId(state.beyond[row.conv], row.server_id) } } : reached(state, row.conv, row.server_id);
@@ -211,6 +224,7 @@ function putConversation(state, conv) {
       fresh.unread_count = held.unread_count;
       fresh.mentioned = held.mentioned;
     }
+    fresh.expired_before = laterId(held.expired_before, conv.expired_before);
     if (compareIds(held.last_read, conv.last_read) > 0) {
       fresh.last_read = held.last_read;
       fresh.unread_count = held.unread_count;
@@ -314,8 +328,13 @@ export function reduce(state, action) {
         next = withThread(next, action.conv, { messages: kept, complete: false });
       }
       next = action.messages.reduce((so, one) => take(so, { ...one, as_of: laterId(one.server_id, action.mark) }), next);
+      if (action.expired_before) {
+        next = withConv(next, action.conv, { expired_before: laterId(next.convs[action.conv]?.expired_before, action.expired_before) });
+      }
       return reached((action.changes ?? []).reduce(change, next), action.conv, action.mark);
     }
+    case "expire":
+      return Object.values(state.convs).reduce((so, conv) => dropExpired(so, conv, action.now), state);
     case "history": {
       const thread = threadOf(state, action.conv);
       const messages = action.results.map((one) => confirmed(one, action.mark)).reduce(insert, thread.messages);

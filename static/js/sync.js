@@ -11,6 +11,7 @@ const MAX_LIST_PAGES = 5;
 const PAGE = 50;
 const MAX_PAGE = 200;
 const REPAIR_MS = 5_000;
+const EXPIRE_MS = 60_000;
 
 /**
  * What is for the page to show: `ready` (limits), `connection` (state), `signed-out`, `suspended`, `broken`, `listed` (the
@@ -163,7 +164,8 @@ function takeBackfill(frame) {
   const outdated = frame.stale === true && store.threadOf(state, frame.conv).loaded;
   // Where what is held has to be read again the mark stays: should the reading fail, the next sync begins there.
   const mark = outdated ? undefined : frame.mark;
-  dispatch({ type: "backfill", conv: frame.conv, messages, changes, mark, more });
+  dispatch({ type: "backfill", conv: frame.conv, messages, changes, mark, more, expired_before: frame.expired_before });
+  if (frame.expired_before) expire();
   const touched = [...messages.map((one) => one.server_id), ...changes.map((one) => one.target)];
   const write = async () => {
     if (more || frame.stale) await dropKept(frame.conv);
@@ -238,6 +240,16 @@ function watchPresence() {
   if (signature !== watched && wire.tell({ op: "presence", users: wanted })) watched = signature;
 }
 
+/** Drop what is over its time, here and in what is kept. */
+function expire() {
+  const now = Date.now();
+  dispatch({ type: "expire", now });
+  for (const conv of Object.values(state.convs)) {
+    if (conv.expired_before || conv.timer_s) database?.dropWhere(conv.id, (one) => store.isExpired(conv, one, now)).catch(() => {});
+  }
+}
+setInterval(expire, EXPIRE_MS);
+
 // --- what is read over REST ------------------------------------------------------------------------
 
 export async function loadConversations() {
@@ -257,6 +269,7 @@ export async function loadConversations() {
     } while (cursor && pages < MAX_LIST_PAGES);
     // What is kept here and not on the list was perhaps lost while nobody listened: ask for each.
     if (!cursor) for (const id of before) if (!listed.has(id) && !state.convs[id]?.closed) fetchConversation(id);
+    expire();
     saveSoon();
     watchPresence();
   } catch (error) {
@@ -270,6 +283,7 @@ export async function loadConversations() {
 export async function fetchConversation(id) {
   try {
     dispatch({ type: "conversation", conversation: await api.conversation(id) });
+    expire();
     saveSoon();
     watchPresence();
   } catch (error) {

@@ -105,6 +105,7 @@ FIELDS: dict[str, dict[str, Any]] = {
     "patch conversations/<str:conversation>/members/<str:user>": {"role": "member"},
     "put conversations/<str:conversation>/read": {"server_id": "m_AAAAAAAAAAEAAAAAAAAAAQ"},
     "put conversations/<str:conversation>/mute": {"until": None},
+    "put conversations/<str:conversation>/timer": {"timer_s": None},
     "put devices/<str:device>/push": {
         "provider": "webpush", "token": "x", "endpoint": "https://fcm.googleapis.com/x",
         "keys": {"p256dh": "x", "auth": "x"}, "environment": "production", "topic": "x", "enabled": True, "content": "",

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from uuid import uuid4
 
 import pytest
 from django.db import connection, connections
@@ -237,6 +238,45 @@ def test_mute_is_ones_own(ann: Person, bob: Person) -> None:
     for until in (5, "soon", {}):
         problem(ann.put(f"conversations/{group}/mute", {"until": until}), 400, "invalid")
     problem(ann.put(f"conversations/{group}/mute", {}), 400, "invalid")
+
+
+def test_those_who_manage_a_group_have_its_messages_expire(ann: Person, bob: Person, cat: Person, route: Route) -> None:
+    group, day = ann.group(bob, cat), 86_400
+    ann.patch(f"conversations/{group}/members/{bob.ref}", {"role": "admin"})
+    problem(cat.put(f"conversations/{group}/timer", {"timer_s": day}), 403, "forbidden")
+    for timer_s in (day - 1, 3_651 * day, 0, -day, "soon", True):
+        problem(ann.put(f"conversations/{group}/timer", {"timer_s": timer_s}), 400, "invalid")
+    assert bob.put(f"conversations/{group}/timer", {"timer_s": day}).json()["timer_s"] == day
+    assert cat.get(f"conversations/{group}").json()["timer_s"] == day
+    # Once more is no news.
+    assert ann.put(f"conversations/{group}/timer", {"timer_s": day}).status_code == 200
+    assert ann.put(f"conversations/{group}/timer", {"timer_s": None}).json()["timer_s"] is None
+    route()
+    told = [it["event"] for it in cat.get(f"conversations/{group}/messages").json()["results"] if it["kind"] == "event"]
+    assert [it["timer_s"] for it in told if it["type"] == "timer_set"] == [None, day]
+
+
+def test_both_of_a_dm_set_its_timer(ann: Person, bob: Person) -> None:
+    dm = ann.dm(bob)
+    for person, timer_s in ((ann, 86_400), (bob, 7 * 86_400)):
+        assert person.put(f"conversations/{dm}/timer", {"timer_s": timer_s}).json()["timer_s"] == timer_s
+
+
+def test_what_is_over_its_time_is_not_shown(ann: Person, bob: Person, route: Route) -> None:
+    dm = ann.dm(bob)
+    said = [ann.say(dm, text).json()["server_id"] for text in ("old", "new")]
+    route()
+    conversation, old = ids.parse_server_id(said[0])
+    container.conversation_store().expire(conversation, old)
+    assert bob.texts(dm) == ["new"]
+    body = bob.get(f"conversations/{dm}").json()
+    assert body["unread_count"] == 1
+    new, horizon = (ids.parse_server_id(ref)[1] for ref in (said[1], body["expired_before"]))
+    assert old < horizon <= new
+    problem(bob.get(f"messages/{said[0]}"), 404, "not_found")
+    problem(ann.patch(f"messages/{said[0]}", {"msg_id": str(uuid4()), "body": "x"}), 404, "not_found")
+    problem(bob.put(f"messages/{said[0]}/reactions/👍", None), 404, "not_found")
+    problem(bob.put(f"conversations/{dm}/read", {"server_id": said[0]}), 404, "not_found")
 
 
 def test_malformed_ids_are_absent_ones(ann: Person) -> None:

@@ -59,6 +59,7 @@ def _good_body(endpoint: Endpoint, conversation: str, person: Person, other: Per
         f"patch {base}/members/<str:user>": {"role": "member"},
         f"put {base}/read": {"server_id": server_id},
         f"put {base}/mute": {"until": None},
+        f"put {base}/timer": {"timer_s": None},
         "patch messages/<str:message>": {"msg_id": str(uuid4()), "body": "better"},
         "put messages/<str:message>/reactions/<str:emoji>": None,
     }

@@ -288,7 +288,7 @@ def test_memberships_tell_where_the_conversation_stands(stores: Pair) -> None:
     one, two, other = group(store, ANN, BOB), group(store, ANN), group(store, BOB)
     write(stores, one, 70)
     found = store.memberships(ANN, [one.id, two.id, other.id])
-    assert {key: (place.user_id, last) for key, (place, last) in found.items()} == {
+    assert {key: (it.membership.user_id, it.last_id) for key, it in found.items()} == {
         one.id: (ANN, 70),
         two.id: (ANN, None),
     }
@@ -306,7 +306,7 @@ def test_memberships_are_the_same_one_by_one_and_together(store: ConversationSto
     store.mark_read([(BOB, muted.id, MessageId(7))])
     store.end_membership(BOB, ended.id, at=MessageId(5))
     found = store.memberships(BOB, [muted.id, ended.id])
-    assert {key: place for key, (place, _) in found.items()} == {
+    assert {key: it.membership for key, it in found.items()} == {
         number: store.membership(BOB, number) for number in (muted.id, ended.id)
     }
 
@@ -318,3 +318,36 @@ def test_rosters_and_sharing_know_active_members_only(store: ConversationStore) 
     assert [m.user_id for m in store.rosters([conversation.id])[conversation.id]] == [ANN, BOB]
     assert store.sharing(ANN, [BOB, CAT, DAN]) == {BOB}
     assert store.sharing(CAT, [ANN, BOB]) == set()
+
+
+def test_what_expired_moves_forward_only_and_is_told_with_the_conversation(stores: Pair) -> None:
+    store = stores[0]
+    conversation = group(store, ANN, BOB)
+    write(stores, conversation, 1 << 40)
+    assert store.memberships(ANN, [conversation.id])[conversation.id].expired_id == 0
+    for upto, stands in ((1 << 30, 1 << 30), (1 << 29, 1 << 30), (1 << 31, 1 << 31)):
+        store.expire(conversation.id, MessageId(upto))
+        assert store.get([conversation.id])[conversation.id].expired_id == stands
+    assert store.memberships(ANN, [conversation.id])[conversation.id].expired_id == 1 << 31
+    assert [row.conversation.expired_id for row in store.inbox(ANN, limit=5)] == [1 << 31]
+
+
+def test_a_timer_is_set_and_taken_away(store: ConversationStore) -> None:
+    conversation = group(store, ANN, BOB)
+    for timer_s in (86_400, 3_600, None):
+        store.set_timer(conversation.id, timer_s)
+        assert store.get([conversation.id])[conversation.id].timer_s == timer_s
+
+
+def test_a_scan_comes_by_every_conversation_once(stores: Pair) -> None:
+    store = stores[0]
+    talks = {group(store, ANN, BOB).id for _ in range(7)} | {dm(store, ANN, BOB)[0].id}
+    # A mark of somebody who is no member, in a conversation that is none.
+    store.mark_read([(ANN, ConversationId(5), MessageId(3))])
+    seen: list[tuple[int, Conversation]] = []
+    while page := store.scan(after=seen[-1][0] if seen else None, limit=3):
+        assert len(page) <= 3
+        seen += page
+    assert [position for position, _ in seen] == sorted(position for position, _ in seen)
+    assert sorted(conversation.id for _, conversation in seen) == sorted(talks)
+    assert {conversation.members for _, conversation in seen} == {None}

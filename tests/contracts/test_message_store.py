@@ -2,16 +2,18 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from itertools import permutations
+from itertools import pairwise, permutations
 from uuid import uuid4
 
 import pytest
+from django.db import connections
 
 from messaging.adapters.cassandra.conversations import CassandraConversationStore
+from messaging.adapters.cassandra.layout import BUCKET_MS
 from messaging.adapters.cassandra.messages import CassandraMessageStore
 from messaging.adapters.orm.conversations import OrmConversationStore
 from messaging.adapters.orm.messages import OrmMessageStore
-from messaging.domain.ids import MODERATORS, ConversationId, DeviceId, MessageId, UserId, new_random_id
+from messaging.domain.ids import MODERATORS, TIME_SHIFT, ConversationId, DeviceId, MessageId, UserId, new_random_id
 from messaging.domain.mentions import EVERYBODY
 from messaging.domain.messages import (
     TALLY_USERS,
@@ -24,7 +26,7 @@ from messaging.domain.messages import (
     Tally,
     Unread,
 )
-from messaging.ports import ConversationStore, MessageStore, NewConversation
+from messaging.ports import ConversationStore, Expired, MessageStore, NewConversation
 
 Pair = tuple[MessageStore, ConversationStore]
 
@@ -300,7 +302,7 @@ def test_the_last_row_is_of_either_kind_and_moves_forward_only(stores: Pair, con
     store.upsert([text(conversation, 7)], changes=[change(conversation, 8, 5, "edit", body="x")])
     store.upsert([text(conversation, 3)], changes=[change(conversation, 4, 3, "edit", body="x")])
     assert (last_id(stores, conversation), last_row(stores, conversation)) == (7, 8)
-    assert stores[1].memberships(ANN, [conversation])[conversation][1] == 8
+    assert stores[1].memberships(ANN, [conversation])[conversation].last_id == 8
 
 
 def test_find_placed_knows_changes(store: MessageStore, conversation: ConversationId) -> None:
@@ -417,3 +419,117 @@ def test_changes_of_one_conversation_are_not_those_of_another(stores: Pair, conv
     assert store.reactions([(conversation, MessageId(5))], viewer=ANN) == {}
     assert store.newest_changes(conversation, limit=9) == []
     assert last_row(stores, conversation) == 5
+
+
+#: An id in the bucket of ten days with this number, in Cassandra.
+def in_bucket(bucket: int, number: int = 1) -> int:
+    return ((bucket * BUCKET_MS) << TIME_SHIFT) + number
+
+
+class TestRetention:
+    """Messages in four buckets, three in each; the second of each has an edit, a reaction and a receipt."""
+
+    @pytest.fixture
+    def numbers(self, store: MessageStore, conversation: ConversationId) -> list[int]:
+        numbers = [in_bucket(bucket, place) for bucket in (3, 4, 7, 9) for place in (10, 20, 30)]
+        messages = [text(conversation, n, media=[f"media/{place}"]) for place, n in enumerate(numbers)]
+        for before, after in pairwise(range(len(messages))):
+            messages[after] = replace(messages[after], prev_id=messages[before].message_id)
+        changes: list[StoredChange] = []
+        for n in numbers[1::3]:
+            changes += [change(conversation, n + 1, n, "edit", body="better"), react(conversation, n + 2, n, BOB)]
+        # Edited twice, long after.
+        changes += [change(conversation, in_bucket(8, n), numbers[2], "edit", body="late") for n in (1, 2)]
+        store.upsert(messages, changes=changes, recipients={conversation: [ANN, BOB]})
+        store.save_receipts([StoredReceipt(conversation, MessageId(n), BOB, DeviceId(1), 5) for n in numbers])
+        return numbers
+
+    def left(self, store: MessageStore, conversation: ConversationId) -> list[int]:
+        return [m.message_id for m in store.newest(conversation, limit=100)][::-1]
+
+    def test_the_oldest_go_first_and_no_more_than_asked(
+        self, store: MessageStore, conversation: ConversationId, numbers: list[int]
+    ) -> None:
+        before = MessageId(numbers[7])
+        first = store.expired(conversation, before=before, keep=(), limit=5)
+        assert first == Expired(MessageId(numbers[5]), 5, 0, tuple(f"media/{n}" for n in range(5)), True)
+        store.delete_before(conversation, before=first.upto, keep=())
+        assert self.left(store, conversation) == numbers[5:]
+        second = store.expired(conversation, before=before, keep=(), limit=5)
+        assert second == Expired(before, 2, 0, ("media/5", "media/6"), False)
+        for _ in range(2):
+            store.delete_before(conversation, before=before, keep=())
+            assert self.left(store, conversation) == numbers[7:]
+        assert store.expired(conversation, before=before, keep=(), limit=5) == Expired(before, 0, 0, (), False)
+
+    @pytest.mark.parametrize("keep", [(), ((4, 5), (7, 7))], ids=["nothing kept", "some kept"])
+    def test_all_that_belongs_to_a_message_goes_with_it(
+        self, stores: Pair, conversation: ConversationId, numbers: list[int], keep: tuple[tuple[int, int], ...]
+    ) -> None:
+        store = stores[0]
+        spans = [(MessageId(numbers[first] - 5), MessageId(numbers[last] + 5)) for first, last in keep]
+        kept = [n for n in numbers[:9] if any(first <= n <= last for first, last in spans)]
+        before = MessageId(in_bucket(8))
+        found = store.expired(conversation, before=before, keep=spans, limit=50)
+        assert (found.due, found.held, found.more) == (9 - len(kept), len(kept), False)
+        store.delete_before(conversation, before=before, keep=spans)
+        assert self.left(store, conversation) == [*kept, *numbers[9:]]
+        changes = {it.change_id: it for it in store.newest_changes(conversation, limit=100)}
+        edits = {n: changes[MessageId(n + 1)].body for n in numbers[1::3] if n + 1 in changes}
+        assert edits == dict.fromkeys([n for n in (*kept, *numbers[9:]) if n in numbers[1::3]], "better")
+        # They are newer: their places stay, and not the text.
+        assert [changes[MessageId(in_bucket(8, n))].body for n in (1, 2)] == ["", ""]
+        refs = [(conversation, MessageId(n)) for n in numbers]
+        reacted = [target for _, target in store.reactions(refs, viewer=ANN)]
+        assert sorted(reacted) == sorted(n for n in (*kept, *numbers[9:]) if n in numbers[1::3])
+        assert rows_of(stores, "receipts", conversation) == sorted([*kept, *numbers[9:]])
+        assert rows_of(stores, "messages_by_user", conversation) == sorted([*kept, *numbers[9:]] * 2)
+
+    def test_the_edit_of_a_message_that_is_kept_is_kept(
+        self, store: MessageStore, conversation: ConversationId, numbers: list[int]
+    ) -> None:
+        spans = [(MessageId(numbers[2]), MessageId(numbers[2]))]
+        store.delete_before(conversation, before=MessageId(in_bucket(9)), keep=spans)
+        found = {
+            it.change_id: it.body for it in store.newest_changes(conversation, limit=100) if it.target_id < in_bucket(9)
+        }
+        assert found == {in_bucket(8, 1): "late", in_bucket(8, 2): "late"}
+        assert one(store, conversation, numbers[2]).text == "late"
+
+    def test_other_conversations_are_left_alone(
+        self, stores: Pair, conversation: ConversationId, numbers: list[int]
+    ) -> None:
+        store = stores[0]
+        new = NewConversation(ConversationId(new_random_id()), ConversationType.GROUP_SMALL, ANN, (ANN, BOB))
+        other = stores[1].create(new)[0].id
+        store.upsert([text(other, n) for n in numbers], recipients={other: [ANN]})
+        store.delete_before(conversation, before=MessageId(in_bucket(99)), keep=())
+        assert self.left(store, conversation) == []
+        assert self.left(store, other) == numbers
+        assert rows_of(stores, "messages_by_user", other) == numbers
+
+    def test_what_is_written_afterwards_is_there(
+        self, stores: Pair, conversation: ConversationId, numbers: list[int]
+    ) -> None:
+        """A deletion does not cover what the log still brings, though its time be earlier than the deletion's."""
+        store = stores[0]
+        store.delete_before(conversation, before=MessageId(in_bucket(9)), keep=())
+        late = text(conversation, in_bucket(9, 40), prev_id=MessageId(numbers[-1]))
+        store.upsert(
+            [late], changes=[change(conversation, in_bucket(9, 41), numbers[0], "edit", body="x")], recipients={}
+        )
+        assert self.left(store, conversation) == [*numbers[9:], in_bucket(9, 40)]
+        # The edit's target is gone, and is not there again as a message of nobody.
+        assert store.get([(conversation, MessageId(numbers[0]))]) == {}
+
+
+def rows_of(stores: Pair, table: str, conversation: ConversationId) -> list[int]:
+    """Return the message ids of the conversation's rows in a table that the port does not read, in order."""
+    store: object = stores[0]
+    if isinstance(store, CassandraMessageStore):
+        rows = store._session.define(f"SELECT message_id, conversation_id FROM {store._session.keyspace}.{table}")
+        return sorted(message for message, of in rows if of == conversation)
+    assert isinstance(store, OrmMessageStore)
+    with connections[store._using].cursor() as cursor:
+        cursor.execute(f"SELECT message_id FROM {table} WHERE conversation_id = %s", [conversation])
+        return sorted(message for (message,) in cursor.fetchall())

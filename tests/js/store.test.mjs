@@ -249,3 +249,34 @@ test("a block concerns the conversation with that person", () => {
   assert.equal(store.isBlocked(state, state.convs.c_1), true);
   assert.equal(store.isBlocked(run(state, { type: "blocks", users: [] }), state.convs.c_1), false);
 });
+
+test("what the server has dropped goes: from the thread and the list, also where it is told with a backfill", () => {
+  const said = [1, 2, 3].map((n) => ({ type: "msg", message: msg(n) }));
+  let state = begin(...said, { type: "conversations", results: [conv({ expired_before: mid(3), last_message: msg(2) })] }, { type: "expire", now: 9 });
+  assert.deepEqual(held(state), ["text 3"]);
+  state = run(state, { type: "backfill", conv: "c_1", messages: [msg(5)], mark: mid(5), expired_before: mid(4) }, { type: "expire", now: 9 });
+  assert.deepEqual(held(state), ["text 5"]);
+  // An answer that was on its way does not turn it back.
+  state = run(state, { type: "conversations", results: [conv({ expired_before: mid(2) })] });
+  assert.equal(state.convs.c_1.expired_before, mid(4));
+  assert.equal(state.marks.c_1, mid(5));
+});
+
+test("the members' timer runs here as well, and what is on its way stays", () => {
+  const mine = { msg_id: "x", conv: "c_1", from: ME.id, ts: 0, body: "mine", kind: "text" };
+  const state = begin(
+    { type: "conversation", conversation: conv({ timer_s: 10, last_message: msg(5_000) }) },
+    ...[5_000, 20_000].map((n) => ({ type: "msg", message: msg(n, { prev: null }) })),
+    { type: "queue", message: mine },
+    { type: "expire", now: 20_000 },
+  );
+  assert.deepEqual(held(state), ["text 20000", "mine"]);
+  assert.equal(store.previewOf(state, state.convs.c_1).body, "mine");
+});
+
+test("a gap that reaches back behind what was dropped is closed by the backfill's mark", () => {
+  let state = begin({ type: "msg", message: msg(1) }, { type: "msg", message: msg(9, { prev: mid(8) }) });
+  assert.ok(store.isBroken(state, "c_1"));
+  state = run(state, { type: "backfill", conv: "c_1", messages: [msg(9, { prev: mid(8) })], mark: mid(9), expired_before: mid(9) });
+  assert.ok(!store.isBroken(state, "c_1"));
+});

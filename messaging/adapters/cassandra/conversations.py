@@ -17,13 +17,13 @@ from messaging.adapters.cassandra.session import CassandraSession, Row, chunks
 from messaging.domain.errors import NotFound, TooManyMembers
 from messaging.domain.ids import ConversationId, DeviceId, MessageId, UserId, first_id_at
 from messaging.domain.messages import Conversation, ConversationType, Membership, Role
-from messaging.ports import InboxRow, NewConversation, StoreUnavailable
+from messaging.ports import InboxRow, NewConversation, Standing, StoreUnavailable
 
 logger = logging.getLogger(__name__)
 
 _WHAT: Final = (
     "conversation_id, type, created_at, created_by, name, members_count, last_message_id, hot_k, version, pending,"
-    " last_id, encrypted"
+    " last_id, expired_id, timer_s, encrypted"
 )
 _GET: Final = (
     "SELECT " + _WHAT + ", user_id, role FROM {ks}.conversations WHERE conversation_id IN ? PER PARTITION LIMIT ?"
@@ -42,6 +42,16 @@ _STANDING: Final = (
     "SELECT DISTINCT conversation_id, created_at, last_message_id FROM {ks}.conversations WHERE conversation_id IN ?"
 )
 _FORMER: Final = "SELECT user_id, left_id, last_read_id FROM {ks}.membership WHERE user_id IN ? AND conversation_id = ?"
+
+_SCAN: Final = (
+    "SELECT DISTINCT token(conversation_id), " + _WHAT + " FROM {ks}.conversations"
+    " WHERE token(conversation_id) > ? LIMIT ?"
+)
+#: Below every position of ``scan``: no partition has this token.
+_BEFORE_ALL: Final = -(2**63)
+#: With the time of the id, so that it moves forward only.
+_EXPIRE: Final = "UPDATE {ks}.conversations USING TIMESTAMP ? SET expired_id = ? WHERE conversation_id = ?"
+_SET_TIMER: Final = "UPDATE {ks}.conversations USING TIMESTAMP ? SET timer_s = ? WHERE conversation_id = ?"
 
 _PAIR: Final = "SELECT conversation_id FROM {ks}.dm_pairs WHERE low = ? AND high = ?"
 _NEW_PAIR: Final = "INSERT INTO {ks}.dm_pairs (low, high, conversation_id) VALUES (?, ?, ?) IF NOT EXISTS"
@@ -90,6 +100,27 @@ def _membership(row: Row) -> Membership | None:
         left_id=MessageId(left_id) if left_id else None,
         last_read_id=MessageId(last_read_id or 0),
         muted_until=None if muted_until is None or _aware(muted_until) == NOT_MUTED else _aware(muted_until),
+    )
+
+
+def _conversation(row: Row, members: frozenset[UserId] | None) -> Conversation:
+    """Return a row of ``_WHAT``."""
+    id_, kind, created_at, created_by, name, count, last_message_id, hot_k = row[:8]
+    last_id, expired_id, timer_s, encrypted = row[10:14]
+    return Conversation(
+        id=ConversationId(id_),
+        type=ConversationType(kind),
+        created_at=_aware(created_at),
+        name=name,
+        members_count=count,
+        members=members,
+        last_message_id=_message_id(last_message_id),
+        created_by=None if created_by is None else UserId(created_by),
+        hot_k=hot_k,
+        last_id=_message_id(last_row(last_message_id, last_id)),
+        expired_id=MessageId(expired_id or 0),
+        timer_s=timer_s or None,
+        encrypted=bool(encrypted),
     )
 
 
@@ -175,8 +206,7 @@ class CassandraConversationStore:
         return {id_: self._conversation(row, members[id_]) for id_, row in found.items()}
 
     def _conversation(self, row: Row, members: list[tuple[int, str | None]]) -> Conversation:
-        id_, kind, created_at, created_by, name, count, last_message_id, hot_k, version, pending = row[:10]
-        last_id, encrypted = row[10:12]
+        id_, _, _, _, _, count, _, _, version, pending = row[:10]
         if pending and version / 1e6 < time.time() - _ABANDONED_S:
             self._settle_abandoned(id_)
         inline: frozenset[UserId] | None = None
@@ -186,19 +216,7 @@ class CassandraConversationStore:
                 # Marks of people who have gone took the places of members.
                 rows = self._session.rows(_GET_ALL, (id_,))
                 inline = frozenset(UserId(user) for user, role in rows if role is not None)
-        return Conversation(
-            id=ConversationId(id_),
-            type=ConversationType(kind),
-            created_at=_aware(created_at),
-            name=name,
-            members_count=count,
-            members=inline,
-            last_message_id=_message_id(last_message_id),
-            created_by=None if created_by is None else UserId(created_by),
-            hot_k=hot_k,
-            last_id=_message_id(last_row(last_message_id, last_id)),
-            encrypted=bool(encrypted),
-        )
+        return _conversation(row, inline)
 
     def _settle_abandoned(self, conversation_id: ConversationId) -> None:
         try:
@@ -228,11 +246,15 @@ class CassandraConversationStore:
 
     def memberships(
         self, user_id: UserId, conversation_ids: Sequence[ConversationId]
-    ) -> dict[ConversationId, tuple[Membership, MessageId | None]]:
-        """Return the user's memberships in these, each with the conversation's ``last_id``."""
+    ) -> dict[ConversationId, Standing]:
+        """Return the user's memberships in these, also ended ones."""
         places = self._places_of(user_id, conversation_ids)
-        last = {id_: last_row(message, row) for id_, message, row in self._session.many(LAST_IDS, list(places))}
-        return {id_: (place, _message_id(last.get(id_))) for id_, place in places.items()}
+        marks = {id_: marks for id_, *marks in self._session.many(LAST_IDS, list(places))}
+        found: dict[ConversationId, Standing] = {}
+        for id_, place in places.items():
+            message, row, expired_id = marks.get(id_, (None, None, None))
+            found[id_] = Standing(place, _message_id(last_row(message, row)), MessageId(expired_id or 0))
+        return found
 
     def _places_of(
         self, user_id: UserId, conversation_ids: Sequence[ConversationId]
@@ -292,7 +314,7 @@ class CassandraConversationStore:
         active = self._active_of([user_id])[0]
         recent = [id_ for id_, day in active if day >= day_of(after) and id_ not in besides]
         last_ids = self._session.many(LAST_IDS, recent)
-        newer = [(last, id_) for id_, last, _ in last_ids if last is not None and last > after]
+        newer = [(last, id_) for id_, last, *_ in last_ids if last is not None and last > after]
         return [id_ for _, id_ in sorted(newer, reverse=True)[:limit]]
 
     def inbox(self, user_id: UserId, *, before: tuple[int, int] | None = None, limit: int) -> list[InboxRow]:
@@ -412,3 +434,26 @@ class CassandraConversationStore:
         """Mute until a moment, or not at all."""
         now_us = time.time_ns() // 1000
         self._session.write((text, (now_us, until or NOT_MUTED, user_id, conversation_id)) for text in _MUTE)
+
+    # --- retention ----------------------------------------------------------------------------
+
+    def set_timer(self, conversation_id: ConversationId, timer_s: int | None) -> None:
+        """Set after how many seconds messages are to expire; None for never."""
+        self._session.write([(_SET_TIMER, (time.time_ns() // 1000, timer_s or 0, conversation_id))])
+
+    def expire(self, conversation_id: ConversationId, upto: MessageId) -> None:
+        """Move ``expired_id`` forward."""
+        self._session.write([(_EXPIRE, (written_us(upto), upto, conversation_id))])
+
+    def scan(self, *, after: int | None = None, limit: int) -> list[tuple[int, Conversation]]:
+        """Return a page of all conversations; the position is the partition's token."""
+        found: list[tuple[int, Conversation]] = []
+        position = _BEFORE_ALL if after is None else after
+        while (wanted := limit - len(found)) > 0:
+            rows = self._session.rows(_SCAN, (position, wanted))
+            # Partitions without a type are marks of a conversation that was never created.
+            found += [(row[0], _conversation(row[1:], None)) for row in rows if row[2] is not None]
+            if len(rows) < wanted:
+                break
+            position = rows[-1][0]
+        return found

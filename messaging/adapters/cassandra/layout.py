@@ -16,7 +16,8 @@ ACTIVE_DAY: Final = (
 )
 #: The newest message, and the newest message or change (absent where no change was ever written: see ``last_row``).
 LAST_IDS: Final = (
-    "SELECT DISTINCT conversation_id, last_message_id, last_id FROM {ks}.conversations WHERE conversation_id IN ?"
+    "SELECT DISTINCT conversation_id, last_message_id, last_id, expired_id FROM {ks}.conversations"
+    " WHERE conversation_id IN ?"
 )
 #: Before this many milliseconds (year 2248) an earlier moment still gives a later write timestamp.
 _FIRST_WINS_MS: Final = 1 << 43

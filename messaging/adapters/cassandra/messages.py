@@ -10,6 +10,7 @@ from typing import Any, Final, TypeVar
 
 from cassandra.query import UNSET_VALUE
 
+from messaging.adapters.cassandra.expiry import Expiry
 from messaging.adapters.cassandra.layout import (
     ACTIVE_DAY,
     LAST_IDS,
@@ -34,7 +35,7 @@ from messaging.domain.messages import (
     Tally,
     Unread,
 )
-from messaging.ports import Placed
+from messaging.ports import Expired, Kept, Placed
 
 _Row = TypeVar("_Row", StoredMessage, StoredChange)
 
@@ -178,6 +179,11 @@ def _change(row: Row) -> StoredChange:
     )
 
 
+def _messages(rows: Iterable[Row]) -> list[StoredMessage]:
+    """Return the rows that are messages. One without a sender is what a fold left that came after its target went."""
+    return [_message(row) for row in rows if row[2] is not None]
+
+
 def _id_of(row: StoredMessage | StoredChange) -> MessageId:
     return row.message_id if isinstance(row, StoredMessage) else row.change_id
 
@@ -253,6 +259,7 @@ class CassandraMessageStore:
 
     def __init__(self, session: CassandraSession) -> None:
         self._session = session
+        self._expiry = Expiry(session)
 
     # --- writing ------------------------------------------------------------------------------
 
@@ -413,7 +420,7 @@ class CassandraMessageStore:
     ) -> dict[tuple[ConversationId, MessageId], StoredMessage]:
         """Return those that exist."""
         found = self._session.each(_by_bucket(_BY_IDS, refs))
-        messages = [_message(row) for rows in found for row in rows]
+        messages = [message for rows in found for message in _messages(rows)]
         return {(m.conversation_id, m.message_id): m for m in messages}
 
     def newest(
@@ -427,14 +434,14 @@ class CassandraMessageStore:
     ) -> list[StoredMessage]:
         """Return the newest ``limit`` messages with ``after < id < before`` and ``id <= upto``, newest first."""
         last = min(MAX_ID if upto is None else upto, MAX_ID if before is None else before - 1)
-        return [_message(row) for row in self._walk(_NEWEST, conversation_id, after, last, limit, down=True)]
+        return _messages(self._walk(_NEWEST, conversation_id, after, last, limit, down=True))
 
     def oldest_after(
         self, conversation_id: ConversationId, *, after: MessageId, upto: MessageId | None = None, limit: int
     ) -> list[StoredMessage]:
         """Return the oldest ``limit`` messages with ``after < id <= upto``, oldest first."""
         last = MAX_ID if upto is None else upto
-        return [_message(row) for row in self._walk(_OLDEST, conversation_id, after, last, limit, down=False)]
+        return _messages(self._walk(_OLDEST, conversation_id, after, last, limit, down=False))
 
     def newest_changes(
         self,
@@ -499,7 +506,7 @@ class CassandraMessageStore:
         Bounded also where the user's own messages lie between: it reads at most twenty times.
         """
         counts = dict.fromkeys(since, Unread())
-        last_ids = {id_: last for id_, last, _ in self._session.many(LAST_IDS, list(since))}
+        last_ids = {id_: last for id_, last, *_ in self._session.many(LAST_IDS, list(since))}
         walks = {c: _Unread(c, since[c]) for c in since if (last_ids.get(c) or 0) > since[c]}
         if not walks:
             return counts
@@ -525,6 +532,16 @@ class CassandraMessageStore:
         for walk in walks.values():
             counts[walk.conversation] = Unread(min(cap, walk.count), walk.mentioned)
         return counts
+
+    # --- retention ----------------------------------------------------------------------------
+
+    def expired(self, conversation_id: ConversationId, *, before: MessageId, keep: Kept, limit: int) -> Expired:
+        """Return which messages with ids below ``before`` go next."""
+        return self._expiry.expired(conversation_id, before, keep, limit)
+
+    def delete_before(self, conversation_id: ConversationId, *, before: MessageId, keep: Kept) -> None:
+        """Delete what has an id below ``before`` and is not in ``keep``; may be repeated."""
+        self._expiry.delete_before(conversation_id, before, keep)
 
 
 def _is_mentioned(row: Row, user_id: UserId) -> bool:

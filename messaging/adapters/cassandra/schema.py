@@ -146,6 +146,8 @@ TABLES: Final = (
             "hot_k": "int static",
             "home_region": "text static",
             "retention_policy": "text static",
+            "expired_id": "bigint static",
+            "timer_s": "int static",
             "meta": "text static",
             "version": "bigint static",
             "change": "uuid static",

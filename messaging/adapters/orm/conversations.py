@@ -16,7 +16,7 @@ from messaging.domain.errors import NotFound, TooManyMembers
 from messaging.domain.ids import ConversationId, DeviceId, MessageId, UserId
 from messaging.domain.messages import Conversation, ConversationType, Membership, Role
 from messaging.models import ConversationRow, DeviceMarkRow, MembershipRow
-from messaging.ports import InboxRow, NewConversation
+from messaging.ports import InboxRow, NewConversation, Standing
 
 T = TypeVar("T")
 
@@ -24,13 +24,14 @@ T = TypeVar("T")
 _CHUNK: Final = 500
 
 _CONVERSATIONS: Final = (
-    "SELECT id, type, created_at, name, members_count, last_message_id, created_by, hot_k, last_id, encrypted"
+    "SELECT id, type, created_at, name, members_count, last_message_id, created_by, hot_k, last_id,"
+    " expired_id, timer_s, encrypted"
     " FROM conversations WHERE id IN ({})"
 )
 _MEMBERS: Final = "SELECT conversation_id, user_id FROM membership WHERE conversation_id IN ({}) AND left_id IS NULL"
 _MEMBERSHIPS: Final = (
     "SELECT m.conversation_id, m.role, m.joined_id, m.joined_at, m.left_id, m.last_read_id, m.muted_until,"
-    " c.last_id FROM membership m JOIN conversations c ON c.id = m.conversation_id"
+    " c.last_id, c.expired_id FROM membership m JOIN conversations c ON c.id = m.conversation_id"
     " WHERE m.user_id = %s AND m.conversation_id IN ({})"
 )
 _ACTIVE_SINCE: Final = (
@@ -89,6 +90,8 @@ def _conversation(row: ConversationRow, members: frozenset[UserId] | None) -> Co
         created_by=None if row.created_by is None else UserId(row.created_by),
         hot_k=row.hot_k,
         last_id=None if row.last_id is None else MessageId(row.last_id),
+        expired_id=MessageId(row.expired_id),
+        timer_s=row.timer_s,
         encrypted=row.encrypted,
     )
 
@@ -171,7 +174,8 @@ class OrmConversationStore:
                 rows += cursor.fetchall()
         members = self._inline_members({row[0]: row[4] for row in rows})
         found: dict[ConversationId, Conversation] = {}
-        for number, kind, created_at, name, members_count, last, created_by, hot_k, last_id, encrypted in rows:
+        for number, kind, created_at, name, members_count, last, created_by, hot_k, last_id, *more in rows:
+            expired, timer_s, encrypted = more
             found[ConversationId(number)] = Conversation(
                 id=ConversationId(number),
                 type=ConversationType(kind),
@@ -183,6 +187,8 @@ class OrmConversationStore:
                 created_by=None if created_by is None else UserId(created_by),
                 hot_k=hot_k,
                 last_id=None if last_id is None else MessageId(last_id),
+                expired_id=MessageId(expired),
+                timer_s=timer_s,
                 encrypted=bool(encrypted),
             )
         return found
@@ -214,14 +220,14 @@ class OrmConversationStore:
 
     def memberships(
         self, user_id: UserId, conversation_ids: Sequence[ConversationId]
-    ) -> dict[ConversationId, tuple[Membership, MessageId | None]]:
-        """Return the user's memberships in these, each with the conversation's ``last_id``."""
-        found: dict[ConversationId, tuple[Membership, MessageId | None]] = {}
+    ) -> dict[ConversationId, Standing]:
+        """Return the user's memberships in these, also ended ones."""
+        found: dict[ConversationId, Standing] = {}
         with connections[self._using].cursor() as cursor:
             for chunk in _chunks(list(dict.fromkeys(conversation_ids))):
                 cursor.execute(_MEMBERSHIPS.format(_placeholders(chunk)), [user_id, *chunk])
-                for conversation, role, joined, joined_at, left, read, muted, last in cursor.fetchall():
-                    found[ConversationId(conversation)] = (
+                for conversation, role, joined, joined_at, left, read, muted, last, expired in cursor.fetchall():
+                    found[ConversationId(conversation)] = Standing(
                         Membership(
                             user_id=user_id,
                             conversation_id=ConversationId(conversation),
@@ -233,6 +239,7 @@ class OrmConversationStore:
                             muted_until=None if muted is None else _moment(muted),
                         ),
                         None if last is None else MessageId(last),
+                        MessageId(expired),
                     )
         return found
 
@@ -378,3 +385,18 @@ class OrmConversationStore:
     def set_muted(self, user_id: UserId, conversation_id: ConversationId, until: datetime | None) -> None:
         """Mute until a moment, or not at all."""
         self._places().filter(user_id=user_id, conversation_id=conversation_id).update(muted_until=until)
+
+    # --- retention ----------------------------------------------------------------------------
+
+    def set_timer(self, conversation_id: ConversationId, timer_s: int | None) -> None:
+        """Set after how many seconds messages are to expire; None for never."""
+        self._rows().filter(id=conversation_id).update(timer_s=timer_s)
+
+    def expire(self, conversation_id: ConversationId, upto: MessageId) -> None:
+        """Move ``expired_id`` forward."""
+        self._rows().filter(id=conversation_id, expired_id__lt=upto).update(expired_id=upto)
+
+    def scan(self, *, after: int | None = None, limit: int) -> list[tuple[int, Conversation]]:
+        """Return a page of all conversations; the position is the id."""
+        rows = self._rows() if after is None else self._rows().filter(id__gt=after)
+        return [(row.id, _conversation(row, None)) for row in rows.order_by("id")[:limit]]

@@ -23,7 +23,7 @@ from messaging.domain.messages import (
     Tally,
     Unread,
 )
-from messaging.ports import Placed
+from messaging.ports import Expired, Kept, Placed
 
 T = TypeVar("T")
 
@@ -85,6 +85,16 @@ _TALLIES: Final = (
     " WINDOW one AS (PARTITION BY t.conversation_id, t.target_id, t.emoji)) AS seen"
     " WHERE place <= %s OR user_id = %s ORDER BY first, place"
 )
+
+#: What was edited after ``before``, and is itself older.
+_EDITED_LATER: Final = "SELECT 1 FROM messages WHERE conversation_id = %s AND message_id < %s AND edit_id >= %s LIMIT 1"
+#: Table, and the column with the id that decides.
+_COPIES: Final = (("message_reactions", "target_id"), ("receipts", "message_id"), ("messages", "message_id"))
+
+
+def _outside(column: str, keep: Kept) -> tuple[str, list[int]]:
+    """Return the condition, to be added to others, that an id is in none of the ranges, and its parameters."""
+    return f" AND NOT ({column} BETWEEN %s AND %s)" * len(keep), [end for span in keep for end in span]
 
 
 def _chunks(items: Sequence[T], size: int = _CHUNK) -> Iterator[Sequence[T]]:
@@ -403,6 +413,61 @@ class OrmMessageStore:
                 _INSERT_RECEIPTS,
                 [(r.conversation_id, r.message_id, r.user_id, r.device_id, r.delivered_at_ms) for r in receipts],
             )
+
+    # --- retention ----------------------------------------------------------------------------
+
+    def expired(self, conversation_id: ConversationId, *, before: MessageId, keep: Kept, limit: int) -> Expired:
+        """Return which messages with ids below ``before`` go next."""
+        outside, spans = _outside("message_id", keep)
+        with connections[self._using].cursor() as cursor:
+            cursor.execute(
+                "SELECT message_id, media_refs FROM messages WHERE conversation_id = %s AND message_id < %s"  # noqa: S608
+                f"{outside} ORDER BY message_id LIMIT %s",
+                [conversation_id, before, *spans, limit + 1],
+            )
+            rows = cursor.fetchall()
+            more = len(rows) > limit
+            upto = MessageId(rows[limit][0]) if more else before
+            cursor.execute(
+                "SELECT COUNT(*) FROM messages WHERE conversation_id = %s AND message_id < %s", [conversation_id, upto]
+            )
+            there: int = cursor.fetchone()[0]
+        due = rows[:limit]
+        media = [ref for _, refs in due for ref in (json.loads(refs) if isinstance(refs, str) else refs)]
+        return Expired(upto, len(due), there - len(due), tuple(media), more)
+
+    def delete_before(self, conversation_id: ConversationId, *, before: MessageId, keep: Kept) -> None:
+        """Delete what has an id below ``before`` and is not in ``keep``, in one transaction."""
+        with transaction.atomic(using=self._using), connections[self._using].cursor() as cursor:
+            change_outside, spans = _outside("change_id", keep)
+            target_outside, _ = _outside("target_id", keep)
+            cursor.execute(_EDITED_LATER, [conversation_id, before, before])
+            if cursor.fetchone() is not None:
+                cursor.execute(
+                    "UPDATE message_changes SET body = %s"  # noqa: S608
+                    " WHERE conversation_id = %s AND change_id >= %s AND target_id < %s"
+                    f"{change_outside}{target_outside}",
+                    [b"", conversation_id, before, before, *spans, *spans],
+                )
+            cursor.execute(
+                "DELETE FROM message_changes WHERE conversation_id = %s AND change_id < %s"  # noqa: S608
+                f"{change_outside}{target_outside}",
+                [conversation_id, before, *spans, *spans],
+            )
+            outside, _ = _outside("message_id", keep)
+            # By the members, also former ones: the table is in the order of users.
+            cursor.execute(
+                "DELETE FROM messages_by_user WHERE user_id IN"  # noqa: S608
+                " (SELECT user_id FROM membership WHERE conversation_id = %s)"
+                f" AND message_id < %s{outside} AND conversation_id = %s",
+                [conversation_id, before, *spans, conversation_id],
+            )
+            for table, column in _COPIES:
+                outside, _ = _outside(column, keep)
+                cursor.execute(
+                    f"DELETE FROM {table} WHERE conversation_id = %s AND {column} < %s{outside}",  # noqa: S608
+                    [conversation_id, before, *spans],
+                )
 
     def _select(self, sql: str, params: Sequence[Any]) -> list[StoredMessage]:
         with connections[self._using].cursor() as cursor:

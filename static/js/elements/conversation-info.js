@@ -1,8 +1,11 @@
 /** What a conversation is and who is in it, and what one may do there. */
 import { avatar, el, icon } from "../dom.js";
-import { counted } from "../format.js";
+import { counted, span } from "../format.js";
 
 const RANK = { owner: 0, admin: 1, member: 2 };
+/** After how many seconds messages may disappear; 0: never. */
+const TIMERS = [0, 86_400, 7 * 86_400, 30 * 86_400, 90 * 86_400, 365 * 86_400];
+const manages = (conv) => RANK[conv.role] < RANK.member;
 const ROLE = { owner: "Owner", admin: "Admin" };
 
 const button = (key, label, onclick, more = {}) => el("button", { className: "button quiet", type: "button", "data-key": key, onclick, ...more }, label);
@@ -25,7 +28,7 @@ export class ConversationInfo extends HTMLElement {
   }
 
   /**
-   * Open for a conversation. `acts`: mute(on), block(on), rename(name), add(), remove(member), setRole(user, role),
+   * Open for a conversation. `acts`: mute(on), block(on), setTimer(seconds), rename(name), add(), remove(member), setRole(user, role),
    * leave(), report(), members(cursor); each may throw an ApiError.
    */
   open(shown, acts) {
@@ -67,16 +70,28 @@ export class ConversationInfo extends HTMLElement {
     if (conv.type === "group" || conv.peer) rows.push(button("report", "Report…", () => this.#acts.report()));
     const focused = this.body.contains(document.activeElement) ? document.activeElement.dataset.key : null;
     const typed = this.body.querySelector("input")?.value;
-    this.body.replaceChildren(head, this.problem, mute, ...rows);
+    this.body.replaceChildren(head, this.problem, mute, this.#timer(conv), ...rows);
     // Painting anew must neither take the focus away nor what is being typed.
     if (focused) (this.body.querySelector(`[data-key="${CSS.escape(focused)}"]`) ?? this.closer).focus();
     if (focused === "name") this.body.querySelector("input").value = typed;
   }
 
+  /** When messages disappear: to be chosen by who may, to be read by all. */
+  #timer(conv) {
+    const held = conv.timer_s ?? 0;
+    if (conv.type === "group" && !manages(conv)) {
+      return el("p", { className: "hint" }, held ? `Messages disappear after ${span(held)}.` : "Messages do not disappear.");
+    }
+    const choices = [...new Set([...TIMERS, held])].sort((a, b) => a - b);
+    const options = choices.map((seconds) => el("option", { value: String(seconds), selected: seconds === held }, seconds ? `After ${span(seconds)}` : "Never"));
+    const choice = el("select", { "data-key": "timer" }, ...options);
+    choice.addEventListener("change", () => this.#do(() => this.#acts.setTimer(Number(choice.value) || null)));
+    return el("label", { className: "field" }, el("span", {}, "Messages disappear"), choice);
+  }
+
   #group(conv) {
-    const manages = RANK[conv.role] < RANK.member;
     const rows = [];
-    if (manages) {
+    if (manages(conv)) {
       const name = el("input", { type: "text", value: conv.name ?? "", maxLength: 120, required: true, autocomplete: "off", "data-key": "name" });
       const rename = el("form", { className: "inline-form" }, el("label", { className: "field" }, el("span", {}, "Group name"), name), button("rename", "Rename", null, { type: "submit" }));
       rename.addEventListener("submit", (event) => {

@@ -7,13 +7,13 @@ from types import ModuleType
 
 import pytest
 
-from messaging.adapters.cassandra import changes, conversations, layout, messages
+from messaging.adapters.cassandra import changes, conversations, expiry, layout, messages
 from messaging.adapters.cassandra.schema import TABLES
 from messaging.domain import ids
 from messaging.domain.messages import DedupeKey
 from tests.adapters.cassandra.conftest import BUCKET_IDS, DAY_IDS
 
-MODULES = (changes, conversations, layout, messages)
+MODULES = (changes, conversations, expiry, layout, messages)
 
 
 def statements(module: ModuleType) -> list[str]:
@@ -57,6 +57,10 @@ def test_every_statement_names_its_partitions(text: str) -> None:
         assert all(re.search(rf"\b{name}\b", named) for name in partition_key)
         return
     where = text[text.index("WHERE") :]
+    if "token(" in where:
+        # Who has to come by all of them reads page by page.
+        assert where.endswith("> ? LIMIT ?")
+        return
     # dedupe_key is its table's whole key, and written without parentheses there.
     for name in partition_key if table.key.startswith("(") else [table.key]:
         assert re.search(rf"\b{name} (= \?|IN \?)", where), name

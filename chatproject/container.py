@@ -11,6 +11,7 @@ from messaging.domain.limits import Limits
 from messaging.ports import (
     ConnectionRegistry,
     ConversationStore,
+    Copy,
     MediaStore,
     MessageLog,
     MessageStore,
@@ -100,6 +101,14 @@ def conversation_store() -> ConversationStore:
     from messaging.adapters.orm.conversations import OrmConversationStore
 
     return OrmConversationStore(max_inline=limits().max_group_small)
+
+
+@cache
+def copies() -> tuple[Copy, ...]:
+    """Return all that holds copies of messages beside the store: retention deletes there first."""
+    from push.retention import PushCopy
+
+    return (PushCopy(),)
 
 
 @cache

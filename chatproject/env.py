@@ -274,6 +274,12 @@ VARIABLES = (
         "",
         "Signs the audit log: a key of `manage.py audit_key`. Empty: as CHAT_VAPID_PRIVATE_KEY.",
     ),
+    Variable(
+        "CHAT_JURISDICTION",
+        _matching(r"([A-Z]{2}(-[A-Z0-9]{1,3})?)?", "a code as in ISO 3166: DE, US, US-CA"),
+        "",
+        "Whose retention policies hold for users and conversations that have no jurisdiction of their own.",
+    ),
     Variable("CHAT_LOG_LEVEL", _choice("DEBUG", "INFO", "WARNING", "ERROR"), "INFO", "Least severity that is logged."),
 )
 

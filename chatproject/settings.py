@@ -369,6 +369,9 @@ PUSH = _push()
 #: Signs checkpoints of the audit log. Several machines have to share one, or nobody could say whose is right.
 AUDIT_KEY = ENV["CHAT_AUDIT_KEY"] or (_made_once("audit_key", new_audit_key) if EMBEDDED else "")
 
+#: Whose law holds where nothing else is set.
+JURISDICTION = ENV["CHAT_JURISDICTION"]
+
 # --- jobs (docs/decisions/0006 and 0012) ----------------------------------------------------------
 
 JOBS_DIR = DATA_DIR / "jobs"
@@ -429,6 +432,16 @@ CELERY_BEAT_SCHEDULE = {
         "task": "push.tasks.delete_old_pushes",
         "schedule": crontab(hour=3, minute=30),
         "options": _PATIENT,
+    },
+    "begin-sweep": {
+        "task": "messaging.compliance.tasks.begin_sweep",
+        "schedule": crontab(hour=2, minute=30),
+        "options": _PATIENT,
+    },
+    "go-on-sweeping": {
+        "task": "messaging.compliance.tasks.go_on_sweeping",
+        "schedule": crontab(minute="*/5"),
+        "options": {"expires": 290},
     },
     "checkpoint-audit": {
         "task": "messaging.compliance.tasks.checkpoint_audit",

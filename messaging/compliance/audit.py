@@ -54,6 +54,7 @@ class Action(StrEnum):
     POLICY_DELETED = "policy.deleted"
     JURISDICTION_SET = "jurisdiction.set"
     RETENTION_SWEPT = "retention.swept"
+    RETENTION_FAILED = "retention.failed"
     # E-discovery.
     EXPORT_REQUESTED = "export.requested"
     EXPORT_MADE = "export.made"

@@ -27,12 +27,24 @@ ROLES: Final[dict[str, tuple[str, ...]]] = {
         "compliance.add_hold",
         "compliance.view_hold",
         "compliance.release_hold",
+        "compliance.add_retentionpolicy",
+        "compliance.change_retentionpolicy",
+        "compliance.delete_retentionpolicy",
+        "compliance.view_retentionpolicy",
+        "compliance.add_jurisdiction",
+        "compliance.change_jurisdiction",
+        "compliance.delete_jurisdiction",
+        "compliance.view_jurisdiction",
+        "compliance.view_sweep",
     ),
     # Reads what was done, and nothing that anybody wrote.
     AUDITOR: (
         "compliance.view_auditentry",
         "compliance.view_auditcheckpoint",
         "compliance.view_hold",
+        "compliance.view_retentionpolicy",
+        "compliance.view_jurisdiction",
+        "compliance.view_sweep",
     ),
     OPERATOR: (
         "accounts.view_user",
@@ -43,6 +55,7 @@ ROLES: Final[dict[str, tuple[str, ...]]] = {
         "push.view_pushsettings",
         "push.view_subscription",
         "push.delete_subscription",
+        "compliance.view_sweep",
     ),
 }
 

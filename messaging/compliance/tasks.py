@@ -1,11 +1,17 @@
 """Jobs of compliance. They may run twice, so each is idempotent."""
 
 import asyncio
+import time
+from typing import Final
 
 from celery import shared_task
 
 from chatproject import container
-from messaging.compliance import audit
+from messaging.compliance import audit, retention
+from messaging.compliance.models import Sweep
+
+#: How long one job sweeps; the next goes on. Under the time limit of jobs.
+_SWEEP_S: Final = 180.0
 
 
 @shared_task(ignore_result=True)  # type: ignore[untyped-decorator]  # Celery has no types
@@ -26,3 +32,18 @@ async def _tell(told: list[dict[str, object]]) -> None:
 def checkpoint_audit() -> None:
     """Sign the newest entry of the audit log."""
     audit.make_checkpoint()
+
+
+@shared_task(ignore_result=True)  # type: ignore[untyped-decorator]
+def begin_sweep() -> None:
+    """Begin to delete what is over its time, and go on for a while."""
+    retention.go_on(retention.begin(), until=time.monotonic() + _SWEEP_S)
+
+
+@shared_task(ignore_result=True)  # type: ignore[untyped-decorator]
+def go_on_sweeping() -> None:
+    """Go on with a sweep that is under way, after a while or a crash."""
+    sweep = Sweep.objects.filter(finished_at=None).order_by("pk").first()
+    if sweep is not None:
+        retention.go_on(sweep, until=time.monotonic() + _SWEEP_S)
+    retention.measure()

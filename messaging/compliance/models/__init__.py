@@ -2,5 +2,6 @@
 
 from messaging.compliance.models.audit import AuditCheckpoint, AuditEntry, AuditOutlet
 from messaging.compliance.models.holds import Hold
+from messaging.compliance.models.retention import Jurisdiction, RetentionPolicy, Sweep
 
-__all__ = ["AuditCheckpoint", "AuditEntry", "AuditOutlet", "Hold"]
+__all__ = ["AuditCheckpoint", "AuditEntry", "AuditOutlet", "Hold", "Jurisdiction", "RetentionPolicy", "Sweep"]

@@ -60,7 +60,7 @@ class AuditCheckpoint(models.Model):
         db_table = "audit_checkpoints"
         default_permissions = ("view",)
 
-    def line(self) -> dict[str, object]:
+    def line(self) -> dict[str, Any]:
         """Return it as a line of an export."""
         return chain.Checkpoint(self.seq, self.entry_hash, self.at, self.key).line(self.signature)
 

@@ -33,7 +33,7 @@ class StaffSite(AdminSite):
             return redirect(to)
         from accounts.mfa import has_second_factor
 
-        if has_second_factor(request.user):  # type: ignore[arg-type]  # it is of the staff
+        if has_second_factor(request.user):
             return redirect(f"{reverse('mfa_reauthenticate')}?{urlencode({'next': to})}")
         messages.info(request, "The admin pages need a second factor. Set it up here, then go back to them.")
         return redirect("mfa_activate_totp")

@@ -18,6 +18,8 @@ from accounts.services import people as people_service
 from messaging.domain import ids
 from messaging.domain.errors import ChatError
 from messaging.domain.ids import UserId
+from messaging.moderation.selectors import notices_for
+from messaging.rights.exports import exports_of
 
 
 class ProfileForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -74,6 +76,7 @@ def _render(request: HttpRequest, form: ProfileForm, status: int = 200) -> HttpR
     ]
     blocked = [{"ref": ids.user_ref(card.id), "card": card} for card in people.blocked_by(UserId(user.pk))]
     context = {"form": form, "devices": devices, "blocked": blocked, "user_ref": ids.user_ref(user.pk)}
+    context |= {"notices": notices_for(UserId(user.pk)), "exports": exports_of(user)}
     return render(request, "account/settings.html", context, status=status)
 
 

@@ -68,6 +68,7 @@ INSTALLED_APPS = [
     "messaging",
     "messaging.compliance",
     "messaging.moderation",
+    "messaging.rights",
     "push",
 ]
 
@@ -453,6 +454,11 @@ CELERY_BEAT_SCHEDULE = {
         "task": "messaging.compliance.tasks.tell_audit",
         "schedule": crontab(),
         "options": {"expires": 55},
+    },
+    "look-after-exports": {
+        "task": "messaging.rights.tasks.look_after_exports",
+        "schedule": crontab(minute="*/30"),
+        "options": {"expires": 1_700},
     },
     "place-takedowns": {
         "task": "messaging.moderation.tasks.place_takedowns",

@@ -217,7 +217,8 @@ class CaseAdmin(_Kept):
 
         def at(name: str, view: Any) -> URLPattern:
             wrapped: Any = self.admin_site.admin_view(require_POST(view))
-            return path(f"<int:case_id>/{name}/", wrapped, name=f"case-{name}")
+            pattern: URLPattern = path(f"<int:case_id>/{name}/", wrapped, name=f"case-{name}")
+            return pattern
 
         ours = [at("claim", self.claim), at("release", self.release), at("decide", self.decide), at("look", self.look)]
         return [*ours, *super().get_urls()]
@@ -260,7 +261,8 @@ class CaseAdmin(_Kept):
             "appeal": getattr(case, "appeal", None) if mine else None,
             "about_message": case.kind in (Case.Kind.MESSAGE, Case.Kind.APPEAL),
             "form": form or DecisionForm(case),
-            "look": ReasonForm(),
+            # Beside the other form, which has a reason as well.
+            "look": ReasonForm(auto_id="look_%s"),
             "versions": None if versions is None else [{**it, "at": _moment(it["ts"])} for it in versions],
         }
         return TemplateResponse(request, "admin/moderation/case.html", context, status=status)

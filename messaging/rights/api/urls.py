@@ -1,0 +1,10 @@
+"""Routes of people's rights, under /v1/."""
+
+from django.urls import URLPattern, URLResolver, path
+
+from messaging.rights.api import views
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("me/exports", views.ExportsView.as_view(), name="exports"),
+    path("me/exports/<int:export>/file", views.ExportFileView.as_view(), name="export-file"),
+]

@@ -1,0 +1,70 @@
+"""The endpoints for one's own data: parse, call one service, render."""
+
+from functools import partial
+from typing import Any
+
+from django.http import StreamingHttpResponse
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from accounts.api.authentication import user_of
+from messaging.api.endpoints import answers
+from messaging.rights import exports
+from messaging.rights.models import DataExport
+
+_answers = partial(answers, 401, 429)
+
+
+class ExportSerializer(serializers.Serializer[Any]):
+    """One copy of the user's data."""
+
+    id = serializers.IntegerField()
+    state = serializers.ChoiceField(choices=DataExport.State.choices)
+    requested_at = serializers.DateTimeField()
+    ready_at = serializers.DateTimeField(allow_null=True)
+    expires_at = serializers.DateTimeField(allow_null=True)
+    size = serializers.IntegerField(help_text="Bytes.")
+    sha256 = serializers.CharField(allow_blank=True)
+
+
+class ExportsSerializer(serializers.Serializer[Any]):
+    """Copies, newest first."""
+
+    results = ExportSerializer(many=True)
+
+
+class ExportsView(APIView):
+    """Copies of one's own data."""
+
+    @extend_schema(operation_id="exports_list", responses=_answers(_200=ExportsSerializer))
+    def get(self, request: Request) -> Response:
+        """List the copies that you asked for."""
+        return Response({"results": ExportSerializer(exports.exports_of(user_of(request)), many=True).data})
+
+    @extend_schema(operation_id="exports_create", request=None, responses=_answers(409, _201=ExportSerializer))
+    def post(self, request: Request) -> Response:
+        """Ask for a copy of your data: one a day. It is made in the background."""
+        export = exports.request_export(user=user_of(request))
+        return Response(ExportSerializer(export).data, status=201)
+
+
+class ExportFileView(APIView):
+    """The file of a copy."""
+
+    @extend_schema(
+        operation_id="exports_file",
+        responses={(200, "application/zip"): OpenApiTypes.BINARY, **_answers(404)},
+    )
+    def get(self, request: Request, export: int) -> Any:
+        """Download it: a zip with JSON Lines, a page and a manifest."""
+        found, pieces = exports.file_of(user=user_of(request), export_id=export)
+        headers = {
+            "Content-Disposition": f'attachment; filename="chat-data-{found.pk}.zip"',
+            "Content-Length": str(found.size),
+            "Cache-Control": "no-store",
+        }
+        return StreamingHttpResponse(pieces, content_type="application/zip", headers=headers)

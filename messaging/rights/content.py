@@ -1,0 +1,168 @@
+"""What is in the copy of somebody's data: JSON Lines for programs, a page for people, and a manifest of both."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import IO, Any, Final
+from zipfile import ZIP_DEFLATED, ZipFile
+
+from django.template.loader import render_to_string
+from django.utils import timezone
+
+from accounts.models import User
+from accounts.selectors import credentials, people
+from chatproject import container
+from messaging.domain import ids
+from messaging.domain.ids import UserId
+from messaging.domain.messages import ConversationType, Membership
+from messaging.moderation.models import Report
+from messaging.moderation.selectors import notices_for
+from messaging.ports import InboxRow
+
+FORMAT: Final = 1
+_PAGE: Final = 500
+#: Messages that the page for people shows; the file beside it has all.
+_ON_THE_PAGE: Final = 5_000
+
+
+class _Archive:
+    """A zip in the making, which knows what it has written."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._zip = ZipFile(file, "w", ZIP_DEFLATED)
+        self.files: list[dict[str, Any]] = []
+
+    def lines(self, name: str, rows: Iterator[dict[str, Any]]) -> None:
+        """Write one JSON object a line."""
+        digest, count = hashlib.sha256(), 0
+        with self._zip.open(name, "w") as out:
+            for row in rows:
+                line = json.dumps(row, ensure_ascii=False).encode() + b"\n"
+                digest.update(line)
+                out.write(line)
+                count += 1
+        self.files.append({"name": name, "rows": count, "sha256": digest.hexdigest()})
+
+    def text(self, name: str, content: str) -> None:
+        """Write one text."""
+        self._zip.writestr(name, content)
+        self.files.append({"name": name, "sha256": hashlib.sha256(content.encode()).hexdigest()})
+
+    def close(self, manifest: dict[str, Any]) -> None:
+        """Write the manifest, and end the file."""
+        self._zip.writestr("manifest.json", json.dumps({**manifest, "files": self.files}, indent=2))
+        self._zip.close()
+
+
+def write(user: User, file: IO[bytes]) -> None:
+    """Write the copy of a user's data as a zip.
+
+    It has what the user wrote (also what was deleted or is withheld, while it is stored), and nothing that others did.
+    """
+    archive, made_at = _Archive(file), timezone.now()
+    rows = list(_conversations(UserId(user.pk)))
+    shown: list[dict[str, Any]] = []
+    archive.lines("profile.jsonl", iter([_profile(user)]))
+    archive.lines("devices.jsonl", map(_device, credentials.devices_of(user)))
+    archive.lines("blocked.jsonl", ({"id": ids.user_ref(it.id), "username": it.username} for it in _blocked(user)))
+    archive.lines("conversations.jsonl", map(_conversation, rows))
+    archive.lines("messages.jsonl", _noting(shown, _messages(UserId(user.pk), rows)))
+    archive.lines("reports.jsonl", map(_report, Report.objects.filter(reporter=user).order_by("pk")))
+    archive.lines("decisions.jsonl", map(_notice, notices_for(UserId(user.pk), limit=10_000)))
+    context = {"user": user, "made_at": made_at, "files": archive.files, "messages": shown, "most": _ON_THE_PAGE}
+    archive.text("index.html", render_to_string("rights/export.html", context))
+    archive.close({"format": FORMAT, "user": ids.user_ref(user.pk), "made_at": _at(made_at)})
+
+
+def _noting(shown: list[dict[str, Any]], messages: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    for message in messages:
+        if len(shown) < _ON_THE_PAGE:
+            shown.append(message)
+        yield message
+
+
+def _conversations(user_id: UserId) -> Iterator[InboxRow]:
+    before: tuple[int, int] | None = None
+    while page := container.conversation_store().inbox(user_id, before=before, limit=_PAGE):
+        yield from page
+        last = page[-1].conversation
+        before = (last.activity_id, last.id)
+
+
+def _messages(user_id: UserId, rows: list[InboxRow]) -> Iterator[dict[str, Any]]:
+    for row in rows:
+        yield from _written(user_id, row.membership)
+
+
+def _written(user_id: UserId, place: Membership) -> Iterator[dict[str, Any]]:
+    store, conversation, after = container.message_store(), place.conversation_id, place.joined_id
+    while page := store.oldest_after(conversation, after=after, limit=_PAGE):
+        for message in page:
+            if message.sender_id == user_id and message.kind == "text":
+                yield {
+                    "id": ids.server_id(conversation, message.message_id),
+                    "conversation": ids.conversation_ref(conversation),
+                    "at": _at_ms(message.message_id),
+                    "body": message.last_text,
+                    "media": message.media,
+                    "edited_at": None if message.edit_id is None else _at_ms(message.edit_id),
+                    "deleted": message.delete_id is not None,
+                    "withheld": message.withheld,
+                }
+        after = page[-1].message_id
+
+
+def _profile(user: User) -> dict[str, Any]:
+    return {
+        "id": ids.user_ref(user.pk),
+        "username": user.username,
+        "display_name": user.display_name,
+        "email": user.email,
+        "share_presence": user.share_presence,
+        "joined_at": _at(user.date_joined),
+        "last_login_at": _at(user.last_login),
+        "last_seen_at": _at(user.last_seen_at),
+    }
+
+
+def _device(device: Any) -> dict[str, Any]:
+    return {
+        "id": ids.device_ref(device.pk),
+        "kind": device.kind,
+        "name": device.name,
+        "created_at": _at(device.created_at),
+        "last_used_at": _at(device.last_used_at),
+    }
+
+
+def _blocked(user: User) -> list[people.UserCard]:
+    return people.blocked_by(UserId(user.pk))
+
+
+def _conversation(row: InboxRow) -> dict[str, Any]:
+    place = row.membership
+    return {
+        "id": ids.conversation_ref(row.conversation.id),
+        "type": "dm" if row.conversation.type is ConversationType.DM else "group",
+        "name": row.conversation.name,
+        "role": place.role.value,
+        "joined_at": _at(place.joined_at),
+        "muted_until": _at(place.muted_until),
+    }
+
+
+def _report(report: Report) -> dict[str, Any]:
+    return {"category": report.category, "text": report.text, "at": _at(report.created_at)}
+
+
+def _notice(notice: Any) -> dict[str, Any]:
+    return {"kind": notice.kind, "reason": notice.reason, "at": _at(notice.at), "until": _at(notice.until)}
+
+
+def _at(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def _at_ms(number: int) -> str | None:
+    return _at(datetime.fromtimestamp(ids.timestamp_ms(number) / 1000, UTC))

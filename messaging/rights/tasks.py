@@ -1,0 +1,18 @@
+"""Jobs of people's rights. They may run twice, so each is idempotent."""
+
+from celery import shared_task
+
+from messaging.rights import exports
+
+
+@shared_task(ignore_result=True, soft_time_limit=3_300, time_limit=3_600)  # type: ignore[untyped-decorator]  # Celery has no types
+def make_export(export_id: int) -> None:
+    """Make the file of an export."""
+    exports.make(export_id)
+
+
+@shared_task(ignore_result=True)  # type: ignore[untyped-decorator]
+def look_after_exports() -> None:
+    """Delete what is over, and queue again what was lost."""
+    exports.expire()
+    exports.make_lost()

@@ -1,0 +1,92 @@
+"""The copy of one's own data has what one wrote and nothing of others, and nobody else gets it."""
+
+import hashlib
+import io
+import json
+import zipfile
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from messaging.compliance.models import AuditEntry
+from messaging.rights import exports
+from messaging.rights.models import DataExport, DataExportPart
+from tests.api.conftest import Person, ann, bob, cat, person, problem, route  # noqa: F401  # fixtures
+
+pytestmark = pytest.mark.django_db
+Route = Callable[[], None]
+
+
+def unzipped(answer: Any) -> dict[str, Any]:
+    content = b"".join(answer.streaming_content)
+    assert len(content) == int(answer.headers["Content-Length"])
+    files = zipfile.ZipFile(io.BytesIO(content))
+    return {name: files.read(name).decode() for name in files.namelist()}
+
+
+def rows(text: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def test_it_has_what_one_wrote_and_nothing_of_others(ann: Person, bob: Person, route: Route) -> None:  # noqa: F811
+    conv = ann.dm(bob)
+    kept, gone = ann.say(conv, "mine <b>").json()["server_id"], ann.say(conv, "deleted").json()["server_id"]
+    bob.say(conv, "of Bob")
+    route()
+    ann.patch(f"messages/{kept}", {"msg_id": "6c1f3b52-6a80-4d0c-9df3-0f5a3d9d1c11", "body": "mine <i>"})
+    ann.delete(f"messages/{gone}")
+    route()
+    asked = ann.post("me/exports", {})
+    assert (asked.status_code, asked.json()["state"]) == (201, "requested")
+    exports.make(asked.json()["id"])
+    [ready] = ann.get("me/exports").json()["results"]
+    answer = ann.get(f"me/exports/{ready['id']}/file")
+    files = unzipped(answer)
+    written = rows(files["messages.jsonl"])
+    assert [(it["id"], it["body"], it["deleted"]) for it in written] == [
+        (kept, "mine <i>", False),
+        (gone, "deleted", True),
+    ]
+    assert rows(files["profile.jsonl"])[0]["username"] == "ann"
+    assert rows(files["conversations.jsonl"])[0]["id"] == conv
+    assert "mine &lt;i&gt;" in files["index.html"]
+    assert not any("of Bob" in text for text in files.values())
+    manifest = json.loads(files["manifest.json"])
+    for file in manifest["files"]:
+        assert file["sha256"] == hashlib.sha256(files[file["name"]].encode()).hexdigest()
+    assert AuditEntry.objects.get().action == "data_export.requested"
+
+
+def test_nobody_else_gets_it_and_nobody_after_its_time(ann: Person, bob: Person) -> None:  # noqa: F811
+    asked = ann.post("me/exports", {}).json()["id"]
+    problem(ann.get(f"me/exports/{asked}/file"), 404, "not_found")
+    exports.make(asked)
+    problem(bob.get(f"me/exports/{asked}/file"), 404, "not_found")
+    assert bob.get("me/exports").json()["results"] == []
+    assert ann.get(f"me/exports/{asked}/file").status_code == 200
+    DataExport.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
+    problem(ann.get(f"me/exports/{asked}/file"), 404, "not_found")
+    assert exports.expire() == 1
+    assert not DataExportPart.objects.exists()
+
+
+def test_one_is_made_at_a_time_and_one_a_day(ann: Person) -> None:  # noqa: F811
+    first = ann.post("me/exports", {}).json()["id"]
+    problem(ann.post("me/exports", {}), 409, "conflict")
+    exports.make(first)
+    exports.make(first)
+    assert DataExportPart.objects.count() == 1
+    problem(ann.post("me/exports", {}), 429, "rate_limited")
+    DataExport.objects.update(requested_at=timezone.now() - timedelta(days=2))
+    assert ann.post("me/exports", {}).status_code == 201
+
+
+def test_what_a_worker_lost_is_made_after_all(ann: Person) -> None:  # noqa: F811
+    asked = ann.post("me/exports", {}).json()["id"]
+    assert exports.make_lost() == 0
+    DataExport.objects.update(requested_at=timezone.now() - timedelta(hours=1))
+    assert exports.make_lost() == 1
+    assert DataExport.objects.get(pk=asked).state == "requested"

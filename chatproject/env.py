@@ -213,7 +213,7 @@ VARIABLES = (
     Variable("CHAT_MEDIA_DAY_MB", _positive, "1024", "What a user may upload in 24 hours.", "MiB"),
     Variable("CHAT_S3_BUCKET", str, "", "Bucket of media, with CHAT_MEDIA=s3."),
     Variable("CHAT_S3_ENDPOINT", _http_url, "", "Address of the store as browsers reach it. Empty: AWS."),
-    Variable("CHAT_S3_REGION", str, "", "Region of the bucket. Empty: as the AWS SDK finds it."),
+    Variable("CHAT_S3_REGION", str, "", "Region of the bucket; any word where the store has none."),
     Variable("CHAT_S3_ACCESS_KEY", str, "", "Access key. Empty: as the AWS SDK finds it."),
     Variable("CHAT_S3_SECRET_KEY", str, "", "The secret that goes with it."),
     Variable("CHAT_DB_THREADS", _positive, "4", "Threads for database work of a gateway or router process."),
@@ -298,6 +298,14 @@ class Environment:
         return self.values[name]
 
 
+def bucket_origin(env: Environment) -> str:
+    """Return the origin from which browsers get media that are in a bucket."""
+    if env["CHAT_S3_ENDPOINT"]:
+        parts = urlsplit(env["CHAT_S3_ENDPOINT"])
+        return f"{parts.scheme}://{parts.netloc}"
+    return f"https://{env['CHAT_S3_BUCKET']}.s3.{env['CHAT_S3_REGION']}.amazonaws.com"
+
+
 def load(source: Mapping[str, str] | None = None) -> Environment:
     """Parse all variables from ``source`` (default: the process environment).
 
@@ -316,8 +324,9 @@ def load(source: Mapping[str, str] | None = None) -> Environment:
     apns = [name for name in APNS if not values.get(name)]
     if not problems and 0 < len(apns) < len(APNS):
         problems.append(f"{', '.join(apns)}: needed as well for Apple's devices")
-    if not problems and values["CHAT_MEDIA"] == "s3" and not values["CHAT_S3_BUCKET"]:
-        problems.append("CHAT_S3_BUCKET: needed with CHAT_MEDIA=s3")
+    if not problems and values["CHAT_MEDIA"] == "s3":
+        needed = ("CHAT_S3_BUCKET", "CHAT_S3_REGION")
+        problems += [f"{name}: needed with CHAT_MEDIA=s3" for name in needed if not values[name]]
     if not problems and values["CHAT_KAFKA_MIN_ISR"] > values["CHAT_KAFKA_REPLICATION"]:
         problems.append("CHAT_KAFKA_MIN_ISR is over CHAT_KAFKA_REPLICATION: nothing could ever be appended")
     known = {variable.name for variable in VARIABLES}

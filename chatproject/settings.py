@@ -69,6 +69,7 @@ INSTALLED_APPS = [
     "messaging.compliance",
     "messaging.moderation",
     "messaging.rights",
+    "messaging.media",
     "push",
 ]
 
@@ -260,13 +261,16 @@ if ENV["CHAT_HTTPS"]:
 #: own word, and whoever changed it would get a new allowance of logins with every request.
 PROXIES = 1 if ENV["CHAT_HTTPS"] else 0
 ALLAUTH_TRUSTED_PROXY_COUNT = PROXIES
+# Of another origin are media in a bucket: put there by scripts, got by pictures and players.
+_BUCKET = [_env.bucket_origin(ENV)] if ENV["CHAT_MEDIA"] == "s3" else []
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": [SELF],
         "script-src": [SELF],
         "style-src": [SELF],
-        "img-src": [SELF, "data:", "blob:"],
-        "connect-src": [SELF],
+        "img-src": [SELF, "data:", "blob:", *_BUCKET],
+        "media-src": [SELF, "blob:", *_BUCKET],
+        "connect-src": [SELF, *_BUCKET],
         "object-src": [NONE],
         "base-uri": [NONE],
         "form-action": [SELF],
@@ -309,6 +313,8 @@ REST_FRAMEWORK = {
         "signup": ENV["CHAT_SIGNUP_RATE"],
         "push-test": "6/min",
         "report": "30/hour",
+        # Parts, thumbnails, ranges of a film: many, and small.
+        "media": "1200/min",
     },
     "NUM_PROXIES": PROXIES,
     "EXCEPTION_HANDLER": "messaging.api.problems.exception_handler",
@@ -331,6 +337,8 @@ LIMITS = Limits(
     send_rate_per_s=ENV["CHAT_SEND_RATE"],
     send_burst=ENV["CHAT_SEND_BURST"],
     edit_window_s=ENV["CHAT_EDIT_WINDOW_S"],
+    max_media_bytes=ENV["CHAT_MEDIA_MAX_MB"] * 1024 * 1024,
+    max_media_day_bytes=ENV["CHAT_MEDIA_DAY_MB"] * 1024 * 1024,
 )
 TOKEN_LIFETIME = timedelta(days=ENV["CHAT_TOKEN_DAYS"])
 
@@ -428,6 +436,11 @@ CELERY_BEAT_SCHEDULE = {
         "task": "accounts.tasks.delete_expired_devices",
         "schedule": crontab(hour=3, minute=20),
         "options": _PATIENT,
+    },
+    "sweep-media": {
+        "task": "messaging.media.tasks.sweep",
+        "schedule": crontab(minute="*/10"),
+        "options": {"expires": 550},
     },
     "delete-old-pushes": {
         "task": "push.tasks.delete_old_pushes",

@@ -128,6 +128,7 @@ class ServerLimits(msgspec.Struct, frozen=True):
     max_members: int
     max_mentions: int
     edit_window_s: int
+    max_media_bytes: int
 
 
 class Ready(_Frame, tag="ready", frozen=True):

@@ -22,6 +22,7 @@ UserId = NewType("UserId", int)
 ConversationId = NewType("ConversationId", int)
 MessageId = NewType("MessageId", int)
 DeviceId = NewType("DeviceId", int)
+MediaId = NewType("MediaId", int)
 
 #: 2024-01-01T00:00:00Z. 41 bits of milliseconds from here last until September 2093.
 EPOCH_MS = 1_704_067_200_000
@@ -41,6 +42,7 @@ _CONVERSATION = "c_"
 _USER = "u_"
 _MESSAGE = "m_"
 _DEVICE = "d_"
+_MEDIA = "f_"
 
 
 class InvalidId(ValueError):
@@ -77,7 +79,7 @@ def replay_start(mark: MessageId) -> MessageId:
 
 
 def new_random_id() -> int:
-    """Return a fresh 63-bit id for a user, a conversation or a device; it tells nothing of how many there are."""
+    """Return a fresh 63-bit id for a user, a conversation, a device or media; it tells nothing of how many exist."""
     return secrets.randbits(62) + 1
 
 
@@ -140,6 +142,16 @@ def device_ref(device_id: int) -> str:
 def parse_device(text: str) -> DeviceId:
     """Return the device id behind ``d_…``. Raises InvalidId."""
     return DeviceId(_decode_one(_DEVICE, text))
+
+
+def media_ref(media_id: int) -> str:
+    """Return the wire form of a media object's id, ``f_…``."""
+    return _encode_one(_MEDIA, media_id)
+
+
+def parse_media(text: str) -> MediaId:
+    """Return the id behind ``f_…``. Raises InvalidId."""
+    return MediaId(_decode_one(_MEDIA, text))
 
 
 def server_id(conversation_id: int, message_id: int) -> str:

@@ -10,6 +10,15 @@ class Limits:
     max_body_bytes: int = 64 * 1024
     max_media_refs: int = 10
     max_media_ref_chars: int = 256
+    #: Bytes of one file, and of all that a user uploads in 24 hours; uploads of a user that are not finished.
+    max_media_bytes: int = 100 * 1024 * 1024
+    max_media_day_bytes: int = 1024 * 1024 * 1024
+    max_uploads: int = 30
+    #: A picture is decoded in memory: bytes as it comes, pixels (of all frames together, for one that moves).
+    max_picture_bytes: int = 32 * 1024 * 1024
+    max_picture_pixels: int = 50_000_000
+    #: Uploads that were never finished, and files that no message came to refer to, are deleted after this.
+    media_unused_s: int = 7 * 24 * 3600
     #: A frame over this gets an ``error`` frame; the socket stays open.
     max_frame_bytes: int = 128 * 1024
     #: A frame over this violates the protocol: the socket is closed with 1009 before it is buffered.

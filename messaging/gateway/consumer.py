@@ -33,6 +33,7 @@ from messaging.domain.mentions import EVERYBODY
 from messaging.domain.messages import MemberChangeKind, MessageChangeKind
 from messaging.gateway.outbox import Encoded, Outbox
 from messaging.gateway.pod import TYPING_DROPPED, Pod
+from messaging.media.services import attach
 from messaging.ports import NewRecord, Position, PositionUnknown
 from messaging.protocol import codec as codecs
 from messaging.selectors import history
@@ -319,6 +320,8 @@ class ChatConsumer(AsyncConsumer):  # type: ignore[misc]  # channels has no type
             await pod.database.run(changes.may_mention, message)
         if frame.forwarded_from is not None:
             await pod.database.run(changes.may_forward, message, frame.forwarded_from)
+        if frame.media:
+            await pod.database.run(attach, message, frame.forwarded_from)
         span = tracing.begin("gateway.send", ago_s=pod.clock.monotonic() - started) if tracing.is_on() else None
         record = sending.message_record(message, trace=tracing.carried(span))
         await self._put(record, frame, conversation, started, span=span)

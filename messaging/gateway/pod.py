@@ -276,6 +276,7 @@ class Pod:
                     max_members=limits.max_members,
                     max_mentions=limits.max_mentions,
                     edit_window_s=limits.edit_window_s,
+                    max_media_bytes=limits.max_media_bytes,
                 ),
             )
         )

@@ -178,7 +178,7 @@ class Presence(_message.Message):
     def __init__(self, users: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class ServerLimits(_message.Message):
-    __slots__ = ("max_body_bytes", "max_media_refs", "max_frame_bytes", "max_sync_marks", "max_presence_users", "max_members", "max_mentions", "edit_window_s")
+    __slots__ = ("max_body_bytes", "max_media_refs", "max_frame_bytes", "max_sync_marks", "max_presence_users", "max_members", "max_mentions", "edit_window_s", "max_media_bytes")
     MAX_BODY_BYTES_FIELD_NUMBER: _ClassVar[int]
     MAX_MEDIA_REFS_FIELD_NUMBER: _ClassVar[int]
     MAX_FRAME_BYTES_FIELD_NUMBER: _ClassVar[int]
@@ -187,6 +187,7 @@ class ServerLimits(_message.Message):
     MAX_MEMBERS_FIELD_NUMBER: _ClassVar[int]
     MAX_MENTIONS_FIELD_NUMBER: _ClassVar[int]
     EDIT_WINDOW_S_FIELD_NUMBER: _ClassVar[int]
+    MAX_MEDIA_BYTES_FIELD_NUMBER: _ClassVar[int]
     max_body_bytes: int
     max_media_refs: int
     max_frame_bytes: int
@@ -195,7 +196,8 @@ class ServerLimits(_message.Message):
     max_members: int
     max_mentions: int
     edit_window_s: int
-    def __init__(self, max_body_bytes: _Optional[int] = ..., max_media_refs: _Optional[int] = ..., max_frame_bytes: _Optional[int] = ..., max_sync_marks: _Optional[int] = ..., max_presence_users: _Optional[int] = ..., max_members: _Optional[int] = ..., max_mentions: _Optional[int] = ..., edit_window_s: _Optional[int] = ...) -> None: ...
+    max_media_bytes: int
+    def __init__(self, max_body_bytes: _Optional[int] = ..., max_media_refs: _Optional[int] = ..., max_frame_bytes: _Optional[int] = ..., max_sync_marks: _Optional[int] = ..., max_presence_users: _Optional[int] = ..., max_members: _Optional[int] = ..., max_mentions: _Optional[int] = ..., edit_window_s: _Optional[int] = ..., max_media_bytes: _Optional[int] = ...) -> None: ...
 
 class Ready(_message.Message):
     __slots__ = ("conn", "user", "device", "heartbeat_s", "ts", "limits")

@@ -6,6 +6,7 @@ from asgiref.sync import async_to_sync
 
 from chatproject import container
 from messaging.domain.ids import ConversationId, UserId
+from messaging.media.services import attach
 from messaging.selectors.access import may_send
 from messaging.services.changes import may_forward, may_mention
 from messaging.services.send import Sent, send_message, validate_send
@@ -25,7 +26,8 @@ def post_message(
     """Return where the message stands in the log, once it is durable. Idempotent by ``msg_id``.
 
     Raises:
-        NotFound: the sender is no member, or cannot read what is to be forwarded. Conflict: that is gone.
+        NotFound: the sender is no member, or cannot read what is to be forwarded, or may not use the media.
+        Conflict: what is to be forwarded is gone.
         Blocked: one of a DM's two blocked the other. Forbidden: see ``may_mention``.
         InvalidInput, TooLarge: see ``validate_send``.
         Unavailable: not stored; repeat with the same ``msg_id``.
@@ -45,4 +47,6 @@ def post_message(
     may_mention(message)
     if forwarded_from is not None:
         may_forward(message, forwarded_from)
+    if media:
+        attach(message, forwarded_from)
     return async_to_sync(send_message)(log=container.message_log(), message=message)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from accounts.api import urls as accounts_urls
 from messaging.api import urls as messaging_urls
+from messaging.media.api import urls as media_urls
 from push.api import urls as push_urls
 
 _METHODS = ("get", "post", "put", "patch", "delete")
@@ -34,7 +35,12 @@ class Endpoint:
 
 def _found() -> list[Endpoint]:
     found = []
-    for pattern in [*accounts_urls.urlpatterns, *messaging_urls.urlpatterns, *push_urls.urlpatterns]:
+    for pattern in [
+        *accounts_urls.urlpatterns,
+        *messaging_urls.urlpatterns,
+        *media_urls.urlpatterns,
+        *push_urls.urlpatterns,
+    ]:
         view = pattern.callback.view_class  # type: ignore[union-attr]
         found += [Endpoint(method, str(pattern.pattern)) for method in _METHODS if hasattr(view, method)]
     return found

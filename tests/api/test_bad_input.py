@@ -19,12 +19,14 @@ pytestmark = pytest.mark.django_db
 Route = Callable[[], None]
 
 every_endpoint_with_a_body = pytest.mark.parametrize("endpoint", [it for it in ENDPOINTS if it.has_body], ids=str)
-#: What reads no body, whatever it is.
+#: What reads no body, or takes any bytes for one.
 BODILESS = {
     "post devices/revoke-others",
     "put blocks/<str:user>",
     "put messages/<str:message>/reactions/<str:emoji>",
     "post devices/<str:device>/push/test",
+    "post media/<str:media>/complete",
+    "put media/<str:media>/parts/<str:number>",
 }
 
 #: All fields of these may be left out, and so may the body.
@@ -49,6 +51,7 @@ def call(ann: Person, bob: Person) -> Callable[..., Any]:
         cache.clear()
         values = {"conversation": group, "user": bob.ref, "device": ids.device_ref(5)}
         values |= {"message": ids.server_id(ids.parse_conversation(group), 5), "emoji": "👍"}
+        values |= {"media": ids.media_ref(5), "number": "1"}
         needed = {name: value for name, value in values.items() if f"<str:{name}>" in endpoint.route}
         return getattr(ann.client, endpoint.method)(endpoint.path(**needed), raw, content_type=content_type)
 
@@ -106,6 +109,9 @@ FIELDS: dict[str, dict[str, Any]] = {
     "put conversations/<str:conversation>/read": {"server_id": "m_AAAAAAAAAAEAAAAAAAAAAQ"},
     "put conversations/<str:conversation>/mute": {"until": None},
     "put conversations/<str:conversation>/timer": {"timer_s": None},
+    "post media": {
+        "conversation": "c_AAAAAAAAAAE", "name": "x", "size": 5, "type": "image/png", "voice": True, "duration_ms": 5,
+    },
     "put devices/<str:device>/push": {
         "provider": "webpush", "token": "x", "endpoint": "https://fcm.googleapis.com/x",
         "keys": {"p256dh": "x", "auth": "x"}, "environment": "production", "topic": "x", "enabled": True, "content": "",
@@ -217,7 +223,8 @@ def test_an_unknown_path_is_not_found(ann: Person, path: str) -> None:
 def test_another_method_is_not_allowed(ann: Person, route: str) -> None:
     known = {it.method for it in ENDPOINTS if it.route == route}
     client = APIClient() if route in ("accounts", "tokens") else ann.client
-    values = {"conversation": "c_x", "user": "u_x", "device": "d_x", "message": "m_x", "emoji": "x"}
+    values = {"conversation": "c_x", "user": "u_x", "device": "d_x", "message": "m_x", "emoji": "x", "media": "f_x"}
+    values["number"] = "1"
     needed = {name: value for name, value in values.items() if f"<str:{name}>" in route}
     for method in {"get", "post", "put", "patch", "delete"} - known:
         response = getattr(client, method)(Endpoint(method, route).path(**needed))

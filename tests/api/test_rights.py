@@ -20,6 +20,8 @@ VALUES = {
     "device": ids.device_ref(5),
     "message": ids.server_id(5, 5),
     "emoji": "👍",
+    "media": ids.media_ref(5),
+    "number": "1",
 }
 
 

@@ -16,7 +16,7 @@ def s3_server() -> Iterator[S3Settings]:
     server.start()
     try:
         host, port = server.get_host_and_port()
-        settings = S3Settings("media", f"http://{host}:{port}", "eu-west-1", "access", "secret")
+        settings = S3Settings("media", "eu-west-1", f"http://{host}:{port}", "access", "secret")
         client = boto3.client(
             "s3",
             endpoint_url=settings.endpoint,

@@ -10,7 +10,6 @@ import re
 import secrets
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -149,12 +148,8 @@ class FileMediaStore:
 
     def read(self, key: str, *, start: int = 0, end: int | None = None) -> Iterator[bytes]:
         """Yield the bytes from ``start`` to before ``end``. Raises MediaMissing, at the call."""
-        with ExitStack() as stack:
-            with _missing_or_unavailable():
-                file = stack.enter_context(self._object(key).open("rb"))
-                file.seek(start)
-            # From here on the pieces hold it open, to their end or until they are given up.
-            return _pieces(file, None if end is None else max(0, end - start), stack.pop_all())
+        self.size(key)
+        return _pieces(self._object(key), start, end)
 
     def url(self, key: str, *, content_type: str, disposition: str) -> str | None:
         """Return None: objects are read through us."""
@@ -167,12 +162,13 @@ class FileMediaStore:
                 self._object(key).unlink(missing_ok=True)
 
 
-def _pieces(file: BinaryIO, left: int | None, stack: ExitStack) -> Iterator[bytes]:
-    with stack:
-        while left is None or left > 0:
-            with _missing_or_unavailable():
-                piece = file.read(_PIECE_BYTES if left is None else min(_PIECE_BYTES, left))
+def _pieces(path: Path, start: int, end: int | None) -> Iterator[bytes]:
+    # Opened with the first piece: who never asks for one leaves nothing open.
+    with _missing_or_unavailable(), path.open("rb") as file:
+        at = file.seek(start)
+        while end is None or at < end:
+            piece = file.read(_PIECE_BYTES if end is None else min(_PIECE_BYTES, end - at))
             if not piece:
                 return
-            left = None if left is None else left - len(piece)
+            at += len(piece)
             yield piece

@@ -27,8 +27,8 @@ class S3Settings:
     """Where the bucket is. ``endpoint`` and keys may be empty: AWS, and what its own ways of giving keys provide."""
 
     bucket: str
+    region: str
     endpoint: str = ""
-    region: str = ""
     access_key: str = ""
     secret_key: str = field(default="", repr=False)
 
@@ -57,13 +57,13 @@ class S3MediaStore:
         self._client: Any = boto3.client(
             "s3",
             endpoint_url=settings.endpoint or None,
-            region_name=settings.region or None,
+            region_name=settings.region,
             aws_access_key_id=settings.access_key or None,
             aws_secret_access_key=settings.secret_key or None,
             config=Config(
                 signature_version="s3v4",
                 # Bucket names as host names need a wildcard domain, which stores of one's own seldom have.
-                s3={"addressing_style": "path" if settings.endpoint else "auto"},
+                s3={"addressing_style": "path" if settings.endpoint else "virtual"},
                 connect_timeout=5,
                 read_timeout=30,
                 retries={"mode": "standard", "total_max_attempts": 3},
@@ -132,12 +132,16 @@ class S3MediaStore:
 
     def read(self, key: str, *, start: int = 0, end: int | None = None) -> Iterator[bytes]:
         """Yield the bytes from ``start`` to before ``end``. Raises MediaMissing, at the call."""
-        stop = self.size(key) if end is None else end
-        if start >= stop:
-            return iter(())
+        size = self.size(key)
+        return self._pieces(key, start, size if end is None else min(end, size))
+
+    def _pieces(self, key: str, start: int, end: int) -> Iterator[bytes]:
+        if start >= end:
+            return
         with _missing_or_unavailable():
-            body = self._client.get_object(Bucket=self._bucket, Key=key, Range=f"bytes={start}-{stop - 1}")["Body"]
-        return _pieces(body)
+            body = self._client.get_object(Bucket=self._bucket, Key=key, Range=f"bytes={start}-{end - 1}")["Body"]
+            with contextlib.closing(body):
+                yield from body.iter_chunks(_PIECE_BYTES)
 
     def url(self, key: str, *, content_type: str, disposition: str) -> str | None:
         """Return a signed address of the object, which answers with these headers."""
@@ -157,8 +161,3 @@ class S3MediaStore:
                 answer = self._client.delete_objects(Bucket=self._bucket, Delete={"Objects": page, "Quiet": True})
             if answer.get("Errors"):
                 raise MediaUnavailable(f"the bucket kept {len(answer['Errors'])} of {len(page)} objects")
-
-
-def _pieces(body: Any) -> Iterator[bytes]:
-    with contextlib.closing(body), _missing_or_unavailable():
-        yield from body.iter_chunks(_PIECE_BYTES)

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
-from asgiref.sync import iscoroutinefunction
+from asgiref.sync import iscoroutinefunction, sync_to_async
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
 from django.urls import reverse
@@ -34,9 +34,12 @@ def suspension(get_response: Callable[[HttpRequest], Any]) -> Callable[[HttpRequ
     if iscoroutinefunction(get_response):
 
         async def answer_async(request: HttpRequest) -> HttpResponseBase:
-            refused = _refused(request, await request.auser())
-            if refused is not None:
-                return refused
+            user = await request.auser()
+            if isinstance(user, User) and user.is_suspended:
+                # The page asks the database, as pages do.
+                refused: HttpResponseBase | None = await sync_to_async(_refused)(request, user)
+                if refused is not None:
+                    return refused
             answering: Awaitable[HttpResponseBase] = get_response(request)
             return await answering
 

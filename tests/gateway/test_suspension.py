@@ -4,6 +4,7 @@ import asyncio
 from datetime import timedelta
 from typing import Any
 
+import httpx
 import pytest
 from django.test import Client as Browser
 from django.utils import timezone
@@ -50,6 +51,10 @@ async def test_no_door_opens_and_each_says_why(home: Home) -> None:  # noqa: F81
     ):
         assert (answer.status_code, answer.json()["code"]) == (403, "suspended"), answer.text
         assert WHY in answer.json()["detail"]
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{home.server.port}", headers=home.cookie) as browser:
+        page = await browser.get("/")
+        assert (page.status_code, "This account is suspended" in page.text) == (403, True), page.text
+        assert (await browser.get("/v1/me")).json()["code"] == "suspended"
 
 
 async def test_the_pages_say_why_to_whoever_knows_the_password(home: Home) -> None:  # noqa: F811

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from django.conf import settings
+from django.utils.module_loading import import_string
 
 from messaging.domain.limits import Limits
 from messaging.ports import (
@@ -14,6 +15,7 @@ from messaging.ports import (
     Copy,
     MediaStore,
     MessageLog,
+    MessageScreener,
     MessageStore,
     PodBus,
     RateLimiter,
@@ -135,6 +137,13 @@ def pod_bus() -> PodBus:
 
         return ChannelLayerPodBus(unreachable=UNREACHABLE)
     return ChannelLayerPodBus()
+
+
+@cache
+def screener() -> MessageScreener:
+    """Return the moderators' rules for texts."""
+    made: MessageScreener = import_string(settings.MESSAGE_SCREENER)()
+    return made
 
 
 @cache

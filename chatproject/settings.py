@@ -380,6 +380,16 @@ AUDIT_KEY = ENV["CHAT_AUDIT_KEY"] or (_made_once("audit_key", new_audit_key) if 
 
 #: Whose law holds where nothing else is set.
 JURISDICTION = ENV["CHAT_JURISDICTION"]
+# --- moderation (docs/moderation.md) --------------------------------------------------------------
+
+#: By name: what judges is above what sends, and is not imported there.
+MESSAGE_SCREENER = "messaging.moderation.screening.RuleScreener"
+#: The kinds of rules that moderators may make, by their classes.
+MODERATION_RULES = {
+    "words": "messaging.moderation.rules.WordList",
+    "links": "messaging.moderation.rules.LinkList",
+    "flood": "messaging.moderation.rules.Flood",
+}
 
 # --- jobs (docs/decisions/0006 and 0012) ----------------------------------------------------------
 

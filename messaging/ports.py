@@ -491,6 +491,40 @@ class MediaStore(Protocol):
         """Delete objects; absent ones are no error."""
 
 
+# --- what may be said -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A text on its way into the log. ``client_msg_id``: of the message or the edit; a resend has the same."""
+
+    sender: UserId
+    client_msg_id: bytes
+    body: str
+
+
+class MessageScreener(Protocol):
+    """The moderators' rules for texts (docs/decisions/0051). Synchronous; called from several threads."""
+
+    def due(self) -> bool:
+        """Return whether it is time to ``refresh``; only the first who asks is told so. Touches memory only."""
+
+    def refresh(self) -> None:
+        """Take up rules that were changed."""
+
+    @property
+    def idle(self) -> bool:
+        """Return whether there are no rules, and ``screen`` need not be asked. Touches memory only."""
+
+    def screen(self, draft: Draft) -> tuple[int, ...]:
+        """Return the rules that want moderators to look at a text. Raises NotAccepted: one refuses it."""
+
+    def flag(
+        self, *, rules: tuple[int, ...], draft: Draft, conversation_id: ConversationId, message_id: MessageId
+    ) -> None:
+        """Bring a message that is in the log to the moderators. Idempotent."""
+
+
 # --- connections ------------------------------------------------------------------------------
 
 

@@ -13,6 +13,7 @@
     ├── SessionLost         session_lost      this pod has no such session of long polling; open a new one
     ├── Forbidden           forbidden         yours to see, not yours to do
     │   ├── Blocked         blocked           … because one of the two blocked the other
+    │   ├── NotAccepted     not_accepted      … because a rule of the moderators refuses the text
     │   └── Suspended       suspended         … because moderators suspended the account
     ├── Conflict            conflict          the state does not allow it
     ├── RateLimited         rate_limited      too fast; retry after ``retry_after`` seconds
@@ -114,6 +115,13 @@ class Blocked(Forbidden):
 
     code = "blocked"
     title = "Blocked"
+
+
+class NotAccepted(Forbidden):
+    """A rule of the moderators refuses the text. Which one, and why, is not told: it would be worked around."""
+
+    code = "not_accepted"
+    title = "The rules of this server do not accept this text"
 
 
 class Suspended(Forbidden):

@@ -23,6 +23,7 @@ from prometheus_client import Counter, Histogram
 from accounts.models import Device
 from accounts.selectors.credentials import AUTH_FAILURES, device_for_session
 from accounts.services.suspension import close_reason, refuse_suspended
+from chatproject import container
 from messaging import log_context, tracing
 from messaging.domain import connection as machine
 from messaging.domain import frames, ids
@@ -34,7 +35,7 @@ from messaging.domain.messages import MemberChangeKind, MessageChangeKind
 from messaging.gateway.outbox import Encoded, Outbox
 from messaging.gateway.pod import TYPING_DROPPED, Pod
 from messaging.media.services import attach
-from messaging.ports import NewRecord, Position, PositionUnknown
+from messaging.ports import Draft, NewRecord, Position, PositionUnknown
 from messaging.protocol import codec as codecs
 from messaging.selectors import history
 from messaging.selectors.device_marks import kept_marks
@@ -140,6 +141,14 @@ class Socket:
 
 
 @dataclass(frozen=True, slots=True)
+class _Judged:
+    """A text that moderators are to look at, and the rules that want it."""
+
+    draft: Draft
+    rules: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class _Sending:
     """What waits for the log: a frame, what is appended, since when (pod's clock), and until when (loop's)."""
 
@@ -148,6 +157,9 @@ class _Sending:
     record: NewRecord
     started: float
     deadline: float
+    judged: "_Judged | None" = None
+    #: Of a change, what it is about.
+    target: MessageId | None = None
 
 
 class ChatConsumer(AsyncConsumer):  # type: ignore[misc]  # channels has no types
@@ -157,6 +169,7 @@ class ChatConsumer(AsyncConsumer):  # type: ignore[misc]  # channels has no type
 
     def __init__(self, *, pod: Callable[[], Awaitable[Pod]]) -> None:
         self._pod_of_process = pod
+        self._screener = container.screener()
 
     async def __call__(
         self,
@@ -320,11 +333,12 @@ class ChatConsumer(AsyncConsumer):  # type: ignore[misc]  # channels has no type
             await pod.database.run(changes.may_mention, message)
         if frame.forwarded_from is not None:
             await pod.database.run(changes.may_forward, message, frame.forwarded_from)
+        judged = await self._screened(message.client_msg_id, frame.body)
         if frame.media:
             await pod.database.run(attach, message, frame.forwarded_from)
         span = tracing.begin("gateway.send", ago_s=pod.clock.monotonic() - started) if tracing.is_on() else None
         record = sending.message_record(message, trace=tracing.carried(span))
-        await self._put(record, frame, conversation, started, span=span)
+        await self._put(record, frame, conversation, started, span=span, judged=judged)
 
     async def _alter(self, effect: machine.Alter) -> None:
         pod, frame = self.pod, effect.frame
@@ -343,11 +357,28 @@ class ChatConsumer(AsyncConsumer):  # type: ignore[misc]  # channels has no type
             limits=pod.limits,
         )
         await pod.database.run(changes.authorise_change, effect.conversation, change, limits=pod.limits)
+        judged = None
+        if isinstance(frame, frames.Edit):
+            judged = await self._screened(change.client_msg_id, frame.body)
         span = tracing.begin("gateway.change", ago_s=pod.clock.monotonic() - started) if tracing.is_on() else None
         if span is not None:
             change = msgspec.structs.replace(change, trace=tracing.carried(span))
         record = sending.change_record(effect.conversation, change)
-        await self._put(record, frame, effect.conversation, started, span=span)
+        await self._put(record, frame, effect.conversation, started, judged=judged, target=effect.target, span=span)
+
+    async def _screened(self, client_msg_id: bytes, body: str) -> "_Judged | None":
+        """Return what moderators are to look at once it is in the log. Raises NotAccepted: a rule refuses the text.
+
+        Costs nothing where there are no rules, and a thread of the database's where there are: never the loop's time.
+        """
+        screener = self._screener
+        if screener.due():
+            await self.pod.database.run(screener.refresh)
+        if screener.idle:
+            return None
+        draft = Draft(self.socket.connection.user, client_msg_id, body)
+        rules = await self.pod.database.run(screener.screen, draft)
+        return _Judged(draft, rules) if rules else None
 
     async def _put(
         self,
@@ -357,6 +388,8 @@ class ChatConsumer(AsyncConsumer):  # type: ignore[misc]  # channels has no type
         started: float,
         *,
         span: Span | None = None,
+        judged: "_Judged | None" = None,
+        target: MessageId | None = None,
     ) -> None:
         """Append, and leave the ack to the callback. Waits only while too many of the socket's own are on their way."""
         pod, socket = self.pod, self.socket
@@ -368,7 +401,7 @@ class ChatConsumer(AsyncConsumer):  # type: ignore[misc]  # channels has no type
             await socket.room.wait()
         socket.inflight += 1
         deadline = asyncio.get_running_loop().time() + sending.DELIVERY_DEADLINE_S
-        it = _Sending(frame, conversation, record, started, deadline)
+        it = _Sending(frame, conversation, record, started, deadline, judged, target)
         # Called here and now, in the order of the frames; only the waiting is left to the callback.
         future = asyncio.ensure_future(pod.log.append(record))
         future.add_done_callback(lambda done: self._appended(done, it))
@@ -399,6 +432,17 @@ class ChatConsumer(AsyncConsumer):  # type: ignore[misc]  # channels has no type
         self._landed()
         SEND_TO_ACK.observe(self.pod.clock.monotonic() - it.started)
         self.socket.put(frames.Ack(it.frame.msg_id, ids.server_id(it.conversation, sent.message_id), sent.ts_ms))
+        if it.judged is not None:
+            self.pod.spawn(self._flag(it, it.judged, it.target or sent.message_id))
+
+    async def _flag(self, it: "_Sending", judged: _Judged, message_id: MessageId) -> None:
+        await self.pod.database.run(
+            self._screener.flag,
+            rules=judged.rules,
+            draft=judged.draft,
+            conversation_id=it.conversation,
+            message_id=message_id,
+        )
 
     def _landed(self) -> None:
         self.socket.inflight -= 1

@@ -17,8 +17,12 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST
 
 from accounts.models import User
+from messaging.compliance import audit
+from messaging.compliance.audit import Action
 from messaging.domain.errors import ChatError
-from messaging.moderation.models import Case, Category, Sanction, Takedown
+from messaging.domain.ids import UserId
+from messaging.moderation.models import Case, Category, FilterRule, Sanction, Takedown
+from messaging.moderation.screening import compile_rule
 from messaging.moderation.services import decisions
 from messaging.moderation.services.decisions import MAX_TOLD_CHARS, Decision
 
@@ -255,6 +259,7 @@ class CaseAdmin(_Kept):
             "mine": mine,
             "is_open": is_open,
             "may_claim": may_decide and is_open and case.assigned_to_id is None,
+            "flags": case.flags.select_related("rule").order_by("created_at") if mine else [],
             "reports": _with_times(case.reports.select_related("reporter").order_by("created_at")) if mine else [],
             "categories": self.why(case),
             "history": _history_of(case.accused),
@@ -374,3 +379,49 @@ class SanctionAdmin(_Kept):
     def has_decide_permission(self, request: HttpRequest) -> bool:
         """Whoever decides cases."""
         return _moderator(request).has_perm("moderation.decide_case")
+
+
+class FilterRuleForm(forms.ModelForm):  # type: ignore[type-arg]
+    """A rule, and why it is made or changed."""
+
+    reason = forms.CharField(
+        label="Reason, for the audit log", widget=forms.Textarea(attrs={"rows": 2}), max_length=2_000
+    )
+
+    class Meta:
+        model = FilterRule
+        fields = ["name", "kind", "config", "outcome", "enabled"]
+
+    def clean(self) -> dict[str, Any]:
+        """Pass a rule that can be made of what was written."""
+        data: dict[str, Any] = super().clean() or {}
+        if "kind" in data and "config" in data:
+            try:
+                compile_rule(data["kind"], data["config"])
+            except ValueError as error:
+                self.add_error("config", f"{error}.".capitalize())
+        return data
+
+
+@admin.register(FilterRule)
+class FilterRuleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    """What texts are refused or looked at. In force within seconds of being saved."""
+
+    form = FilterRuleForm
+    list_display = ["name", "kind", "outcome", "enabled", "changed_at"]
+    list_filter = ["kind", "outcome", "enabled"]
+
+    def save_model(self, request: HttpRequest, obj: FilterRule, form: Any, change: bool) -> None:
+        """Save a rule, and note it in the audit log; the admin has a transaction open."""
+        super().save_model(request, obj, form, change)
+        audit.record(
+            Action.FILTER_CHANGED,
+            actor=UserId(_moderator(request).pk),
+            object=f"filter/{obj.pk}",
+            reason=form.cleaned_data["reason"],
+            details={"changed": sorted(set(form.changed_data) - {"reason"}), "enabled": str(obj.enabled)},
+        )
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """One that is not wanted is switched off: what it flagged names it."""
+        return False

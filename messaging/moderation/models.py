@@ -98,6 +98,47 @@ class Report(models.Model):
         return f"Report {self.pk}"
 
 
+def rule_kinds() -> list[tuple[str, str]]:
+    """Return the kinds of rules that the settings name."""
+    return [(kind, kind.replace("_", " ")) for kind in settings.MODERATION_RULES]
+
+
+class FilterRule(models.Model):
+    """What texts are refused, or brought to the moderators. See ``messaging.moderation.rules`` for the kinds."""
+
+    class Outcome(models.TextChoices):
+        FLAG = "flag", "send it, and bring it to the moderators"
+        REFUSE = "refuse", "refuse it"
+
+    name = models.CharField(max_length=80, unique=True)
+    kind = models.CharField(max_length=32, choices=rule_kinds)
+    config = models.TextField(
+        "what it means",
+        help_text="Words or domains: one a line, # begins a remark. A flood: times in seconds, as in 5 in 60.",
+    )
+    outcome = models.CharField(max_length=8, choices=Outcome)
+    enabled = models.BooleanField(default=True)
+    changed_at = models.DateTimeField(auto_now=True)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Flag(models.Model):
+    """A rule brought a message to the moderators; ``text`` as it was sent."""
+
+    case = models.ForeignKey(Case, on_delete=models.PROTECT, related_name="flags")
+    rule = models.ForeignKey(FilterRule, on_delete=models.PROTECT, related_name="flags")
+    text = models.TextField()
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["case", "rule"], name="one_flag_per_case_and_rule")]
+
+    def __str__(self) -> str:
+        return f"Flag {self.pk}"
+
+
 class Takedown(models.Model):
     """A message that moderators withhold, or withheld. The truth is in the log; this says why, and who may appeal."""
 

@@ -21,6 +21,7 @@ from messaging.domain.mentions import EVERYBODY, may_mention_everybody, parse_me
 from messaging.domain.messages import ConversationType, DedupeKey, MemberChangeKind, MessageChangeKind
 from messaging.selectors.access import Access, may_send, require_member
 from messaging.selectors.messages import Sight, find_message
+from messaging.services import screening
 from messaging.services.send import Outgoing, Sent, append_change, check_body, parse_client_msg_id
 
 #: Deletions over REST without an id of their own: the same message has the same one.
@@ -133,6 +134,7 @@ def edit_message(
 
     Raises:
         ChatError: as ``validate_change`` and ``authorise_change``; Unavailable: repeat with the same ``msg_id``.
+        NotAccepted: a rule of the moderators refuses the text.
     """
     limits = container.limits()
     change = validate_change(
@@ -145,7 +147,10 @@ def edit_message(
         limits=limits,
     )
     authorise_change(conversation_id, change, limits=limits)
-    return _append(conversation_id, change)
+    judged = screening.screened(sender=actor, client_msg_id=change.client_msg_id, body=body)
+    sent = _append(conversation_id, change)
+    screening.flag(judged, conversation_id, message_id)
+    return sent
 
 
 def delete_message(

@@ -8,6 +8,7 @@ from chatproject import container
 from messaging.domain.ids import ConversationId, UserId
 from messaging.media.services import attach
 from messaging.selectors.access import may_send
+from messaging.services import screening
 from messaging.services.changes import may_forward, may_mention
 from messaging.services.send import Sent, send_message, validate_send
 
@@ -27,7 +28,7 @@ def post_message(
 
     Raises:
         NotFound: the sender is no member, or cannot read what is to be forwarded, or may not use the media.
-        Conflict: what is to be forwarded is gone.
+        Conflict: what is to be forwarded is gone. NotAccepted: a rule of the moderators refuses the text.
         Blocked: one of a DM's two blocked the other. Forbidden: see ``may_mention``.
         InvalidInput, TooLarge: see ``validate_send``.
         Unavailable: not stored; repeat with the same ``msg_id``.
@@ -47,6 +48,9 @@ def post_message(
     may_mention(message)
     if forwarded_from is not None:
         may_forward(message, forwarded_from)
+    judged = screening.screened(sender=sender, client_msg_id=message.client_msg_id, body=body)
     if media:
         attach(message, forwarded_from)
-    return async_to_sync(send_message)(log=container.message_log(), message=message)
+    sent = async_to_sync(send_message)(log=container.message_log(), message=message)
+    screening.flag(judged, conversation_id, sent.message_id)
+    return sent

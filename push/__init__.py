@@ -8,6 +8,7 @@
             |
     planning.py                       who of them really gets one, decided when it is sent
     outbox.py                         one row for a message and device: what was promised, and what became of it
+    following.py                      what was shown follows edits and deletions
     sending.py                        rates, circuit breaker, retries
             |
     providers/                        APNs, FCM, Web Push

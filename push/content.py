@@ -1,9 +1,10 @@
 """What a push says, as far as its reader allows (design section 8). Pure."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from messaging.domain import ids
+from messaging.domain.ids import MessageId
 from messaging.domain.messages import Conversation, ConversationType, StoredMessage
 from push.models import Content
 from push.providers.base import Notice

@@ -66,7 +66,8 @@ def accept(intents: Sequence[events.PushIntent]) -> None:
         _send(_claimed(claim), {plan.candidate: plan for plan in plans})
 
 
-def _subscriptions(field: str, values: Iterable[int]) -> list[Subscription]:
+def subscriptions(field: str, values: Iterable[int]) -> list[Subscription]:
+    """Return the usable subscriptions whose ``field`` is among the values, however many these are."""
     wanted = list(values)
     return [
         row
@@ -76,11 +77,11 @@ def _subscriptions(field: str, values: Iterable[int]) -> list[Subscription]:
 
 
 def _candidates(intents: Sequence[events.PushIntent]) -> list[Candidate]:
-    subscriptions = _subscriptions("user_id", {user for intent in intents for user in intent.users})
-    subscriptions += _subscriptions("pk", {device for intent in intents for device in intent.devices})
+    reachable = subscriptions("user_id", {user for intent in intents for user in intent.users})
+    reachable += subscriptions("pk", {device for intent in intents for device in intent.devices})
     of_user: dict[UserId, list[DeviceId]] = defaultdict(list)
     owner: dict[DeviceId, UserId] = {}
-    for row in {row.pk: row for row in subscriptions}.values():
+    for row in {row.pk: row for row in reachable}.values():
         of_user[UserId(row.user_id)].append(DeviceId(row.pk))
         owner[DeviceId(row.pk)] = UserId(row.user_id)
     found: dict[Candidate, None] = {}
@@ -248,7 +249,7 @@ def _take_back(marks: Sequence[events.ReadMark]) -> None:
             devices[DeviceId(row.device_id)] = mark
     _finish(waiting, Push.State.SKIPPED, "read")
     Push.objects.filter(pk__in=told).update(state=Push.State.WITHDRAWN, done_at=timezone.now())
-    silenced = [one for one in _subscriptions("pk", devices) if _takes_silence(one)]
+    silenced = [one for one in subscriptions("pk", devices) if takes_silence(one)]
     if not silenced:
         return
     numbers = badges({UserId(one.user_id) for one in silenced})
@@ -263,7 +264,7 @@ def _take_back(marks: Sequence[events.ReadMark]) -> None:
             note(one, outcome)
 
 
-def _takes_silence(subscription: Subscription) -> bool:
+def takes_silence(subscription: Subscription) -> bool:
     """Return whether the device's browser lets a push show nothing: Safari ends subscriptions for it."""
     return not (subscription.provider == "webpush" and ".push.apple.com/" in subscription.address)
 

@@ -10,7 +10,7 @@ from django.utils import timezone
 from messaging.dispatcher import unpack
 from messaging.domain import events
 from messaging.domain.ids import DeviceId
-from push import outbox, summary
+from push import following, outbox, summary
 
 logger = logging.getLogger(__name__)
 
@@ -24,6 +24,7 @@ def push_messages(batch: object) -> None:
     """Send what these records of the topic ``push`` ask for; what fails waits for ``send_due_pushes``."""
     intents: list[events.PushIntent] = []
     marks: list[events.ReadMark] = []
+    changed: list[events.PushChanged] = []
     for record in unpack(batch):
         try:
             event = events.decode_push(record.payload)
@@ -32,12 +33,16 @@ def push_messages(batch: object) -> None:
                 "the record at %s/%s/%s is no intent: %s", record.topic, record.partition, record.offset, error
             )
             continue
-        if isinstance(event, events.PushIntent):
-            intents.append(event)
-        else:
-            marks += event.marks
+        match event:
+            case events.PushIntent():
+                intents.append(event)
+            case events.PushRead():
+                marks += event.marks
+            case events.PushChanged():
+                changed.append(event)
     outbox.accept(intents)
     outbox.take_back(marks)
+    following.follow(changed)
     _follow_up()
 
 

@@ -138,7 +138,14 @@ class PushRead(_Event, tag="w", frozen=True):
     marks: list[ReadMark]
 
 
-PushEvent = PushIntent | PushRead
+class PushChanged(_Event, tag="x", frozen=True):
+    """Topic ``push``: a message was edited, deleted or withheld; what devices show of it is to follow."""
+
+    conversation: _Conversation
+    message: _Message
+
+
+PushEvent = PushIntent | PushRead | PushChanged
 #: Users or marks of one record of the topic ``push``.
 MAX_PAGE = 1_000
 

@@ -60,6 +60,8 @@ class Applied:
     authors: list[tuple[ConversationId, MessageId, UserId]] = field(default_factory=list)
     #: Messages for the readers who turn out not to be connected.
     pushes: list[events.PushIntent] = field(default_factory=list)
+    #: Messages whose pushes, where there were any, say something else by now.
+    changed: list[events.PushChanged] = field(default_factory=list)
     #: How far people have read.
     reads: list[events.ReadMark] = field(default_factory=list)
 
@@ -319,6 +321,8 @@ class _Poll:
             )
         )
         self._changes.append(change)
+        if change.kind is not MessageChangeKind.REACT:
+            self._out.changed.append(events.PushChanged(change.conversation_id, change.target_id))
         self._deliver_change(change, audience, known, trace=event.trace)
 
     def _on_moderation(self, change_id: MessageId, key: DedupeKey, event: events.MessageModerated) -> None:
@@ -346,6 +350,7 @@ class _Poll:
             )
         )
         self._changes.append(change)
+        self._out.changed.append(events.PushChanged(change.conversation_id, change.target_id))
         self._deliver_change(change, known.readers(change_id), known)
 
     def _target_of(self, change_id: MessageId, key: DedupeKey, target_id: MessageId, known: Known) -> StoredMessage:

@@ -32,7 +32,7 @@ from messaging.router.apply import DEFAULT_LIMITS, Applied, Applier
 from messaging.router.receipts import ReceiptApplier
 from messaging.services.dead_letters import dead_record, place_of
 from messaging.services.fanout import fan_out
-from messaging.services.push_intents import ReadMarks, append_intents, unreached
+from messaging.services.push_intents import ReadMarks, append_changed, append_intents, unreached
 from messaging.threads import DatabaseThreads
 
 logger = logging.getLogger(__name__)
@@ -215,6 +215,7 @@ class Router:
                 span.end()
         MESSAGE_BATCHES.observe(done.batches)
         await append_intents(self._log, unreached(applied.pushes, done.connected), by="router")
+        await append_changed(self._log, applied.changed)
 
     async def _on_receipts(self, records: list[Record]) -> None:
         applied = await self._database.run(self._receipts.apply, records)

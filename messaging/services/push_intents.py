@@ -1,9 +1,10 @@
-"""The writers of the topic ``push``: who was not reached, and what has been read (design sections 1, 6 and 8).
+"""The writers of the topic ``push``: who was not reached, what was read, what was changed (design sections 1, 6 and 8).
 
 The router and the pods write through here; what becomes of it is decided in ``push``, when it is sent.
 """
 
 import asyncio
+import contextlib
 from collections import OrderedDict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Final
@@ -48,6 +49,17 @@ async def append_intents(log: MessageLog, intents: Iterable[events.PushIntent], 
         if isinstance(outcome, BaseException) and not isinstance(outcome, PositionUnknown):
             raise outcome
     INTENTS.labels(by).inc(sum(len(intent.users) + len(intent.devices) for intent in found))
+
+
+async def append_changed(log: MessageLog, changed: Iterable[events.PushChanged]) -> None:
+    """Append what was edited or deleted, and return once it would survive a crash. Repeating it is harmless.
+
+    Raises:
+        LogUnavailable: some may be missing; append all again.
+    """
+    for event in changed:
+        with contextlib.suppress(PositionUnknown):
+            await log.append(NewRecord(TOPIC_PUSH, event.conversation.to_bytes(8, "big"), events.encode(event)))
 
 
 class ReadMarks:

@@ -63,7 +63,7 @@ class Apns:
             ("apns-topic", address.topic),
             # A change of the badge is shown to the user as well, so it is no "background" push.
             ("apns-push-type", "alert"),
-            ("apns-priority", "5" if notice.silent else "10"),
+            ("apns-priority", "5" if notice.silent or notice.quiet else "10"),
             ("apns-expiration", str(int(self._now()) + notice.expires_s)),
             ("apns-collapse-id", notice.collapse[:64]),
         ]
@@ -111,10 +111,10 @@ def payload(notice: Notice) -> bytes:
     else:
         aps |= {
             "alert": {"title": notice.title, "body": notice.body},
-            "sound": "default",
             "thread-id": notice.collapse,
             "mutable-content": 1,
         }
+        aps |= {"interruption-level": "passive"} if notice.quiet else {"sound": "default"}
     whole: dict[str, Any] = {"aps": aps, **notice.data}
     encoded = msgspec.json.encode(whole)
     body = notice.body

@@ -23,6 +23,7 @@ class Notice:
     """What is to be said. ``title`` empty: nothing is shown; ``read`` was read elsewhere and is taken back.
 
     ``data`` reaches the app as it is. What has the same ``collapse`` replaces each other on the device.
+    ``quiet``: it is nothing new, and makes no sound.
     ``expires_s``: how long the provider keeps it for a device that is off.
     """
 
@@ -32,6 +33,7 @@ class Notice:
     collapse: str
     badge: int
     expires_s: int = 24 * 3600
+    quiet: bool = False
 
     @property
     def silent(self) -> bool:

@@ -71,9 +71,13 @@ def message(address: Address, notice: Notice) -> messaging.Message:
         return _addressed(address.token, data=data, android=android)
     android = messaging.AndroidConfig(
         collapse_key=notice.collapse,
-        priority="high",
+        priority="normal" if notice.quiet else "high",
         ttl=notice.expires_s,
-        notification=messaging.AndroidNotification(tag=notice.collapse, notification_count=notice.badge or None),
+        notification=messaging.AndroidNotification(
+            tag=notice.collapse,
+            notification_count=notice.badge or None,
+            priority="low" if notice.quiet else None,
+        ),
     )
     shown = messaging.Notification(title=notice.title, body=notice.body[:_MAX_BODY_CHARS])
     return _addressed(address.token, data=data, notification=shown, android=android)

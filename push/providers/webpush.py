@@ -68,7 +68,7 @@ class WebPush:
             "content-encoding": "aes128gcm",
             "content-type": "application/octet-stream",
             "ttl": str(notice.expires_s),
-            "urgency": "low" if notice.silent else "high",
+            "urgency": "low" if notice.silent or notice.quiet else "high",
             "topic": _topic(notice.collapse),
         }
         try:

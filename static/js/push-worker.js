@@ -33,19 +33,24 @@ async function takeBack({ conv, read }) {
   }
 }
 
+/** What is shown of a message says something else by now, without a sound; what is not shown stays away. */
+async function replace(push) {
+  const shown = await self.registration.getNotifications({ tag: push.tag });
+  if (shown.some((one) => one.data?.server_id === push.replaces)) await show(push, { renotify: false, silent: true });
+}
+
+function show(push, how) {
+  const data = { conv: push.conv ?? null, server_id: push.server_id ?? null };
+  return self.registration.showNotification(push.title, { body: push.body, tag: push.tag, icon: ICON, badge: ICON, data, ...how });
+}
+
 async function receive(push) {
   await setBadge(push.badge ?? 0);
   if (push.read) return takeBack(push);
+  if (push.replaces) return replace(push);
   if (!push.title || (push.conv && (await isWatched()))) return undefined;
-  return self.registration.showNotification(push.title, {
-    body: push.body,
-    tag: push.tag,
-    // The tag replaces the conversation's last one; it should be heard all the same.
-    renotify: true,
-    icon: ICON,
-    badge: ICON,
-    data: { conv: push.conv ?? null, server_id: push.server_id ?? null },
-  });
+  // The tag replaces the conversation's last one; it should be heard all the same.
+  return show(push, { renotify: true });
 }
 
 async function open(conv) {

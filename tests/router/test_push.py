@@ -9,9 +9,9 @@ from asgiref.sync import sync_to_async
 
 from chatproject import container
 from messaging.domain import events
-from messaging.domain.events import PushIntent, PushRead, ReadMark, Receipt, ReceiptBatch
+from messaging.domain.events import MessageChanged, PushChanged, PushIntent, PushRead, ReadMark, Receipt, ReceiptBatch
 from messaging.domain.ids import ConversationId, DeviceId, MessageId, UserId
-from messaging.ports import TOPIC_PUSH, TOPIC_RECEIPTS, LogReader, NewRecord
+from messaging.ports import TOPIC_MESSAGES, TOPIC_PUSH, TOPIC_RECEIPTS, LogReader, NewRecord
 from messaging.services import push_intents
 from messaging.services.push_intents import ReadMarks, unreached
 from tests.router.conftest import Apply, Talk, id_of
@@ -81,6 +81,28 @@ def test_changes_and_later_copies_push_nothing(apply: Apply, group: Talk) -> Non
     applied = apply(said, again, renamed, group.said(bob))
     assert applied.pushes[0].message == id_of(said)
     assert [intent.sender for intent in applied.pushes] == [ann, bob]
+
+
+async def test_an_edit_and_a_deletion_are_told_of_and_a_reaction_is_not(
+    start_router: Callable[[], Any], group: Talk, reader: LogReader
+) -> None:
+    ann, bob, cat = group.people
+    await container.registry().register(POD, [(ann, "1"), (bob, "2"), (cat, "3")])
+    await start_router()
+    for text in ("one", "two"):
+        await say(group, ann, text)
+    assert await bodies(2) == ["one", "two"]
+    one, two = [row.message_id for row in await sync_to_async(group.stored)()]
+    changes = [
+        MessageChanged(bob, b"r" * 16, one, "react", emoji="👍", on=True),
+        MessageChanged(ann, b"e" * 16, two, "edit", "three"),
+        MessageChanged(ann, b"d" * 16, one, "delete"),
+    ]
+    for change in changes:
+        await container.message_log().append(
+            NewRecord(TOPIC_MESSAGES, group.id.to_bytes(8, "big"), events.encode(change))
+        )
+    assert [await next_event(reader) for _ in range(2)] == [PushChanged(group.id, two), PushChanged(group.id, one)]
 
 
 async def test_who_has_read_is_told_of_with_the_device(

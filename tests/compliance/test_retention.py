@@ -41,7 +41,7 @@ def say(conversation: Conversation, *ages: float, sender: int = 0) -> list[Store
         author = UserId(sender or next(iter(conversation.members or {UserId(5)})))
         made.append(StoredMessage(conversation.id, aged(days), author, uuid4().bytes, f"said {days}", prev_id=last))
         last = made[-1].message_id
-    container.message_store().upsert(made, recipients={conversation.id: list(conversation.members or ())})
+    container.message_store().upsert(made)
     return made
 
 
@@ -230,7 +230,7 @@ class TestMembers:
             body="better",
             prev_id=said[-1].message_id,
         )
-        container.message_store().upsert([], changes=[edit], recipients={})
+        container.message_store().upsert([], changes=[edit])
         sweep()
         for mark in (said[0].message_id, said[1].message_id, said[2].message_id):
             (fill,) = self.fill(reader_of(dm), dm, mark)
@@ -251,7 +251,7 @@ class TestMembers:
         sweep()
         assert self.fill(reader_of(dm), dm, said[0].message_id) == []
         view = inbox.conversation_view(user_id=reader_of(dm), conversation_id=dm.id)
-        assert (view.last_message, view.unread_count) == (None, 0)
+        assert (view.last_message, view.unread.count) == (None, 0)
         page = history.history_page(user_id=reader_of(dm), conversation_id=dm.id, before=None, after=None, limit=9)
         assert (page.results, page.next, page.prev, page.mark) == ([], None, None, None)
 

@@ -209,9 +209,7 @@ def test_an_unread_mention_is_told_as_it_is_now(store: MessageStore, conversatio
     store.upsert([], changes=changes)
     assert [is_mentioned(ANN, since) for since in range(4)] == [True, True, False, False]
     assert is_mentioned(other, 3)
-    store.upsert(
-        [], changes=[change(conversation, 9, 4, "edit", BOB, body="you after all", mentions=[ANN])], recipients={}
-    )
+    store.upsert([], changes=[change(conversation, 9, 4, "edit", BOB, body="you after all", mentions=[ANN])])
     assert (is_mentioned(ANN, 3), is_mentioned(other, 3)) == (True, False)
     assert one(store, conversation, 4).mentioned == [ANN]
     assert one(store, conversation, 4).mentions == [ANN]
@@ -440,7 +438,7 @@ class TestRetention:
             changes += [change(conversation, n + 1, n, "edit", body="better"), react(conversation, n + 2, n, BOB)]
         # Edited twice, long after.
         changes += [change(conversation, in_bucket(8, n), numbers[2], "edit", body="late") for n in (1, 2)]
-        store.upsert(messages, changes=changes, recipients={conversation: [ANN, BOB]})
+        store.upsert(messages, changes=changes)
         store.save_receipts([StoredReceipt(conversation, MessageId(n), BOB, DeviceId(1), 5) for n in numbers])
         return numbers
 
@@ -483,7 +481,6 @@ class TestRetention:
         reacted = [target for _, target in store.reactions(refs, viewer=ANN)]
         assert sorted(reacted) == sorted(n for n in (*kept, *numbers[9:]) if n in numbers[1::3])
         assert rows_of(stores, "receipts", conversation) == sorted([*kept, *numbers[9:]])
-        assert rows_of(stores, "messages_by_user", conversation) == sorted([*kept, *numbers[9:]] * 2)
 
     def test_the_edit_of_a_message_that_is_kept_is_kept(
         self, store: MessageStore, conversation: ConversationId, numbers: list[int]
@@ -502,11 +499,10 @@ class TestRetention:
         store = stores[0]
         new = NewConversation(ConversationId(new_random_id()), ConversationType.GROUP_SMALL, ANN, (ANN, BOB))
         other = stores[1].create(new)[0].id
-        store.upsert([text(other, n) for n in numbers], recipients={other: [ANN]})
+        store.upsert([text(other, n) for n in numbers])
         store.delete_before(conversation, before=MessageId(in_bucket(99)), keep=())
         assert self.left(store, conversation) == []
         assert self.left(store, other) == numbers
-        assert rows_of(stores, "messages_by_user", other) == numbers
 
     def test_what_is_written_afterwards_is_there(
         self, stores: Pair, conversation: ConversationId, numbers: list[int]
@@ -515,9 +511,7 @@ class TestRetention:
         store = stores[0]
         store.delete_before(conversation, before=MessageId(in_bucket(9)), keep=())
         late = text(conversation, in_bucket(9, 40), prev_id=MessageId(numbers[-1]))
-        store.upsert(
-            [late], changes=[change(conversation, in_bucket(9, 41), numbers[0], "edit", body="x")], recipients={}
-        )
+        store.upsert([late], changes=[change(conversation, in_bucket(9, 41), numbers[0], "edit", body="x")])
         assert self.left(store, conversation) == [*numbers[9:], in_bucket(9, 40)]
         # The edit's target is gone, and is not there again as a message of nobody.
         assert store.get([(conversation, MessageId(numbers[0]))]) == {}

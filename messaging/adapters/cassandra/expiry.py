@@ -10,7 +10,7 @@ from typing import Final
 
 from messaging.adapters.cassandra.layout import BUCKET_MS, bucket_of
 from messaging.adapters.cassandra.session import CassandraSession, Work
-from messaging.domain.ids import TIME_SHIFT, ConversationId, MessageId, UserId
+from messaging.domain.ids import TIME_SHIFT, ConversationId, MessageId
 from messaging.ports import Expired, Kept
 
 _BUCKETS: Final = (
@@ -30,15 +30,11 @@ _LATER_CHANGES: Final = (
     "SELECT change_id, target_id FROM {ks}.message_changes"
     " WHERE conversation_id = ? AND bucket = ? AND change_id >= ? AND change_id <= ?"
 )
-_MEMBERS: Final = "SELECT user_id, role FROM {ks}.conversations WHERE conversation_id = ?"
 
 _EMPTY_CHANGE: Final = (
     "UPDATE {ks}.message_changes SET body = ? WHERE conversation_id = ? AND bucket = ? AND change_id = ?"
 )
 _DROP_RECEIPTS: Final = "DELETE FROM {ks}.receipts WHERE conversation_id = ? AND message_id = ?"
-_DROP_BY_USER: Final = (
-    "DELETE FROM {ks}.messages_by_user WHERE user_id = ? AND bucket = ? AND message_id = ? AND conversation_id = ?"
-)
 _DROP_CHANGE: Final = "DELETE FROM {ks}.message_changes WHERE conversation_id = ? AND bucket = ? AND change_id = ?"
 _DROP_BUCKET: Final = "DELETE FROM {ks}.message_buckets WHERE conversation_id = ? AND bucket = ?"
 #: Tables in the bucket of the message, whose second key is its id; and changes, in the bucket of theirs.
@@ -104,16 +100,13 @@ class Expiry:
 
     def delete_before(self, conversation: ConversationId, before: MessageId, keep: Kept) -> None:
         """Delete what has an id below ``before`` and is not in ``keep``; messages last, since they lead to the rest."""
-        users = [UserId(user) for user, role in self._session.rows(_MEMBERS, (conversation,)) if role is not None]
         for bucket in self._buckets(conversation, before):
-            self._delete_in(conversation, bucket, before, keep, users)
+            self._delete_in(conversation, bucket, before, keep)
 
     def _buckets(self, conversation: ConversationId, before: int) -> list[int]:
         return [bucket for (bucket,) in self._session.rows(_BUCKETS, (conversation, bucket_of(before)))]
 
-    def _delete_in(
-        self, conversation: ConversationId, bucket: int, before: MessageId, keep: Kept, users: list[UserId]
-    ) -> None:
+    def _delete_in(self, conversation: ConversationId, bucket: int, before: MessageId, keep: Kept) -> None:
         rows = self._session.rows(_MESSAGES, (conversation, bucket, before))
         going = {number: edit for number, _, edit, _ in rows if not _kept(number, keep)}
         # A change goes with its message or after it, so nothing is left to look for where both are gone.
@@ -125,12 +118,7 @@ class Expiry:
         edited = {number: edit[0] for number, edit in going.items() if edit is not None and edit[0] >= before}
         if edited:
             self._session.write(self._emptying(conversation, before, edited, keep))
-        self._session.write(
-            [
-                *((_DROP_RECEIPTS, (conversation, number)) for number in (*going, *changes)),
-                *((_DROP_BY_USER, (user, bucket, number, conversation)) for number in going for user in users),
-            ]
-        )
+        self._session.write((_DROP_RECEIPTS, (conversation, number)) for number in (*going, *changes))
         end = min(before, _first_id(bucket + 1))
         ranges = list(stretches(_first_id(bucket), end, keep))
         if keep:

@@ -454,14 +454,6 @@ class OrmMessageStore:
                 f"{change_outside}{target_outside}",
                 [conversation_id, before, *spans, *spans],
             )
-            outside, _ = _outside("message_id", keep)
-            # By the members, also former ones: the table is in the order of users.
-            cursor.execute(
-                "DELETE FROM messages_by_user WHERE user_id IN"  # noqa: S608
-                " (SELECT user_id FROM membership WHERE conversation_id = %s)"
-                f" AND message_id < %s{outside} AND conversation_id = %s",
-                [conversation_id, before, *spans, conversation_id],
-            )
             for table, column in _COPIES:
                 outside, _ = _outside(column, keep)
                 cursor.execute(

@@ -52,11 +52,11 @@ def in_messages(user_id: UserId, messages: Sequence[str]) -> dict[str, set[Media
     except ids.InvalidId:
         raise InvalidInput("message is not a server_id") from None
     conversations = list({conversation for conversation, _ in refs.values()})
-    places = container.conversation_store().memberships(user_id, conversations)
+    standing = container.conversation_store().memberships(user_id, conversations)
     seen = {
         text: (conversation, message_id)
         for text, (conversation, message_id) in refs.items()
-        if conversation in places and places[conversation][0].active and message_id > places[conversation][0].joined_id
+        if (stands := standing.get(conversation)) and stands.membership.active and message_id > stands.floor
     }
     found = container.message_store().get(list(seen.values())) if seen else {}
     answers = {}

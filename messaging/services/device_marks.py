@@ -13,6 +13,6 @@ def keep_marks(user_id: UserId, device_id: DeviceId, marks: Mapping[Conversation
     """
     store = container.conversation_store()
     standing = store.memberships(user_id, list(marks))
-    ends = {conversation: last or MessageId(0) for conversation, (_, last) in standing.items()}
+    ends = {conversation: stands.last_id or MessageId(0) for conversation, stands in standing.items()}
     true = {conversation: mark for conversation, mark in marks.items() if mark <= ends.get(conversation, 0)}
     store.keep_marks(user_id, device_id, true)

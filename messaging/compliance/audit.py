@@ -53,6 +53,7 @@ class Action(StrEnum):
     POLICY_CHANGED = "policy.changed"
     POLICY_DELETED = "policy.deleted"
     JURISDICTION_SET = "jurisdiction.set"
+    JURISDICTION_DELETED = "jurisdiction.deleted"
     RETENTION_SWEPT = "retention.swept"
     RETENTION_FAILED = "retention.failed"
     # E-discovery.

@@ -28,6 +28,9 @@ class AuditEntry(models.Model):
         # Read, and by ``record`` written; nobody changes or deletes one.
         default_permissions = ("view",)
 
+    def __str__(self) -> str:
+        return f"entry {self.seq}"
+
     def entry(self) -> chain.Entry:
         """Return it without its hash."""
         return chain.Entry(
@@ -59,6 +62,9 @@ class AuditCheckpoint(models.Model):
     class Meta:
         db_table = "audit_checkpoints"
         default_permissions = ("view",)
+
+    def __str__(self) -> str:
+        return f"checkpoint at entry {self.seq}"
 
     def line(self) -> dict[str, Any]:
         """Return it as a line of an export."""

@@ -40,3 +40,6 @@ class Hold(models.Model):
                 name="two_release_a_hold",
             ),
         ]
+
+    def __str__(self) -> str:
+        return f"hold {self.pk} (case {self.case})"

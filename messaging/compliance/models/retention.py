@@ -26,6 +26,9 @@ class Jurisdiction(models.Model):
             )
         ]
 
+    def __str__(self) -> str:
+        return self.code
+
 
 class RetentionPolicy(models.Model):
     """How long messages have to be kept, and when they have to be gone, where both columns match.
@@ -54,6 +57,9 @@ class RetentionPolicy(models.Model):
             ),
         ]
 
+    def __str__(self) -> str:
+        return self.note
+
 
 class Sweep(models.Model):
     """One way through all conversations. ``position``: up to where it came; it goes on from there."""
@@ -73,3 +79,6 @@ class Sweep(models.Model):
     class Meta:
         db_table = "retention_sweeps"
         default_permissions = ("view",)
+
+    def __str__(self) -> str:
+        return f"sweep {self.pk}"

@@ -1,0 +1,278 @@
+"""The pages of compliance for the staff: each act goes through its service, which writes the audit log.
+
+Who may see or do what is in ``roles.py``. Nothing that anybody wrote in a chat is on these pages.
+"""
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
+from django.db.models import Model
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+
+from messaging.compliance import holds
+from messaging.compliance.audit import Action, record
+from messaging.compliance.forms import HoldForm, JurisdictionForm, PolicyForm, ReasonForm
+from messaging.compliance.models import AuditCheckpoint, AuditEntry, Hold, Jurisdiction, RetentionPolicy, Sweep
+from messaging.domain.errors import ChatError
+from messaging.domain.ids import UserId, conversation_ref, user_ref
+
+
+def _actor(request: HttpRequest) -> UserId:
+    # Nobody gets to these pages who is not signed in.
+    assert request.user.pk is not None
+    return UserId(request.user.pk)
+
+
+class Reading(admin.ModelAdmin):  # type: ignore[type-arg]
+    """What is only read here."""
+
+    actions = None
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Nobody adds one here."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Nobody changes one."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Nobody deletes one."""
+        return False
+
+
+@admin.register(AuditEntry)
+class AuditEntryAdmin(Reading):
+    """The audit log, newest first."""
+
+    list_display = ["seq", "at", "actor", "action", "object", "case", "short_reason"]
+    list_filter = ["action", "at"]
+    search_fields = ["=actor", "=object", "=case", "reason"]
+    search_help_text = "Actor (u_…, system), object (m_…, c_…, u_…, hold/12) or case as a whole; or a part of a reason."
+    date_hierarchy = "at"
+    ordering = ["-seq"]
+    show_full_result_count = False
+
+    @admin.display(description="reason")
+    def short_reason(self, entry: AuditEntry) -> str:
+        """Return the begin of the reason."""
+        return entry.reason if len(entry.reason) <= 80 else f"{entry.reason[:79]}…"
+
+
+@admin.register(AuditCheckpoint)
+class AuditCheckpointAdmin(Reading):
+    """Signatures over entries of the audit log."""
+
+    list_display = ["seq", "at", "key"]
+    ordering = ["-seq"]
+
+
+@admin.register(Sweep)
+class SweepAdmin(Reading):
+    """What each sweep found and did."""
+
+    list_display = ["id", "started_at", "finished_at", "conversations", "due", "deleted", "held", "failed"]
+    ordering = ["-id"]
+
+
+@admin.register(Hold)
+class HoldAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    """Legal holds: placed by one, released by two."""
+
+    form = HoldForm
+    list_display = ["id", "case", "what", "placed_at", "state"]
+    list_filter = ["released_at"]
+    search_fields = ["=case"]
+    ordering = ["-id"]
+    actions = None
+    change_form_template = "admin/compliance/hold.html"
+
+    @admin.display(description="what")
+    def what(self, hold: Hold) -> str:
+        """Return what is held."""
+        if hold.user_id is not None:
+            return user_ref(hold.user_id)
+        return "everything" if hold.conversation_id is None else conversation_ref(hold.conversation_id)
+
+    @admin.display(description="state")
+    def state(self, hold: Hold) -> str:
+        """Return where it stands."""
+        if hold.released_at is not None:
+            return "released"
+        return "held" if hold.release_requested_at is None else "held; its release is asked for"
+
+    @admin.display(description="placed by")
+    def who_placed(self, hold: Hold) -> str:
+        """Return who placed it."""
+        return user_ref(hold.placed_by)
+
+    @admin.display(description="release asked for by")
+    def who_asked(self, hold: Hold) -> str:
+        """Return who asked for its release."""
+        return "-" if hold.release_requested_by is None else user_ref(hold.release_requested_by)
+
+    @admin.display(description="released by")
+    def who_released(self, hold: Hold) -> str:
+        """Return who agreed to it."""
+        return "-" if hold.released_by is None else user_ref(hold.released_by)
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Return the form's fields, or all there is to read."""
+        if obj is None:
+            return HoldForm.Meta.fields
+        return (
+            *("case", "what", "begins_at", "ends_at", "reason", "state", "placed_at", "who_placed"),
+            *("release_requested_at", "who_asked", "released_at", "who_released"),
+        )
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """What was placed is only released."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """A hold stays on record."""
+        return False
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        """Place it."""
+        placed = holds.place_hold(actor=_actor(request), new=form.new())
+        obj.pk = placed.pk
+
+    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
+        """Show and take the form; what the service refuses is said on it."""
+        try:
+            # Or the entry and the hold would outlive a failure after them.
+            with transaction.atomic():
+                return super().add_view(request, form_url, extra_context)
+        except ChatError as error:
+            self.message_user(request, error.detail, messages.ERROR)
+            return HttpResponseRedirect(request.get_full_path())
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        """Show a hold, with what may be done to it now."""
+        hold = Hold.objects.filter(pk=object_id).first() if object_id.isdecimal() else None
+        acts: list[tuple[str, str]] = []
+        if hold is not None and hold.released_at is None and self._may_release(request):
+            if hold.release_requested_by is None:
+                acts.append(("request", "Ask for its release"))
+            else:
+                if hold.release_requested_by != _actor(request):
+                    acts.append(("approve", "Agree to its release"))
+                acts.append(("refuse", "Let it stand"))
+        return super().change_view(request, object_id, form_url, {**(extra_context or {}), "acts": acts})
+
+    def _may_release(self, request: HttpRequest) -> bool:
+        return bool(request.user.has_perm("compliance.release_hold"))
+
+    def get_urls(self) -> list[URLPattern]:
+        """Add the pages of release."""
+        act = path("<int:pk>/release/<str:act>/", self.admin_site.admin_view(self.act_view), name="compliance_hold_act")
+        return [act, *super().get_urls()]
+
+    def act_view(self, request: HttpRequest, pk: int, act: str) -> HttpResponse:
+        """Ask for a reason, and do it."""
+        acts = {"request": holds.request_release, "approve": holds.approve_release, "refuse": holds.refuse_release}
+        titles = {"request": "Ask for the release of", "approve": "Agree to the release of", "refuse": "Let stand"}
+        hold = Hold.objects.filter(pk=pk).first()
+        back = reverse("admin:compliance_hold_change", args=[pk])
+        if act not in acts or hold is None:
+            return HttpResponseRedirect(back)
+        if not self._may_release(request):
+            raise PermissionDenied
+        form = ReasonForm(request.POST or None)
+        if request.method == "POST" and form.is_valid():
+            try:
+                acts[act](actor=_actor(request), hold_id=pk, reason=form.cleaned_data["reason"])
+                self.message_user(request, "It is done, and written down.", messages.SUCCESS)
+            except ChatError as error:
+                self.message_user(request, error.detail, messages.ERROR)
+            return HttpResponseRedirect(back)
+        context = {
+            **self.admin_site.each_context(request),
+            "title": f"{titles[act]} hold {pk} (case {hold.case})",
+            "form": form,
+            "back": back,
+            "opts": self.opts,
+        }
+        return TemplateResponse(request, "admin/compliance/reason.html", context)
+
+
+class Recorded(admin.ModelAdmin):  # type: ignore[type-arg]
+    """What is changed here with a reason, which goes into the audit log with what it was and is.
+
+    ``noun`` begins the object's name there.
+    """
+
+    noun: str
+    recorded: tuple[str, ...]
+    created_as: Action
+    changed_as: Action
+    deleted_as: Action
+    actions = None
+    delete_confirmation_template = "admin/compliance/delete.html"
+
+    def _values(self, obj: Model) -> dict[str, Any]:
+        return {name: getattr(obj, name) for name in self.recorded}
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        """Save it, and write down what became of it."""
+        before = self._values(self.model._default_manager.get(pk=obj.pk)) if change else None
+        super().save_model(request, obj, form, change)
+        record(
+            self.changed_as if change else self.created_as,
+            actor=_actor(request),
+            object=f"{self.noun}/{obj.pk}",
+            reason=form.cleaned_data["reason"],
+            details={"before": before, "after": self._values(obj)},
+        )
+
+    def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
+        """Ask for the reason along with the confirmation."""
+        if request.method == "POST" and not request.POST.get("reason", "").strip():
+            self.message_user(request, "a reason is needed", messages.ERROR)
+            return HttpResponseRedirect(request.get_full_path())
+        return super().delete_view(request, object_id, {**(extra_context or {}), "reason_form": ReasonForm()})
+
+    def delete_model(self, request: HttpRequest, obj: Any) -> None:
+        """Delete it, and write down what it was."""
+        name, before = f"{self.noun}/{obj.pk}", self._values(obj)
+        super().delete_model(request, obj)
+        reason = request.POST["reason"]
+        record(self.deleted_as, actor=_actor(request), object=name, reason=reason, details={"before": before})
+
+
+@admin.register(RetentionPolicy)
+class RetentionPolicyAdmin(Recorded):
+    """How long messages are kept."""
+
+    noun, recorded = "policy", ("jurisdiction", "conversation_type", "min_days", "max_days", "note")
+    created_as, changed_as = Action.POLICY_CREATED, Action.POLICY_CHANGED
+    deleted_as = Action.POLICY_DELETED
+    form = PolicyForm
+    list_display = ["id", "jurisdiction", "conversation_type", "min_days", "max_days", "note"]
+
+
+@admin.register(Jurisdiction)
+class JurisdictionAdmin(Recorded):
+    """Whose law holds for whom."""
+
+    noun, recorded = "jurisdiction", ("code", "of")
+    created_as = changed_as = Action.JURISDICTION_SET
+    deleted_as = Action.JURISDICTION_DELETED
+    form = JurisdictionForm
+    list_display = ["of", "code"]
+    list_filter = ["code"]
+
+    def _values(self, obj: Any) -> dict[str, Any]:
+        return {"code": obj.code, "of": self.of(obj)}
+
+    @admin.display(description="of")
+    def of(self, obj: Jurisdiction) -> str:
+        """Return whose it is."""
+        return user_ref(obj.user_id) if obj.user_id is not None else conversation_ref(obj.conversation_id or 0)

@@ -1,0 +1,139 @@
+"""What the staff writes into the admin pages of compliance: ids as on the wire or user names, and always a reason."""
+
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+
+from accounts.models import User
+from messaging.compliance.audit import MAX_REASON_CHARS
+from messaging.compliance.holds import NewHold
+from messaging.compliance.models import Hold, Jurisdiction, RetentionPolicy
+from messaging.domain import ids
+from messaging.domain.ids import ConversationId, UserId
+
+
+class ReasonField(forms.CharField):
+    """Why somebody does what they do; it goes into the audit log."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(
+            max_length=MAX_REASON_CHARS,
+            widget=forms.Textarea(attrs={"rows": 3}),
+            help_text="Goes into the audit log, with your id.",
+            **kwargs,
+        )
+
+
+class UserField(forms.CharField):
+    """A user, by id or name; the value is the id, or None. An account that is gone is named by its id."""
+
+    def to_python(self, value: Any) -> Any:
+        """Return the id."""
+        text = str(value or "").strip()
+        if not text:
+            return None
+        try:
+            return ids.parse_user(text)
+        except ids.InvalidId:
+            user = User.objects.filter(username=text.lower()).first()
+        if user is None:
+            raise ValidationError("no such user; give a user name, or an id that begins with u_")
+        return UserId(user.pk)
+
+
+class ConversationField(forms.CharField):
+    """A conversation, by id; the value is the id, or None."""
+
+    def to_python(self, value: Any) -> Any:
+        """Return the id."""
+        text = str(value or "").strip()
+        try:
+            return ids.parse_conversation(text) if text else None
+        except ids.InvalidId:
+            raise ValidationError("no such conversation; give an id that begins with c_") from None
+
+
+class HoldForm(forms.ModelForm):  # type: ignore[type-arg]
+    """A hold to place."""
+
+    user = UserField(required=False, help_text="A user name, or an id (u_…).")
+    conversation = ConversationField(required=False, help_text="An id (c_…). Name one of the two, or neither.")
+    reason = ReasonField()
+
+    class Meta:
+        model = Hold
+        fields = ("case", "user", "conversation", "begins_at", "ends_at", "reason")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # A page that only shows has none of them.
+        for name in {"begins_at", "ends_at"} & self.fields.keys():
+            self.fields[name].required = False
+
+    def new(self) -> NewHold:
+        """Return what was asked for; valid forms only."""
+        data = self.cleaned_data
+        return NewHold(
+            data["case"],
+            data["reason"],
+            data["user"],
+            data["conversation"],
+            data["begins_at"],
+            data["ends_at"],
+        )
+
+
+class JurisdictionForm(forms.ModelForm):  # type: ignore[type-arg]
+    """Whose law holds for a user or conversation."""
+
+    user = UserField(required=False, help_text="A user name, or an id (u_…).")
+    conversation = ConversationField(required=False, help_text="An id (c_…). Name one of the two.")
+    reason = ReasonField()
+
+    class Meta:
+        model = Jurisdiction
+        fields = ("user", "conversation", "code", "reason")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.instance.pk is not None:
+            # Which it is of does not change: delete it, and add another.
+            for name in {"user", "conversation"} & self.fields.keys():
+                del self.fields[name]
+
+    def clean(self) -> dict[str, Any]:
+        """Take over whom it is about."""
+        data = super().clean() or {}
+        if self.instance.pk is None:
+            user: UserId | None = data.get("user")
+            conversation: ConversationId | None = data.get("conversation")
+            if not self.errors and (user is None) == (conversation is None):
+                raise ValidationError("name a user or a conversation")
+            self.instance.user_id, self.instance.conversation_id = user, conversation
+        return data
+
+
+class PolicyForm(forms.ModelForm):  # type: ignore[type-arg]
+    """A retention policy."""
+
+    reason = ReasonField()
+
+    class Meta:
+        model = RetentionPolicy
+        fields = ("jurisdiction", "conversation_type", "min_days", "max_days", "note", "reason")
+
+    def clean(self) -> dict[str, Any]:
+        """Pass one that says something."""
+        data = super().clean() or {}
+        if data.get("min_days") is None and data.get("max_days") is None:
+            raise ValidationError("a policy needs a minimum or a maximum")
+        if data.get("max_days") == 0:
+            raise ValidationError({"max_days": "at least one day"})
+        return data
+
+
+class ReasonForm(forms.Form):
+    """Why."""
+
+    reason = ReasonField()

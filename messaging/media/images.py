@@ -69,7 +69,7 @@ def _made(image: Any, content_type: str, limits: Limits) -> Picture:
     if frames > 1:
         _write_moving(image, written, content_type)
     elif content_type == "image/jpeg":
-        still.convert("RGB").save(written, "JPEG", quality=_JPEG_QUALITY, optimize=True)
+        still.save(written, "JPEG", quality=_JPEG_QUALITY, optimize=True)
     elif content_type == "image/webp":
         still.save(written, "WEBP", quality=_WEBP_QUALITY)
     else:
@@ -88,11 +88,15 @@ def _made(image: Any, content_type: str, limits: Limits) -> Picture:
 def _upright(image: Any) -> Any:
     """Return the first frame as it is to be seen, in sRGB, with its pixels and no more."""
     image.seek(0)
-    turned = ImageOps.exif_transpose(image)
+    # A copy is made only where there is no way round it: one of 50 million pixels has 150 MB.
+    turned = ImageOps.exif_transpose(image) if getattr(image, "is_animated", False) else image
+    if turned is image:
+        ImageOps.exif_transpose(image, in_place=True)
     see_through = turned.mode in ("RGBA", "LA", "PA") or "transparency" in turned.info
     profile = turned.info.get("icc_profile")
-    plain = turned.convert("RGBA" if see_through else "RGB")
-    if profile and turned.mode in ("RGB", "RGBA"):
+    wanted = "RGBA" if see_through else "RGB"
+    plain = turned if turned.mode == wanted else turned.convert(wanted)
+    if profile and turned.mode == wanted:
         plain = _in_srgb(plain, profile)
     plain.info = {}
     return plain
@@ -127,8 +131,8 @@ def _write_moving(image: Any, written: BytesIO, content_type: str) -> None:
 
 
 def _small(image: Any, pixels: int, quality: int) -> bytes:
-    copy = image.copy()
-    copy.thumbnail((pixels, pixels))
+    scale = min(1.0, pixels / max(image.size))
+    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
     written = BytesIO()
-    copy.save(written, "WEBP", quality=quality)
+    image.resize(size, Image.Resampling.LANCZOS, reducing_gap=2.0).save(written, "WEBP", quality=quality)
     return written.getvalue()

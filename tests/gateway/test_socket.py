@@ -529,6 +529,8 @@ BAD_FRAMES: list[tuple[str | bytes, str]] = [
     ('{"op":"send","msg_id":"UUID","conv":"CONV","body":"  "}', "invalid"),
     ('{"op":"send","msg_id":"UUID","conv":"CONV","body":"\\u0000"}', "invalid"),
     ('{"op":"send","msg_id":"UUID","conv":"CONV","body":"x","media":["a"%s]}' % (',"a"' * 10), "too_large"),
+    ('{"op":"send","msg_id":"UUID","conv":"CONV","media":["f_x"]}', "invalid"),
+    ('{"op":"send","msg_id":"UUID","conv":"CONV","media":["f_AAAAAAAAAAU"]}', "not_found"),
     ('{"op":"send","msg_id":"UUID","conv":"CONV","body":"x","reply_to":"m_x"}', "invalid"),
     ('{"op":"send","msg_id":"UUID","conv":"CONV","body":"x","reply_to":"OTHER"}', "invalid"),
     ('{"op":"send","msg_id":"UUID","conv":"CONV","body":"BIG"}', "too_large"),

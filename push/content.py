@@ -17,12 +17,16 @@ _MAX_TEXT_CHARS: Final = 500
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """A message with the names that go with it. ``mentioned``: it mentions the reader."""
+    """A message with the names that go with it, and what stands for it where it has no text.
+
+    ``mentioned``: it mentions the reader.
+    """
 
     message: StoredMessage
     conversation: Conversation
     sender_name: str
     mentioned: bool = False
+    attached: str = "Attachment"
 
 
 def may_show(said: Said) -> bool:
@@ -46,7 +50,7 @@ def _words(said: Said, content: str) -> tuple[str, str]:
     is_group = said.conversation.type is not ConversationType.DM
     title = (said.conversation.name or "Group") if is_group else name
     if content == Content.FULL:
-        text = said.message.text.strip()[:_MAX_TEXT_CHARS] or "Attachment"
+        text = said.message.text.strip()[:_MAX_TEXT_CHARS] or said.attached
         return title, f"{name}: {text}" if is_group else text
     if content == Content.SENDER:
         if not is_group:

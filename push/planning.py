@@ -14,7 +14,8 @@ from accounts.selectors.credentials import signed_in
 from chatproject import container
 from messaging.domain.ids import ConversationId, DeviceId, MessageId, UserId
 from messaging.domain.mentions import mentions_user
-from messaging.domain.messages import Conversation, Membership
+from messaging.domain.messages import Conversation, Membership, StoredMessage
+from messaging.media import selectors as media
 from push import content
 from push.models import Push, PushSettings, Subscription
 from push.providers.base import Address, Notice
@@ -115,6 +116,8 @@ class _Decision:
         self._places = _memberships(open_, self._conversations)
         self._blocks = people.blocks_between({(it.user, it.sender) for it in open_})
         self._names = people.display_names({it.sender for it in open_})
+        silent = [message for message in self._messages.values() if not message.text.strip()]
+        self._files = media.words({ref for message in silent for ref in message.media})
 
     def of(self, candidate: Candidate) -> Plan | str:
         subscription = self._subscriptions.get(candidate.device)
@@ -142,8 +145,14 @@ class _Decision:
             return "quiet hours"
         card = self._names.get(candidate.sender)
         name = card.display_name if card is not None else "Somebody"
-        said = content.Said(message, conversation, name, mentions_user(message.mentioned, candidate.user))
+        mentioned = mentions_user(message.mentioned, candidate.user)
+        said = content.Said(message, conversation, name, mentioned, self._attached(message))
         return Plan(candidate, subscription, said, subscription.content or wanted.content)
+
+    def _attached(self, message: StoredMessage) -> str:
+        if len(message.media) > 1:
+            return f"{len(message.media)} attachments"
+        return next((self._files[ref] for ref in message.media if ref in self._files), "Attachment")
 
 
 def _memberships(

@@ -1,13 +1,17 @@
 """Who may see an object: before it is sent its owner, after that whoever can read a message with it (0053)."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from typing import Final
 
 from chatproject import container
 from messaging.domain import ids
 from messaging.domain.errors import InvalidInput, NotFound
 from messaging.domain.ids import ConversationId, MediaId, MessageId, UserId
-from messaging.media.models import MediaObject, State
+from messaging.media.models import Kind, MediaObject, State
 from messaging.selectors.history import message_frame
+
+#: Others are called by their names.
+_WORDS: Final[dict[str, str]] = {Kind.IMAGE: "Photo", Kind.VIDEO: "Video", Kind.VOICE: "Voice note"}
 
 Ref = tuple[ConversationId, MessageId]
 
@@ -74,6 +78,16 @@ def _media_id(ref: str) -> MediaId | None:
     except ids.InvalidId:
         # Messages from before there was a store refer to what their clients knew.
         return None
+
+
+def words(refs: Collection[str]) -> dict[str, str]:
+    """Return what each file is, in a word or by its name: "Photo", "Voice note", "minutes.pdf". One query at most.
+
+    Files that are not known are left out. It asks nobody who they are: for those who may read the message anyway.
+    """
+    wanted = {media_id for media_id in map(_media_id, refs) if media_id is not None}
+    rows = MediaObject.objects.filter(pk__in=wanted).values_list("pk", "kind", "name") if wanted else ()
+    return {ids.media_ref(pk): _WORDS.get(kind) or name for pk, kind, name in rows}
 
 
 def described(user_id: UserId, messages: Sequence[str]) -> list[MediaObject]:

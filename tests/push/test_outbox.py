@@ -28,6 +28,7 @@ from push.models import Push, PushSettings, Subscription
 from push.planning import is_quiet
 from push.providers.base import Outcome, Result
 from push.services import NewSubscription, subscribe
+from tests.media.objects import ready
 from tests.push.conftest import Town
 from tests.push.servers import Answer, ApnsServer, PushService
 
@@ -84,6 +85,22 @@ def test_a_dm_is_titled_with_the_senders_name(town: Town, make_dm: Any) -> None:
     phone = town.phone(bob)
     outbox.accept([town.say(make_dm(ann, bob), ann, "Hi"), town.say(make_dm(ann, bob), ann, "", media=["x"])])
     assert phone.texts == [("Ann", "Attachment")]
+
+
+@pytest.mark.parametrize(
+    ("files", "text"),
+    [
+        ([{"kind": "image"}], "Photo"),
+        ([{"kind": "file", "name": "minutes.pdf"}], "minutes.pdf"),
+        ([{"kind": "voice"}, {"kind": "image"}], "2 attachments"),
+    ],
+)
+def test_what_has_no_text_is_told_by_its_files(town: Town, make_dm: Any, files: list[Any], text: str) -> None:
+    ann, bob = town.person("ann", display_name="Ann"), town.person("bob")
+    phone = town.phone(bob)
+    media = [ready(ann.pk, **file) for file in files]
+    outbox.accept([town.say(make_dm(ann, bob), ann, "", media=media)])
+    assert phone.texts == [("Ann", text)]
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,9 @@ const FOREVER = "9999-12-31T00:00:00Z";
 let order = 0;
 const readSent = new Map();
 
-export async function send(body, reply_to = null) {
+export async function send(body, reply_to = null, media = []) {
   view.lineAfter = null;
-  await post({ conv: view.active, body, reply_to, mentions: mentionsOfText(state.convs[view.active], body) });
+  await post({ conv: view.active, body, reply_to, media, mentions: mentionsOfText(state.convs[view.active], body) });
 }
 
 async function post(fields) {
@@ -28,7 +28,7 @@ async function post(fields) {
 }
 
 /** Say in another conversation what a message says. */
-export const forward = (message, conv) => post({ conv, body: message.body, forwarded: true, forwarded_from: message.server_id });
+export const forward = (message, conv) => post({ conv, body: message.body, media: message.media ?? [], forwarded: true, forwarded_from: message.server_id });
 
 /** Change a message: `op` is `edit` (body), `delete` or `react` (emoji, on). It shows at once, and goes out until it is acked. */
 export async function change(op, message, said = {}) {

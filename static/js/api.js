@@ -29,6 +29,19 @@ async function call(method, path, body) {
   return data;
 }
 
+/** Send bytes to where the server says they go: to itself, or to an address that needs nothing of ours. */
+export async function putPart(url, blob, signal) {
+  const own = url.startsWith("/");
+  const headers = own ? { "X-CSRFToken": csrf(), "Content-Type": "application/octet-stream" } : {};
+  let response;
+  try {
+    response = await fetch(url, { method: "PUT", headers, body: blob, signal, credentials: own ? "same-origin" : "omit" });
+  } catch {
+    throw new ApiError(0, { code: "offline", detail: "No connection to the server." });
+  }
+  if (!response.ok) throw new ApiError(response.status, await response.json().catch(() => ({})));
+}
+
 const query = (values) => new URLSearchParams(Object.entries(values).filter(([, value]) => value)).toString();
 
 export const conversations = (cursor) => call("GET", `conversations?${query({ cursor, limit: "100" })}`);
@@ -49,6 +62,11 @@ export const users = (q) => call("GET", `users?${query({ q })}`);
 export const user = (id) => call("GET", `users/${id}`);
 export const report = (body) => call("POST", "reports", body);
 export const appeal = (message, text) => call("POST", `messages/${message}/appeal`, { text });
+export const beginMedia = (file) => call("POST", "media", file);
+export const media = (id) => call("GET", `media/${id}`);
+export const completeMedia = (id) => call("POST", `media/${id}/complete`);
+export const cancelMedia = (id) => call("DELETE", `media/${id}`);
+export const describeMedia = (messages) => call("GET", `media?${new URLSearchParams(messages.map((one) => ["message", one]))}`);
 export const devices = () => call("GET", "devices");
 export const push = (device) => call("GET", `devices/${device}/push`);
 export const putPush = (device, subscription) => call("PUT", `devices/${device}/push`, subscription);

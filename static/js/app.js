@@ -1,11 +1,12 @@
 /** Starts the client and ties the pieces together: addresses, keys and buttons to what they do. */
 import { actsOn, change, discard, forward, retry, send, setBlocked, startConversation } from "./acts.js";
 import * as api from "./api.js";
+import { recorder, tray } from "./attach.js";
 import { paintAvatar } from "./dom.js";
 import { counted } from "./format.js";
 import { changed, database, dispatch, leaveDatabase, me, onChange, openDatabase, root, setDraft, state, view } from "./model.js";
-import { excerpt, faceOf, mentionable, mentionsOfText, nameOf, preview, titleOf } from "./names.js";
-import { $, banner, composer, confirm, forwarding, info, infoOf, list, listed, menu, messages, paint, paintConnection, paintList, people, reporting, seen, toast } from "./page.js";
+import { excerpt, faceOf, mentionable, mentionsOfText, nameOf, preview, summaryOf, titleOf } from "./names.js";
+import { $, banner, composer, confirm, forwarding, info, infoOf, lightbox, list, listed, menu, messages, paint, paintConnection, paintList, people, reporting, seen, toast } from "./page.js";
 import { shownOf, sortedConversations, threadOf } from "./store.js";
 import { events, fetchConversation, loadBlocks, loadConversations, loadNewest, loadOlder, openThread, wire } from "./sync.js";
 
@@ -43,6 +44,8 @@ function route() {
     const conv = state.convs[id];
     view.lineAfter = conv?.unread_count ? (conv.last_read ?? "") : null;
     composer.open(view.drafts[id] ?? "");
+    recorder.cancel();
+    tray.open(id);
     if (!conv && state.listLoaded) fetchConversation(id).then(() => state.convs[id] || (location.hash = ""));
     openThread(id);
   }
@@ -140,7 +143,7 @@ async function copy(message) {
 async function forwardFrom(message) {
   const open = sortedConversations(state).filter((conv) => conv.type !== "dm" || conv.peer);
   const targets = open.map((conv) => ({ id: conv.id, face: faceOf(conv), name: titleOf(conv), hint: conv.type === "dm" ? `@${conv.peer.username}` : counted(conv.members_count, "member") }));
-  const conv = await forwarding.ask({ text: preview(message.body), targets });
+  const conv = await forwarding.ask({ text: preview(summaryOf(message)), targets });
   if (!conv) return;
   forward(message, conv);
   location.hash = conv;
@@ -191,6 +194,9 @@ async function signOut(form) {
 onChange(paint);
 events.addEventListener("ready", ({ detail }) => {
   composer.maxBytes = detail.max_body_bytes;
+  tray.max = detail.max_media_refs;
+  tray.maxBytes = detail.max_media_bytes;
+  tray.wake();
 });
 events.addEventListener("connection", ({ detail }) => paintConnection(detail));
 events.addEventListener("listed", listed);
@@ -223,7 +229,7 @@ window.addEventListener("hashchange", route);
 setInterval(() => document.visibilityState === "visible" && changed(), REPAINT_MS);
 
 composer.mentions.people = () => mentionable(state.convs[view.active]);
-composer.addEventListener("compose", ({ detail }) => send(detail.body, detail.reply_to));
+composer.addEventListener("compose", ({ detail }) => send(detail.body, detail.reply_to, tray.take()));
 composer.addEventListener("draft", ({ detail }) => setDraft(view.active, detail));
 composer.addEventListener("typing", () => wire.tell({ op: "typing", conv: view.active }));
 messages.addEventListener("older", () => loadOlder(view.active));
@@ -232,6 +238,10 @@ messages.addEventListener("reload", () => (threadOf(state, view.active).loaded ?
 messages.addEventListener("retry", ({ detail }) => retry(detail.msg_id));
 messages.addEventListener("discard", ({ detail }) => discard(detail.msg_id));
 messages.addEventListener("find", ({ detail }) => find(detail.server_id));
+messages.addEventListener("look", ({ detail }) => {
+  const at = detail.pictures.findIndex(({ info }) => info.id === detail.id);
+  if (at >= 0) lightbox.open(detail.pictures, at);
+});
 messages.addEventListener("reply", ({ detail }) => reply(detail));
 messages.addEventListener("react", ({ detail }) => change("react", detail.message, { emoji: detail.emoji, on: detail.on }));
 messages.addEventListener("menu", ({ detail }) => {

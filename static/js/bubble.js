@@ -30,10 +30,11 @@ export function cut(text) {
  * Return the element of a message. `shown`: {key, message, text, first, last, out, status, name, group, quote, whole, edited,
  * gone, forwarded, changing, reactions, mentions, toMe, can}: `quote` is {author, text} or null, `whole` says that a long
  * text was opened, `gone` that it was deleted or is withheld, `changing` that a change of it is on its way, `mentions` whom
- * it mentions ({id, username, name, mine}), `toMe` that the reader is among them, `can` what one may do with it.
- * `emit(name, detail)` tells what the reader wants: `whole`, `reply`, `find`, `retry`, `discard`, `react`, `appeal`, `menu`.
+ * it mentions ({id, username, name, mine}), `toMe` that the reader is among them, `can` what one may do with it. `files` is
+ * the element of what is attached. `emit(name, detail)` tells what the reader wants: `whole`, `reply`, `find`, `retry`,
+ * `discard`, `react`, `appeal`, `menu`.
  */
-export function bubble(shown, emit) {
+export function bubble(shown, emit, files = null) {
   const { key, message, text, first, last, out, status, name, group, quote, whole, edited, gone, forwarded, changing, reactions, mentions, toMe, can } = shown;
   const big = !gone && !forwarded && onlyEmoji(text);
   const end = whole || gone ? null : cut(text);
@@ -42,10 +43,11 @@ export function bubble(shown, emit) {
   const meta = el("span", { className: "meta", dir: "ltr" }, edited ? el("span", { className: "edited", title: `Edited ${moment(message.edited_at)}` }, "edited") : null, mark, el("time", { dateTime: new Date(message.ts).toISOString(), title: moment(message.ts) }, clock(message.ts)), status && !gone ? ticks(status) : null);
   const box = el(
     "div",
-    { className: big && !quote ? "bubble large" : "bubble" },
+    { className: ["bubble", big && !quote && !files && "large", files && "with-media", files && !text && "no-text"].filter(Boolean).join(" ") },
     group && !out && first ? el("span", { className: "author", "data-hue": hueOf(message.from), dir: "auto" }, name) : null,
     forwarded ? el("span", { className: "forwarded" }, icon("forward"), "Forwarded") : null,
     quote ? quoted(message, quote, emit) : null,
+    files,
     el("div", { className: "text", dir: "auto" }, body, end === null ? null : el("button", { className: "whole", type: "button", onclick: () => emit("whole", { key }) }, "Show all"), meta),
     status === "failed" ? failure(message, emit) : null,
     can.includes("appeal") ? el("button", { className: "appeal", type: "button", onclick: () => emit("appeal", { key }) }, "Appeal") : null,

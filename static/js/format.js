@@ -78,3 +78,15 @@ export function typingText(names) {
   if (names.length > 2) return `${names.length} people are typing…`;
   return `${list(names)} ${names.length === 1 ? "is" : "are"} typing…`;
 }
+
+const UNITS = ["B", "KB", "MB", "GB"];
+
+/** "640 B", "12.4 MB". */
+export function bytes(size) {
+  const power = Math.min(UNITS.length - 1, Math.floor(Math.log(Math.max(size, 1)) / Math.log(1024)));
+  const value = size / 1024 ** power;
+  return `${value.toLocaleString(undefined, { maximumFractionDigits: power && value < 100 ? 1 : 0 })} ${UNITS[power]}`;
+}
+
+/** "0:07", "12:30". */
+export const minutes = (seconds) => `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, "0")}`;

@@ -2,6 +2,7 @@
 import * as api from "./api.js";
 import { eventText, typingText } from "./format.js";
 import { ALL, mentionsIn } from "./mentions.js";
+import { mediaOf, wordsFor } from "./media.js";
 import { changed, dispatch, me, state } from "./model.js";
 import { shownOf, threadOf } from "./store.js";
 
@@ -38,6 +39,9 @@ export const textOf = (message) => {
   return state.convs[message.conv]?.encrypted ? "Encrypted message" : message.body;
 };
 
+/** A message on one line: its text, or else what its files are. */
+export const summaryOf = (message) => textOf(message) || wordsFor(mediaOf(message)) || "";
+
 /** What stands for a message where another answers it: {author, text}; of one that is not loaded only that there is one. */
 export function quoteOf(message) {
   if (!message.reply_to) return null;
@@ -45,7 +49,7 @@ export function quoteOf(message) {
   return found ? excerpt(found) : { author: "Earlier message", text: "Show it" };
 }
 
-export const excerpt = (message) => ({ author: spoken(message.from, true), text: preview(textOf(message)) });
+export const excerpt = (message) => ({ author: spoken(message.from, true), text: preview(summaryOf(message)) });
 
 /** The beginning of a text on one line. */
 export const preview = (text) => text.slice(0, 400).replace(/\s+/gu, " ").trim().slice(0, 160);

@@ -6,14 +6,16 @@ import "./elements/message-menu.js";
 import "./elements/conversation-info.js";
 import "./elements/conversation-list.js";
 import "./elements/message-composer.js";
+import "./elements/media-lightbox.js";
 import "./elements/message-list.js";
 import "./elements/people-dialog.js";
 import { dropLine, markRead } from "./acts.js";
 import { el, paintAvatar } from "./dom.js";
 import { counted, lastSeen } from "./format.js";
 import { laterId } from "./ids.js";
+import { mediaOf } from "./media.js";
 import { me, root, state, view } from "./model.js";
-import { faceOf, mentionsOf, nameOf, preview, quoteOf, textOf, titleOf, typistsOf } from "./names.js";
+import { faceOf, mentionsOf, nameOf, preview, quoteOf, summaryOf, textOf, titleOf, typistsOf } from "./names.js";
 import * as store from "./store.js";
 import { loadConversations } from "./sync.js";
 
@@ -27,6 +29,7 @@ export const composer = document.querySelector("message-composer");
 export const people = document.querySelector("people-dialog");
 export const info = document.querySelector("conversation-info");
 export const forwarding = document.querySelector("forward-dialog");
+export const lightbox = document.querySelector("media-lightbox");
 export const menu = document.querySelector("message-menu");
 export const reporting = document.querySelector("report-dialog");
 export const confirm = document.querySelector("confirm-dialog");
@@ -38,7 +41,7 @@ const isOnline = (conv) => Boolean(conv.peer) && !store.isBlocked(state, conv) &
 function item(conv) {
   const last = store.previewOf(state, conv);
   const mine = last && last.from === me.id && last.kind !== "event";
-  let text = last ? preview(textOf(last)) : "No messages yet";
+  let text = last ? preview(summaryOf(last)) : "No messages yet";
   if (last && conv.type === "group" && last.kind !== "event") text = `${mine ? "You" : nameOf(last.from).split(" ")[0]}: ${text}`;
   return {
     id: conv.id,
@@ -181,6 +184,7 @@ function paintThread() {
     textOf,
     quoteOf,
     mentionsOf,
+    mediaOf,
     isUnread: (message) =>
       view.lineAfter !== null && Boolean(message.server_id) && store.isUnread(state, message, laterId(view.lineAfter, answered)),
     loading: !thread.loaded,

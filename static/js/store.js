@@ -104,7 +104,8 @@ function insert(messages, message) {
   const same = (one) =>
     (message.server_id && one.server_id === message.server_id) || (message.msg_id && one.msg_id === message.msg_id);
   const held = messages.filter(same);
-  const merged = Object.assign({}, ...held, message);
+  // Frames leave out what is empty, such as the text of a message that is only a picture.
+  const merged = Object.assign({ body: "" }, ...held, message);
   // A copy from before a change does not undo it.
   const newest = held.reduce((best, one) => (one.server_id ? newer(best, one) : best), message);
   if (newest !== message) Object.assign(merged, changeable(newest));

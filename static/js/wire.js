@@ -22,7 +22,7 @@ const PROBE_CAP_MS = 300_000;
 const PASSING = new Set(["rate_limited", "unavailable", "internal"]);
 
 /** What goes out of a message, or, where there is an `op`, of a change of `target`. */
-function frameOf({ op = "send", msg_id, conv, target, body, reply_to, forwarded_from, mentions, emoji, on }) {
+function frameOf({ op = "send", msg_id, conv, target, body, media, reply_to, forwarded_from, mentions, emoji, on }) {
   const named = mentions?.length ? { mentions } : {};
   switch (op) {
     case "edit":
@@ -32,7 +32,7 @@ function frameOf({ op = "send", msg_id, conv, target, body, reply_to, forwarded_
     case "react":
       return { op, msg_id, server_id: target, emoji, on };
     default:
-      return { op, msg_id, conv, body, ...(reply_to ? { reply_to } : {}), ...(forwarded_from ? { forwarded_from } : {}), ...named };
+      return { op, msg_id, conv, body, ...(media?.length ? { media } : {}), ...(reply_to ? { reply_to } : {}), ...(forwarded_from ? { forwarded_from } : {}), ...named };
   }
 }
 

@@ -20,6 +20,8 @@ _BROWSER = [
     "--disable-background-networking",
     "--disable-component-update",
     "--no-first-run",
+    # A microphone that hums.
+    "--use-fake-device-for-media-stream",
 ]
 
 

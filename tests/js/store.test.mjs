@@ -32,6 +32,11 @@ test("messages stand in the order of the log, each once, however they arrive", (
   assert.deepEqual(held(state), ["text 1", "text 2", "text 3"]);
 });
 
+test("a message that is only a picture has an empty text, which frames leave out", () => {
+  const { body, ...picture } = msg(1, { media: ["f_1"] });
+  assert.deepEqual(held(begin({ type: "msg", message: picture })), [""]);
+});
+
 test("a message on its way stands last, takes the ack's place, and is not doubled by its echo", () => {
   const mine = { msg_id: "x", conv: "c_1", from: ME.id, ts: 1, body: "mine", kind: "text" };
   let state = begin({ type: "queue", message: mine }, { type: "msg", message: msg(5) });

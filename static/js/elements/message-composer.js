@@ -14,6 +14,8 @@ export class MessageComposer extends HTMLElement {
   /** The message that is edited: {server_id, text}, and the draft that has made room for it. */
   #edits = null;
   #aside = "";
+  /** What goes with the text: how many files, and whether one is still on its way. */
+  #attached = { count: 0, waiting: false };
   maxBytes = 64 * 1024;
 
   connectedCallback() {
@@ -51,6 +53,11 @@ export class MessageComposer extends HTMLElement {
         this.dispatchEvent(new CustomEvent("typing"));
       }
     });
+  }
+
+  set attached(files) {
+    this.#attached = files;
+    this.#fit();
   }
 
   open(draft) {
@@ -119,7 +126,8 @@ export class MessageComposer extends HTMLElement {
     this.field.style.blockSize = "auto";
     this.field.style.blockSize = `${this.field.scrollHeight + 2}px`;
     const over = encoder.encode(this.field.value).length - this.maxBytes;
-    this.button.disabled = !this.field.value.trim() || over > 0;
+    const { count, waiting } = this.#edits ? { count: 0, waiting: false } : this.#attached;
+    this.button.disabled = (!this.field.value.trim() && !count) || waiting || over > 0;
     this.error.hidden = over <= 0;
     this.error.textContent = over > 0 ? `This message is ${over.toLocaleString()} bytes too long.` : "";
   }

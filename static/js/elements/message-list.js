@@ -1,4 +1,5 @@
 /** The messages of one conversation: grouped bubbles, days, events; keeps its place while the list grows. */
+import { attachments } from "../attachments.js";
 import { bubble } from "../bubble.js";
 import { el, icon } from "../dom.js";
 import { keyOf, rowsOf } from "../rows.js";
@@ -64,7 +65,7 @@ export class MessageList extends HTMLElement {
   }
 
   /**
-   * Show a thread. `view`: {conv, messages, me, group, statusOf, nameOf, textOf, quoteOf, mentionsOf, isUnread, mayDo, loading,
+   * Show a thread. `view`: {conv, messages, me, group, statusOf, nameOf, textOf, quoteOf, mentionsOf, mediaOf, isUnread, mayDo, loading,
    * complete, error}.
    */
   show(view) {
@@ -143,8 +144,10 @@ export class MessageList extends HTMLElement {
         return el("div", { className: "new-line" }, "New messages");
       case "event":
         return el("div", { className: "event", "data-message": row.key }, el("span", { dir: "auto" }, row.text));
-      default:
-        return bubble(row, (name, detail) => this.#want(name, detail));
+      default: {
+        const emit = (name, detail) => this.#want(name, detail);
+        return bubble(row, emit, row.media.length ? attachments(row.key, row.message, row.media, emit) : null);
+      }
     }
   }
 
@@ -272,9 +275,18 @@ export class MessageList extends HTMLElement {
     } else if (name === "menu") {
       const can = message ? this.#can(message) : [];
       if (can.length) this.#emit("menu", { ...detail, message, can });
+    } else if (name === "look") {
+      if (message) this.#emit("look", { id: detail.id, pictures: this.#pictures() });
     } else if (name === "react" || name === "appeal") {
       this.#emit(name, { ...detail, message });
     } else this.#emit(name, detail);
+  }
+
+  /** The pictures of the thread, oldest first. */
+  #pictures() {
+    const { messages, mediaOf } = this.#view;
+    const of = (message) => mediaOf(message).filter((one) => one.kind === "image").map((info) => ({ info, message }));
+    return messages.filter((one) => !one.deleted && one.media?.length).flatMap(of);
   }
 
   #can(message) {

@@ -1,0 +1,139 @@
+/** What will go with the next message: files on their way up, each with its progress. Tells by `change`. */
+import * as api from "../api.js";
+import { el, icon } from "../dom.js";
+import { bytes, minutes } from "../format.js";
+import { remember } from "../media.js";
+import { Upload } from "../uploads.js";
+
+export class AttachmentTray extends HTMLElement {
+  /** Conversation -> its uploads: who looks at another one meanwhile loses nothing. */
+  #uploads = new Map();
+  #rows = new Map();
+  #conv = null;
+  max = 10;
+  maxBytes = 100 * 1024 * 1024;
+
+  connectedCallback() {
+    this.list = el("ul", { className: "tray", "aria-label": "Attachments" });
+    this.append(this.list);
+    this.hidden = true;
+    window.addEventListener("online", () => this.wake());
+  }
+
+  /** Show those of a conversation. */
+  open(conv) {
+    this.#conv = conv;
+    this.#paint();
+  }
+
+  get #open() {
+    return this.#uploads.get(this.#conv) ?? [];
+  }
+
+  get count() {
+    return this.#open.length;
+  }
+
+  /** Is any of them not there yet? */
+  get waiting() {
+    return this.#open.some((one) => one.state !== "ready");
+  }
+
+  /** Are there any anywhere, which leaving the page would lose? */
+  get any() {
+    return [...this.#uploads.values()].some((all) => all.length);
+  }
+
+  /** Begin to upload files; returns why some cannot be, or null. */
+  add(files, { voice = false, duration = null } = {}) {
+    const room = this.max - this.count;
+    let problem = files.length > room ? `A message takes ${this.max} files.` : null;
+    for (const file of files.slice(0, room)) {
+      if (!file.size) problem = `“${file.name}” is empty, or a folder.`;
+      else if (file.size > this.maxBytes) problem = `“${file.name}” is too large: a file may have ${bytes(this.maxBytes)}.`;
+      else this.#begin(file, { voice, duration });
+    }
+    this.#paint();
+    return problem;
+  }
+
+  #begin(file, more) {
+    const conv = this.#conv;
+    const upload = new Upload(file, { conv, api, ...more });
+    this.#uploads.set(conv, [...(this.#uploads.get(conv) ?? []), upload]);
+    upload.addEventListener("change", () => this.#paint());
+    upload.run();
+  }
+
+  /** There may be a connection again. */
+  wake() {
+    for (const all of this.#uploads.values()) for (const one of all) one.wake();
+  }
+
+  /** Return the references of what is here, which is a message's from now on. */
+  take() {
+    const taken = this.#open;
+    for (const one of taken) remember(one.info, one.file);
+    this.#uploads.delete(this.#conv);
+    this.#paint();
+    return taken.map((one) => one.info.id);
+  }
+
+  #remove(upload) {
+    upload.cancel();
+    this.#uploads.set(upload.conv, (this.#uploads.get(upload.conv) ?? []).filter((one) => one !== upload));
+    this.#paint();
+    this.dispatchEvent(new CustomEvent("removed"));
+  }
+
+  #paint() {
+    const open = this.#open;
+    this.hidden = !open.length;
+    for (const [upload, row] of this.#rows) {
+      if (open.includes(upload)) continue;
+      if (row.address) URL.revokeObjectURL(row.address);
+      row.node.remove();
+      this.#rows.delete(upload);
+    }
+    for (const upload of open) {
+      if (!this.#rows.has(upload)) this.#rows.set(upload, this.#make(upload));
+      this.#refresh(upload, this.#rows.get(upload));
+    }
+    this.dispatchEvent(new CustomEvent("change"));
+  }
+
+  #make(upload) {
+    const picture = /^image\/(?:png|jpeg|gif|webp|avif)$/u.test(upload.file.type);
+    const address = picture ? URL.createObjectURL(upload.file) : null;
+    const face = picture ? el("img", { src: address, alt: "" }) : icon(upload.voice ? "mic" : "file");
+    const name = upload.voice ? "Voice note" : upload.name;
+    const bar = el("progress", { max: 1, value: 0, "aria-label": `Upload of ${name}` });
+    const hint = el("small", { role: "status" });
+    const retry = el("button", { className: "icon-button", type: "button", hidden: true, title: "Try again", "aria-label": `Try ${name} again`, onclick: () => upload.retry() }, icon("retry"));
+    const cancel = el("button", { className: "icon-button", type: "button", title: "Remove", "aria-label": `Remove ${name}`, onclick: () => this.#remove(upload) }, icon("close"));
+    const node = el("li", {}, el("span", { className: "face" }, face), el("span", { className: "tray-text" }, el("span", { className: "file-name", dir: "auto" }, name), hint, bar), retry, cancel);
+    this.list.append(node);
+    return { node, address, bar, hint, retry };
+  }
+
+  #refresh(upload, { node, bar, hint, retry }) {
+    const size = upload.voice && upload.duration ? minutes(upload.duration / 1_000) : bytes(upload.file.size);
+    const percent = Math.floor(upload.progress * 100);
+    const words = {
+      uploading: `${percent}% of ${bytes(upload.file.size)}`,
+      waiting: "No connection. It goes on by itself.",
+      processing: "Nearly there…",
+      ready: size,
+      failed: upload.error,
+    };
+    node.dataset.state = upload.state;
+    bar.value = upload.progress;
+    bar.hidden = upload.state === "ready" || upload.state === "failed";
+    retry.hidden = upload.state !== "failed";
+    // Percents are not read out, one by one.
+    hint.setAttribute("aria-live", upload.state === "uploading" ? "off" : "polite");
+    if (hint.textContent !== words[upload.state]) hint.textContent = words[upload.state];
+  }
+}
+
+customElements.define("attachment-tray", AttachmentTray);

@@ -1,0 +1,135 @@
+"""Files: dropped, uploaded through a bad connection, seen by the other side; voice notes."""
+
+import signal
+import subprocess
+import sys
+from base64 import b64encode
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from django.conf import settings
+
+from tests.e2e.pages import name, no_overflow, open_chat, start_chat
+from tests.media.objects import picture
+
+if TYPE_CHECKING:
+    from tests.e2e.conftest import Server
+
+sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+expect = sync_api.expect
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
+
+Person = Callable[..., Any]
+
+_DROP = """([name, type, base64]) => {
+    const bytes = Uint8Array.from(atob(base64), (one) => one.charCodeAt(0));
+    const dataTransfer = new DataTransfer();
+    dataTransfer.items.add(new File([bytes], name, {type}));
+    const thread = document.getElementById("thread");
+    for (const step of ["dragenter", "dragover", "drop"])
+        thread.dispatchEvent(new DragEvent(step, {dataTransfer, bubbles: true, cancelable: true}));
+}"""
+
+
+def drop(page: Any, filename: str, kind: str, data: bytes) -> None:
+    """Let a file fall onto the open conversation."""
+    page.evaluate(_DROP, [filename, kind, b64encode(data).decode()])
+
+
+@pytest.fixture
+def worker(server: "Server") -> Iterator[None]:
+    """The job worker, beside the server."""
+    process = subprocess.Popen([sys.executable, "manage.py", "worker"], cwd=settings.BASE_DIR, env=server.environment)
+    yield
+    process.send_signal(signal.SIGTERM)
+    process.wait(30)
+
+
+@pytest.mark.usefixtures("worker")
+def test_a_picture_is_dropped_and_looked_at_on_the_other_side(person: Person) -> None:
+    a, b = person(name("ann"), permissions=["microphone"]), person(name("ben"))
+    start_chat(a, b.locator("#app").get_attribute("data-username"))
+    drop(a, "holiday.png", "image/png", picture(1600, 1200))
+    expect(a.locator(".tray li[data-state=ready]")).to_have_count(1)
+    a.get_by_role("button", name="Send").click()
+    expect(a.locator(".tray li")).to_have_count(0)
+
+    expect(b.locator(".conversation .preview")).to_contain_text("Photo")
+    open_chat(b, a.locator("#app").get_attribute("data-display-name"))
+    shown = b.locator(".message.in .picture.loaded img:not(.preview)")
+    expect(shown).to_be_visible()
+    assert shown.evaluate("image => [image.naturalWidth, image.naturalHeight]") == [640, 480]
+    box = b.locator(".message.in .picture").bounding_box()
+    assert abs(box["width"] / box["height"] - 4 / 3) < 0.02
+    assert no_overflow(b)
+
+    # By the keyboard: in, kept inside, and back to where one was.
+    b.locator(".message.in .picture").focus()
+    b.keyboard.press("Enter")
+    full = b.locator("media-lightbox dialog[open] > img")
+    expect(full).to_be_visible()
+    expect(b.locator("media-lightbox dialog:not(.loading)")).to_be_visible()
+    assert full.evaluate("image => image.naturalWidth") == 1600
+    for _ in range(5):
+        b.keyboard.press("Tab")
+        assert b.evaluate(
+            "!document.activeElement || document.activeElement === document.body "
+            "|| Boolean(document.activeElement.closest('media-lightbox'))"
+        )
+    b.keyboard.press("Escape")
+    expect(b.locator("media-lightbox dialog[open]")).to_have_count(0)
+    expect(b.locator(".message.in .picture")).to_be_focused()
+
+    # A voice note from this page's own microphone.
+    a.get_by_role("button", name="Record a voice note").click()
+    expect(a.locator(".recording-clock")).to_have_text("0:01")
+    a.get_by_role("button", name="Finish the recording").click()
+    expect(a.locator(".tray li[data-state=ready]")).to_have_count(1)
+    a.get_by_role("button", name="Send").click()
+    note = b.locator(".message.in .sound")
+    note.get_by_role("button", name="Play voice note").click()
+    expect(note.get_by_role("button", name="Pause")).to_be_visible()
+    expect(b.locator(".conversation .preview")).to_contain_text("Voice note")
+
+
+@pytest.mark.usefixtures("worker")
+def test_an_upload_goes_on_after_a_broken_connection_and_can_be_cancelled(person: Person, expected: list[str]) -> None:
+    expected.append("ERR_FAILED")
+    a, b = person(name("ann")), person(name("ben"))
+    start_chat(a, b.locator("#app").get_attribute("data-username"))
+    data = bytes(range(256)) * (3 * 4096)
+    sent, broken = [], True
+
+    def through(route: Any) -> None:
+        number = route.request.url.rsplit("/", 1)[-1]
+        if broken and number != "1":
+            route.abort()
+            return
+        sent.append(number)
+        route.continue_()
+
+    a.route("**/v1/media/*/parts/*", through)
+    drop(a, "data.bin", "application/octet-stream", data)
+    expect(a.locator(".tray li[data-state=waiting]")).to_contain_text("No connection")
+    expect(a.get_by_role("button", name="Send")).to_be_disabled()
+    broken = False
+    a.evaluate("window.dispatchEvent(new Event('online'))")
+    expect(a.locator(".tray li[data-state=ready]")).to_have_count(1)
+    assert sent == ["1", "2", "3"], "what was there was not sent again"
+
+    # Another one is given up in the middle, and leaves nothing.
+    broken = True
+    drop(a, "other.bin", "application/octet-stream", data + b"x")
+    expect(a.locator(".tray li[data-state=waiting]")).to_have_count(1)
+    with a.expect_request(lambda request: request.method == "DELETE") as cancelled:
+        a.get_by_role("button", name="Remove other.bin").click()
+    assert cancelled.value.response().status == 204
+    a.get_by_role("button", name="Send").click()
+    open_chat(b, a.locator("#app").get_attribute("data-display-name"))
+    card = b.locator(".message.in .file")
+    expect(card).to_contain_text("data.bin")
+    with b.expect_download() as saving:
+        card.click()
+    assert saving.value.suggested_filename == "data.bin"
+    assert saving.value.path().read_bytes() == data

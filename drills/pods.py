@@ -1,12 +1,22 @@
 """Drills of the program's own processes: gateways and routers that die, or are replaced."""
 
 import asyncio
+import shutil
+import subprocess
+import tempfile
 import time
+from collections.abc import Sequence
+from pathlib import Path
 
-from drills.drill import Drill, Scene, worst
+from drills.drill import Drill, Scene, percentile, worst
+from tests.servers.base import Missing
 
 #: Until a router that was killed is missed by Kafka (10 s), and the group has moved.
 _MOVED_S = 25.0
+#: By so much a clock is wrong.
+_AHEAD_S = 5.0
+#: After a restart of half the processes.
+_SETTLED_S = 15.0
 
 
 async def kill_gateway(scene: Scene) -> None:
@@ -70,6 +80,56 @@ async def kill_router(scene: Scene) -> None:
         await scene.harm("router-1 is started again", scene.stack.restart, "router-1")
 
 
+async def wrong_clock(scene: Scene) -> None:
+    """Let the clock of a gateway and a router be ahead; and before that, to compare, be right by the same means."""
+    names = ("gateway-1", "router-1")
+    with tempfile.TemporaryDirectory() as directory:
+        await _run_ahead(scene, names, await asyncio.to_thread(_build_clock, Path(directory)))
+
+
+async def _run_ahead(scene: Scene, names: Sequence[str], clock: Path) -> None:
+    async with scene.traffic():
+        late: dict[float, float] = {}
+        for ahead_s in (0.0, _AHEAD_S):
+            for name in names:
+                scene.stack.extra[name] = {"LD_PRELOAD": str(clock), "CLOCK_AHEAD_S": f"{ahead_s:g}"}
+                await asyncio.to_thread(scene.stack.terminate, name)
+            await scene.harm(
+                f"{' and '.join(names)} run {ahead_s:g} s ahead of the others", scene.stack.restart, *names
+            )
+            # At the other gateway by now; back come those who lose that one.
+            for device in scene.town.devices[::2]:
+                await device.drop()
+            await scene.pause(_SETTLED_S)
+            here = [it for it in scene.town.devices if it.attempts[-1].gateway == scene.stack.gateways[0]]
+            began = time.monotonic()
+            await scene.pause(scene.seconds)
+            ended = time.monotonic() - 2.0
+            late[ahead_s] = percentile(scene.delivery_delays(began, ended), 0.95)
+            scene.report.figure(f"95 % of deliveries with a clock {ahead_s:g} s ahead, s", late[ahead_s])
+            scene.report.figure(
+                f"longest time to an ack with a clock {ahead_s:g} s ahead, s", worst(scene.ack_delays(began, ended))
+            )
+        later = late[_AHEAD_S] - late[0.0]
+        scene.report.check("messages are not held up: 95 % within 2 s more than before", late[0.0] > 0 and later <= 2.0)
+        scene.report.check("somebody was connected to the gateway whose clock is wrong", bool(here))
+
+
+def _build_clock(directory: Path) -> Path:
+    """Return the library that moves the time of day of a process it is preloaded into, by CLOCK_AHEAD_S.
+
+    Raises:
+        Missing: there is no C compiler.
+    """
+    compiler = shutil.which("cc")
+    if compiler is None:
+        raise Missing("a C compiler is missing: apt-get install gcc libc6-dev")
+    library = directory / "clock.so"
+    source = Path(__file__).with_name("clock.c")
+    subprocess.run([compiler, "-shared", "-fPIC", "-O2", "-o", library, source], check=True)
+    return library
+
+
 DRILLS = (
     Drill(
         "gateway-kill",
@@ -92,5 +152,12 @@ DRILLS = (
         "Acks go on; the other router delivers within 20 s; nothing is lost, nor delivered twice.",
         kill_router,
         seconds=30.0,
+    ),
+    Drill(
+        "wrong-clock",
+        "The clocks of a gateway and a router are 5 s ahead.",
+        "Nothing is lost, the order is kept, and messages are not held up.",
+        wrong_clock,
+        seconds=20.0,
     ),
 )

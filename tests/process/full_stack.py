@@ -48,6 +48,8 @@ class FullStack(Stack):
         self._ports = {name: lasting_port() for name in self.names if name.startswith("gateway")}
         self.gateways = [f"127.0.0.1:{port}" for port in self._ports.values()]
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        #: What a process has in its environment beside the rest, from its next start on.
+        self.extra: dict[str, dict[str, str]] = {}
         self._prepared = False
 
     @property
@@ -72,7 +74,7 @@ class FullStack(Stack):
             self._processes[name] = subprocess.Popen(
                 [sys.executable, "manage.py", role, *address],
                 cwd=settings.BASE_DIR,
-                env=environment(**self._variables, CHAT_POD=name),
+                env=environment(**self._variables, CHAT_POD=name, **self.extra.get(name, {})),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,

@@ -42,7 +42,7 @@ def _parser() -> argparse.ArgumentParser:
         options.add_argument(
             "--profile",
             type=Path,
-            help="leave a cProfile of the event loop there; on full, of each process: FILE.router-1 …",
+            help="leave a cProfile of the event loop there; on full, of each process: FILE.gateway-1 …",
         )
     push.add_arguments(
         scenarios.add_parser(

@@ -31,6 +31,8 @@ HELD = Gauge("chat_dispatcher_held", "1 while the broker takes no jobs and the l
 GROUP: Final = "dispatcher"
 _MAX_RECORDS: Final = 500
 _POLL_TIMEOUT_S: Final = 1.0
+#: The least time from one hand-over to the next poll: what comes meanwhile shares a job, which costs as much for one.
+_PACE_S: Final = 0.1
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.1, 5.0
 #: Of one job.
 _MAX_BATCH_RECORDS, _MAX_BATCH_BYTES = 100, 256 * 1024
@@ -106,6 +108,7 @@ class Dispatcher:
                 if records:
                     await self._dispatch(topic, task, records)
                     await self._commit(topic, reader)
+                    await asyncio.sleep(_PACE_S)
         finally:
             await reader.close()
 

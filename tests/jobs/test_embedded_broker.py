@@ -1,12 +1,14 @@
 """The broker made of files: nothing half-written, nothing lost when the worker is killed."""
 
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from queue import Empty
 from typing import Any
 
 import pytest
-from kombu import Connection
+from kombu import Connection, Exchange, Queue
 
 from messaging.adapters.embedded.jobs import Transport, broker_options, requeue_running
 
@@ -43,6 +45,29 @@ def test_jobs_come_in_the_order_they_were_put(connection: Any, tmp_path: Path) -
     assert sorted(got) == list("01234")
     assert not list((tmp_path / "running").iterdir())
     assert not list((tmp_path / "waiting").iterdir())
+
+
+def test_a_busy_worker_looks_again_soon(connection: Any) -> None:
+    """One job at a time, each done a moment after it was taken: between two the worker finds nothing it may take."""
+    for number in range(6):
+        put(connection, str(number))
+    done: list[str] = []
+    timers: list[threading.Timer] = []
+
+    def work(body: Any, message: Any) -> None:
+        timers.append(threading.Timer(0.01, lambda: (message.ack(), done.append(body["text"]))))
+        timers[-1].start()
+
+    queue = Queue("jobs", Exchange("jobs"), routing_key="jobs")
+    began = time.monotonic()
+    with connection.Consumer(queue, callbacks=[work], accept=["json"]) as consumer:
+        consumer.qos(prefetch_count=1)
+        while len(timers) < 6:
+            connection.drain_events(timeout=5)
+    for timer in timers:
+        timer.join()
+    assert sorted(done) == list("012345")
+    assert time.monotonic() - began < 4, "kombu's own pace is a second between two"
 
 
 def test_a_draft_is_never_taken_for_a_job(connection: Any, tmp_path: Path) -> None:

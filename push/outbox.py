@@ -209,12 +209,13 @@ def _again(pks: Sequence[int], attempts: int, outcome: Outcome, now: datetime) -
 
 def note(subscription: Subscription, outcome: Outcome, *, save_success: bool = True) -> None:
     """Note at a subscription what came of a push; remove it where its address is dead and still the same."""
+    if outcome.result is Result.SENT and not save_success:
+        return
     same = Subscription.objects.filter(pk=subscription.pk, address_digest=subscription.address_digest)
     now = timezone.now()
     match outcome.result:
         case Result.SENT:
-            if save_success:
-                same.update(last_success_at=now, last_error="")
+            same.update(last_success_at=now, last_error="")
         case Result.GONE:
             same.delete()
             DEAD_TOKENS.labels(subscription.provider).inc()

@@ -11,10 +11,11 @@ from urllib.parse import urlsplit
 
 import jwt
 import msgspec
+from hpack import NeverIndexedHeaderTuple
 
 from push.config import ApnsConfig
 from push.providers.base import SENT, TIMEOUT_S, Address, Notice, Outcome, Result, retry_after
-from push.providers.http2 import Http2Client, Response, tls_context
+from push.providers.http2 import Headers, Http2Client, Response, tls_context
 
 PRODUCTION: Final = "https://api.push.apple.com"
 SANDBOX: Final = "https://api.sandbox.push.apple.com"
@@ -58,14 +59,14 @@ class Apns:
     async def send(self, address: Address, notice: Notice) -> Outcome:
         """Hand one notice over; see the interface."""
         token = self._bearer()
-        headers = [
+        headers: Headers = [
             ("authorization", f"bearer {token}"),
             ("apns-topic", address.topic),
             # A change of the badge is shown to the user as well, so it is no "background" push.
             ("apns-push-type", "alert"),
             ("apns-priority", "5" if notice.silent or notice.quiet else "10"),
-            ("apns-expiration", str(int(self._now()) + notice.expires_s)),
-            ("apns-collapse-id", notice.collapse[:64]),
+            NeverIndexedHeaderTuple("apns-expiration", str(int(self._now()) + notice.expires_s)),
+            NeverIndexedHeaderTuple("apns-collapse-id", notice.collapse[:64]),
         ]
         client = self._clients[address.environment]
         try:

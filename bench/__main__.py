@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from bench import push
+from bench import away, push
 from bench.generator import GeneratorFailed
 from bench.machine import raise_file_limit
 from bench.report import table
@@ -47,7 +47,14 @@ def _parser() -> argparse.ArgumentParser:
     push.add_arguments(
         scenarios.add_parser(
             "push",
-            help="a backlog of pushes, by one worker process, to a server that speaks Apple's protocol",
+            help="pushes by one worker process, to a server that speaks Apple's protocol",
+            formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        )
+    )
+    away.add_arguments(
+        scenarios.add_parser(
+            "away",
+            help="from a message to the push service, for people who are away",
             formatter_class=argparse.ArgumentDefaultsHelpFormatter,
         )
     )
@@ -59,6 +66,8 @@ def main() -> int:
     args = _parser().parse_args()
     if args.scenario == "push":
         return push.run(args)
+    if args.scenario == "away":
+        return away.run(args)
     if "warmup" in args and args.warmup is None:
         args.warmup = STACKS[args.stack].warmup_s
     # An end from outside still stops what was started here.

@@ -1,7 +1,12 @@
 """``python -m bench push``: what one worker process gets through, against a server that speaks Apple's protocol.
 
-A backlog of intents is worked off as the job does it: who wants it is read from the database, a row is written for each
+Intents are worked off as the job does it: who wants it is read from the database, a row is written for each
 push, and all go over one HTTP/2 connection to another process. The database is SQLite, in a directory of its own.
+
+- as it is: a backlog, as fast as it goes;
+- ``--outage``: the same backlog comes while the provider answers 503, and is worked off once it is back;
+- ``--offered``: so many intents a second, each due at a fixed time, from which the time to the provider counts;
+- ``--limit``: the bucket that holds all workers of an installation to a rate.
 """
 
 import multiprocessing
@@ -9,6 +14,8 @@ import os
 import tempfile
 import time
 from argparse import ArgumentParser, Namespace
+from collections import Counter
+from collections.abc import Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Final
@@ -22,8 +29,13 @@ _JOB: Final = 100
 _TEAM, _KEY, _TOPIC = "TEAM123456", "KEY1234567", "org.example.chat"
 
 
-class PushReport(msgspec.Struct, frozen=True):
-    """What came of it. ``pushes_per_cpu_s``: of the worker's own processor time, what one core would do alone."""
+class PushReport(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What came of it. ``pushes_per_cpu_s``: of the worker's own processor time, what one core would do alone.
+
+    ``replaced``: by a later push of the same conversation to the same device. ``provider_ms``: from when an intent was
+    due to when the provider had it (percentiles). ``most_in_1_s``: that arrived in any second but the first, which has
+    what the bucket held in the beginning.
+    """
 
     pushes: int
     sent: int
@@ -32,6 +44,14 @@ class PushReport(msgspec.Struct, frozen=True):
     cpu_s: float
     pushes_per_cpu_s: float
     connections: int
+    replaced: int = 0
+    provider_ms: dict[str, float] = {}
+    most_in_1_s: int = 0
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether nothing was lost."""
+        return self.sent + self.replaced == self.pushes
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -39,6 +59,10 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--backlog", type=int, default=10_000, help="pushes to get through")
     # With few, a later message of a group replaces an earlier one that waits with it.
     parser.add_argument("--groups", type=int, default=10, help=f"groups of {_GROUP}, written to in turn")
+    parser.add_argument("--outage", action="store_true", help="let the provider be out while the backlog comes")
+    parser.add_argument("--offered", type=int, default=0, help="intents a second, in place of a backlog")
+    parser.add_argument("--seconds", type=int, default=30, help="for how long they are offered")
+    parser.add_argument("--limit", type=int, default=0, help="pushes a second that the bucket lets through; 0: any")
     parser.add_argument("--json", type=Path, help="write the report there, too")
 
 
@@ -52,25 +76,34 @@ def run(args: Namespace) -> int:
         }
         report = _measure(Path(folder), args)
     for name, value in msgspec.to_builtins(report).items():
-        print(f"{name:20}{value:>12,}")
+        text = " ".join(f"{key} {one:,}" for key, one in value.items()) if isinstance(value, dict) else f"{value:,}"
+        print(f"{name:20}{text:>12}")
     if args.json is not None:
         args.json.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n")
-    return 0 if report.sent == report.pushes else 1
+    return 0 if report.is_clean else 1
 
 
 def _serve(folder: str, key: bytes, pipe: Connection) -> None:
-    """Be Apple, in a process of its own, until told to end; then say how many connections there were."""
+    """Be Apple, in a process of its own.
+
+    Told ``out`` or ``back``, it answers so from then on; told to end, it says when each push was taken, by token, and
+    how many connections there were.
+    """
     from cryptography.hazmat.primitives.asymmetric import ec
     from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
-    from tests.push.servers import ApnsServer
+    from tests.push.servers import Answer, ApnsServer
 
     public = load_pem_public_key(key)
     assert isinstance(public, ec.EllipticCurvePublicKey)
     server = ApnsServer(Path(folder), team_id=_TEAM, key_id=_KEY, key=public)
     pipe.send(server.url)
-    pipe.recv()
-    pipe.send((len(server.got), server.connections))
+    refused = 0
+    while (told := pipe.recv()) != "end":
+        server.always = Answer(503, "ServiceUnavailable") if told == "out" else None
+        refused = len(server.got)
+        pipe.send(told)
+    pipe.send(([(got.token, got.at) for got in server.got[refused:]], server.connections))
     server.close()
 
 
@@ -80,6 +113,7 @@ def _measure(folder: Path, args: Namespace) -> PushReport:
     django.setup()
     from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
     from django.core.management import call_command
+    from django.utils import timezone
 
     from chatproject import container
     from push import outbox, sending
@@ -100,26 +134,48 @@ def _measure(folder: Path, args: Namespace) -> PushReport:
     def make() -> sending.Sender:
         config = ApnsConfig(key=pem, key_id=_KEY, team_id=_TEAM, topics=(_TOPIC,))
         apns = Apns(config, hosts={"production": url}, context=tls_context(str(folder / "cert.pem")))
-        return sending.Sender({"apns": apns}, container.rate_limiter(), rate_per_s=1e6)
+        return sending.Sender({"apns": apns}, container.rate_limiter(), rate_per_s=args.limit or 1e6)
 
     sending._make = make
     call_command("migrate", verbosity=0)
-    intents = _backlog(args.backlog, args.groups)
+    backlog, groups = args.backlog, args.groups
+    if args.offered:
+        # One for each device, so that its token tells which one it was.
+        backlog = args.offered * args.seconds + _GROUP
+        groups = -(-backlog // (_GROUP - 1))
+    warm, *intents = _backlog(backlog, groups)
     # The connection is there, and the code is warm.
-    outbox.accept(intents[:1])
-    jobs = [intents[start : start + _JOB] for start in range(1, len(intents), _JOB)]
-    pushes = sum(len(intent.users) for intent in intents)
-    first = len(intents[0].users)
+    outbox.accept([warm])
+    first = len(warm.users)
+
+    def told(what: str) -> None:
+        ours.send(what)
+        ours.recv()
+
+    if args.outage:
+        told("out")
+        _accept(intents)
+        told("back")
+    due: dict[str, float] = {}
     wall, cpu = time.perf_counter(), time.process_time()
-    for job in jobs:
-        outbox.accept(job)
+    if args.offered:
+        due = _offer(intents, args.offered, args.seconds)
+    elif not args.outage:
+        _accept(intents)
+    while (due_s := outbox.next_due_s(timezone.now())) is not None:
+        time.sleep(min(due_s, 1.0))
+        outbox.send_due()
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-    sent = Push.objects.filter(state=Push.State.SENT).count()
+    states = Counter(Push.objects.values_list("state", flat=True))
+    sent, replaced = states[Push.State.SENT], states[Push.State.COLLAPSED]
     sending.stop()
-    ours.send(None)
+    ours.send("end")
     arrived, connections = ours.recv()
     apple.join(10)
-    assert arrived == sent, (arrived, sent)
+    assert len(arrived) == sent - (first if args.outage else 0), (len(arrived), states)
+    pushes = sum(states.values())
+    taken = sorted(at for _, at in arrived[0 if args.outage else first :])
+    delays = sorted(1000 * (at - due[token]) for token, at in arrived if token in due)
     return PushReport(
         pushes=pushes,
         sent=sent,
@@ -128,7 +184,51 @@ def _measure(folder: Path, args: Namespace) -> PushReport:
         cpu_s=round(cpu, 2),
         pushes_per_cpu_s=round((pushes - first) / cpu, 1),
         connections=connections,
+        replaced=replaced,
+        provider_ms={f"p{part}": round(delays[len(delays) * part // 100], 1) for part in (50, 99)} if delays else {},
+        most_in_1_s=_most_in_1_s([at for at in taken if at >= taken[0] + 1.0]) if args.limit else 0,
     )
+
+
+def _accept(intents: Sequence[Any]) -> None:
+    from push import outbox
+
+    for start in range(0, len(intents), _JOB):
+        outbox.accept(intents[start : start + _JOB])
+
+
+def _offer(intents: Sequence[Any], per_s: int, seconds: int) -> dict[str, float]:
+    """Accept so many intents a second, for one user each, in jobs of what has come meanwhile; return token -> due."""
+    import msgspec.structs
+
+    from push import outbox
+    from push.models import Subscription
+
+    tokens = dict(Subscription.objects.values_list("user_id", "address"))
+    single = [msgspec.structs.replace(intent, users=[user]) for intent in intents for user in intent.users]
+    single = single[: per_s * seconds]
+    began, done = time.time(), 0
+    due: dict[str, float] = {}
+    while done < len(single):
+        ready = min(len(single), int((time.time() - began) * per_s))
+        if ready == done:
+            time.sleep(1 / per_s)
+            continue
+        job = single[done : min(ready, done + _JOB)]
+        for number, intent in enumerate(job, start=done):
+            due[tokens[intent.users[0]]] = began + number / per_s
+        outbox.accept(job)
+        done += len(job)
+    return due
+
+
+def _most_in_1_s(times: Sequence[float]) -> int:
+    first = most = 0
+    for number, at in enumerate(times):
+        while times[first] <= at - 1.0:
+            first += 1
+        most = max(most, number - first + 1)
+    return most
 
 
 def _backlog(pushes: int, groups: int) -> list[Any]:

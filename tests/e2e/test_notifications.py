@@ -173,6 +173,12 @@ def test_a_push_is_shown_replaced_taken_back_and_opened(
     pushes.deliver({"conv": conv, "read": first, "badge": 1})
     pushes.deliver({"conv": "c_other", "read": second, "badge": 0})
     pushes.until((conv, "Pizza!"))
+    # Edited: the new text in its place, and nothing where another one is shown.
+    pushes.deliver({**push, "body": "Pasta!", "server_id": second, "replaces": second})
+    pushes.until((conv, "Pasta!"))
+    pushes.deliver({**push, "body": "Lunch!!", "server_id": first, "replaces": first})
+    pushes.deliver({**push, "tag": "c_other", "conv": "c_other", "replaces": second})
+    pushes.until((conv, "Pasta!"))
     pushes.deliver({"conv": conv, "read": second, "badge": 0})
     pushes.until()
 

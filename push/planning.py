@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from django.db.models import Count, Q
 
 from accounts.selectors import people
-from accounts.selectors.credentials import signed_in
+from accounts.selectors.credentials import let_in, signed_in
 from chatproject import container
 from messaging.domain.ids import ConversationId, DeviceId, MessageId, UserId
 from messaging.domain.mentions import mentions_user
@@ -61,7 +61,7 @@ def address_of(subscription: Subscription) -> Address:
 
 def usable(devices: Q) -> list[Subscription]:
     """Return the subscriptions that pushes may go to: enabled, and somebody is signed in there. One query."""
-    rows = Subscription.objects.filter(devices, signed_in("device__"), enabled=True, user__is_active=True)
+    rows = Subscription.objects.filter(devices, signed_in("device__"), let_in("user__"), enabled=True)
     rows = rows.exclude(user__push_settings__enabled=False)
     return list(rows.select_related("user__push_settings"))
 

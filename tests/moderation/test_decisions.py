@@ -116,6 +116,19 @@ def test_a_takedown_an_appeal_and_a_restore(
     assert not any("potato" in str(entry.line()) for entry in AuditEntry.objects.all()), "no text in the audit log"
 
 
+def test_who_is_given_back_what_was_appealed_has_no_case_left_and_may_appeal_again(
+    case: Case, meg: Moderator, bob: Person, rude: tuple[str, str], at_once: Any
+) -> None:
+    withheld(case, meg, at_once)
+    assert bob.post(f"messages/{rude[1]}/appeal", {"text": "It was a joke"}).status_code == 204
+    page = "/admin/moderation/takedown/"
+    meg.browser.post(page, {"action": "give_back", "_selected_action": Takedown.objects.get().pk})
+    assert [it.outcome for it in Case.objects.filter(kind="appeal")] == ["restored"]
+    conversation_id, message_id = case.message
+    decisions.take_down(conversation_id, message_id, moderator=meg.user, reason="rule 3", told="Insults.")
+    assert bob.post(f"messages/{rude[1]}/appeal", {"text": "It was a joke"}).status_code == 204
+
+
 def test_what_a_message_said_is_seen_with_a_reason(
     case: Case, meg: Moderator, bob: Person, rude: tuple[str, str], route: Route
 ) -> None:

@@ -16,6 +16,7 @@ from django.conf import settings as django_settings
 from django.utils import timezone
 
 from accounts.models import Block, Device
+from accounts.services.suspension import suspend
 from chatproject import container
 from messaging.domain import events, ids
 from messaging.domain.events import PushIntent, PushRead, ReadMark
@@ -187,7 +188,11 @@ def _quiet(town: Town, talk: Any, bob: Any, phone: Any, intent: PushIntent) -> N
     PushSettings.objects.create(user=bob, quiet_from=from_, quiet_until=until, time_zone="UTC")
 
 
-REASONS = [_muted, _blocked, _read, _left, _off, _off_here, _signed_out, _expired, _quiet]
+def _suspended(town: Town, talk: Any, bob: Any, phone: Any, intent: PushIntent) -> None:
+    suspend(user_id=UserId(bob.pk), reason="rule 3", until=None)
+
+
+REASONS = [_muted, _blocked, _read, _left, _off, _off_here, _signed_out, _expired, _quiet, _suspended]
 
 
 @pytest.mark.parametrize("reason", REASONS, ids=lambda reason: reason.__name__)

@@ -209,8 +209,17 @@ def take_down(
 def lift(takedown: Takedown, *, moderator: User, reason: str, case: str = "") -> None:
     """Give a message back to everybody. Raises Conflict: that was done already; InvalidInput: no reason."""
     with transaction.atomic():
-        if not Takedown.objects.filter(pk=takedown.pk, lifted_at=None).update(lifted_at=timezone.now()):
+        now = timezone.now()
+        if not Takedown.objects.filter(pk=takedown.pk, lifted_at=None).update(lifted_at=now):
             raise Conflict("the message is given back already")
+        # What was asked for is done, also where nobody had come to the appeal yet.
+        Case.objects.filter(appeal__takedown=takedown, state=Case.State.OPEN).update(
+            state=Case.State.DECIDED,
+            outcome=Case.Outcome.RESTORED,
+            reason=reason.strip(),
+            decided_by=moderator,
+            decided_at=now,
+        )
         _record(Action.TAKEDOWN_LIFTED, moderator, takedown.subject, reason, case)
         transaction.on_commit(lambda: _try_to_place(Takedown.objects.get(pk=takedown.pk)))
 

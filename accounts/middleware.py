@@ -35,6 +35,8 @@ def suspension(get_response: Callable[[HttpRequest], Any]) -> Callable[[HttpRequ
 
         async def answer_async(request: HttpRequest) -> HttpResponseBase:
             user = await request.auser()
+            # Django remembers the user of ``auser`` and of ``user`` apart, and views would ask the database once more.
+            request._cached_user = user  # type: ignore[attr-defined]
             if isinstance(user, User) and user.is_suspended:
                 # The page asks the database, as pages do.
                 refused: HttpResponseBase | None = await sync_to_async(_refused)(request, user)

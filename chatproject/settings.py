@@ -224,6 +224,8 @@ LOGIN_REDIRECT_URL = "/"
 SESSION_COOKIE_AGE = int(timedelta(days=30).total_seconds())
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
+# Not in a cookie, where they would lie in the clear.
+MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 
 # --- web ----------------------------------------------------------------------------------------
 
@@ -256,6 +258,9 @@ if ENV["CHAT_HTTPS"]:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     SESSION_COOKIE_SECURE = True
     CSRF_COOKIE_SECURE = True
+    # Browsers take these names only from this very host, over TLS: a neighbouring host cannot plant one.
+    SESSION_COOKIE_NAME = "__Host-sessionid"
+    CSRF_COOKIE_NAME = "__Host-csrftoken"
     SECURE_HSTS_SECONDS = int(timedelta(days=365).total_seconds())
 #: How many proxies stand before us, each adding an address to X-Forwarded-For. Without one the header is the client's
 #: own word, and whoever changed it would get a new allowance of logins with every request.

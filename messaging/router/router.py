@@ -5,6 +5,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -17,6 +18,7 @@ from messaging.domain.authors import Authors
 from messaging.domain.limits import Limits
 from messaging.endings import end
 from messaging.ports import (
+    TOPIC_HOT,
     TOPIC_MESSAGES,
     TOPIC_RECEIPTS,
     ConnectionRegistry,
@@ -51,6 +53,8 @@ HELD = Gauge("chat_router_held", "1 while the router cannot store and holds its 
 
 GROUP = "router"
 _MAX_RECORDS = 500
+#: Of hot conversations at once: between two such polls the others have their turn.
+_MAX_HOT_RECORDS = 100
 _POLL_TIMEOUT_S = 1.0
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.1, 5.0
 
@@ -64,6 +68,7 @@ class Pace:
     """
 
     messages_s: float = 0.0
+    hot_s: float = 0.0
     receipts_s: float = 0.0
     commits_s: float = 0.0
 
@@ -88,7 +93,7 @@ def _trace(deliveries: list[events.Deliver], *, began: float, polled: int) -> li
 
 
 class Router:
-    """Reads messages and receipts, each in its own loop, so that receipts never delay a message."""
+    """Reads messages, those of hot conversations, and receipts, each in its own loop: these never delay the others."""
 
     def __init__(
         self,
@@ -109,6 +114,7 @@ class Router:
         self._database = database
         self._authors = Authors()
         self._applier = Applier(messages=messages, conversations=conversations, limits=limits)
+        self._hot = Applier(messages=messages, conversations=conversations, limits=limits, sees_changes=False)
         self._receipts = ReceiptApplier(messages=messages, conversations=conversations, authors=self._authors)
         self._reads = ReadMarks(log)
         self._tasks: list[asyncio.Task[None]] = []
@@ -122,9 +128,22 @@ class Router:
         self._tasks = [
             loop.create_task(
                 self._run(
-                    TOPIC_MESSAGES, self._on_messages, every_s=self._pace.messages_s, on_moved=self._applier.forget
+                    TOPIC_MESSAGES,
+                    partial(self._on_messages, self._applier),
+                    every_s=self._pace.messages_s,
+                    on_moved=self._applier.forget,
                 ),
                 name="router-messages",
+            ),
+            loop.create_task(
+                self._run(
+                    TOPIC_HOT,
+                    partial(self._on_messages, self._hot),
+                    every_s=self._pace.hot_s,
+                    on_moved=self._hot.forget,
+                    max_records=_MAX_HOT_RECORDS,
+                ),
+                name="router-hot",
             ),
             loop.create_task(
                 self._run(TOPIC_RECEIPTS, self._on_receipts, every_s=self._pace.receipts_s), name="router-receipts"
@@ -144,6 +163,7 @@ class Router:
         *,
         every_s: float,
         on_moved: Callable[[], None] = lambda: None,
+        max_records: int = _MAX_RECORDS,
     ) -> None:
         """Read a topic for ever. A failed poll is tried again, in place, until it succeeds: order is kept.
 
@@ -162,7 +182,7 @@ class Router:
                 await asyncio.sleep(next_poll_at - loop.time())
                 timeout_s = _POLL_TIMEOUT_S if is_committed else max(0.0, next_commit_at - loop.time())
                 try:
-                    records = await reader.poll(max_records=_MAX_RECORDS, timeout_s=timeout_s)
+                    records = await reader.poll(max_records=max_records, timeout_s=timeout_s)
                 except Exception:
                     logger.exception("reading %s failed", topic)
                     await asyncio.sleep(_FIRST_WAIT_S)
@@ -202,9 +222,9 @@ class Router:
             # Not lost: the next commit covers it, and a restart before that repeats idempotent work.
             logger.exception("committing %s failed", topic)
 
-    async def _on_messages(self, records: list[Record]) -> None:
+    async def _on_messages(self, applier: Applier, records: list[Record]) -> None:
         began = time.monotonic()
-        applied = await self._database.run(self._applier.apply, records)
+        applied = await self._database.run(applier.apply, records)
         self._authors.remember(applied.authors)
         await self._bury(applied)
         spans = _trace(applied.deliveries, began=began, polled=len(records)) if tracing.is_on() else []

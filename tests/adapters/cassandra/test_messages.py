@@ -193,7 +193,7 @@ class Talk:
             ],
             "placed": sorted((at.message_id, at.prev_id) for at in messages.find_placed(self.keys).values()),
             "last": conversations.get([self.id])[self.id].last_message_id,
-            "last row": conversations.get([self.id])[self.id].last_id,
+            "last row": dict(conversations.get([self.id])[self.id].mark),
             "active": conversations.active_since(ANN, MessageId(850 * DAY_IDS), limit=99).count(self.id),
             "unread": messages.count_unread(ANN, {self.id: self.first.message_id}, cap=9)[self.id].count,
         }

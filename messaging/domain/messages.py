@@ -81,7 +81,7 @@ class Conversation:
     created_by: UserId | None = None
     hot_k: int = 1
     chains: Mapping[int, Chain] = field(default_factory=dict)
-    version: int = 0
+    version: int = field(default=0, compare=False)
     expired_id: MessageId = MessageId(0)
     timer_s: int | None = None
     encrypted: bool = False

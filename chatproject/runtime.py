@@ -91,6 +91,8 @@ async def start(roles: frozenset[str]) -> None:
             database=_database("router", size=3),
             limits=container.limits(),
             pace=_PACE if settings.ENV["CHAT_LOG"] == "kafka" else Pace(),
+            hot_rate=settings.ENV["CHAT_HOT_RATE"],
+            hot_k=settings.ENV["CHAT_HOT_K"],
         )
         await _router.start()
     if DISPATCHER in roles:

@@ -15,6 +15,8 @@ from prometheus_client import Counter, Gauge, Histogram
 from messaging import tracing
 from messaging.domain import events, frames
 from messaging.domain.authors import Authors
+from messaging.domain.heat import Heat, hotter
+from messaging.domain.ids import ConversationId, UserId, conversation_ref, sub_of
 from messaging.domain.limits import Limits
 from messaging.endings import end
 from messaging.ports import (
@@ -33,7 +35,8 @@ from messaging.ports import (
 from messaging.router.apply import DEFAULT_LIMITS, Applied, Applier
 from messaging.router.receipts import ReceiptApplier
 from messaging.services.dead_letters import dead_record, place_of
-from messaging.services.fanout import fan_out
+from messaging.services.fanout import fan_out, tell_pods_of
+from messaging.services.hot import members_of
 from messaging.services.push_intents import ReadMarks, append_changed, append_intents, unreached
 from messaging.threads import DatabaseThreads
 
@@ -49,6 +52,7 @@ MESSAGE_BATCHES = Histogram(
 POISON = Counter(
     "chat_router_poison_total", "Records that could not be read and went to the dead-letter topic.", ["topic"]
 )
+SPREAD = Counter("chat_hot_conversations_spread_total", "Times a conversation was spread further for its rate.")
 HELD = Gauge("chat_router_held", "1 while the router cannot store and holds its place in the log.", ["topic"])
 
 GROUP = "router"
@@ -106,8 +110,14 @@ class Router:
         database: DatabaseThreads,
         limits: Limits = DEFAULT_LIMITS,
         pace: Pace = Pace(),
+        hot_rate: float = 0.0,
+        hot_k: int = 8,
     ) -> None:
+        """``hot_rate``: messages/s of one chain at which its conversation is spread; 0: never. ``hot_k``: how far."""
         self._log = log
+        self._conversations = conversations
+        self._heat = Heat(per_s=hot_rate)
+        self._hot_k = hot_k
         self._pace = pace
         self._registry = registry
         self._bus = bus
@@ -236,6 +246,31 @@ class Router:
         MESSAGE_BATCHES.observe(done.batches)
         await append_intents(self._log, unreached(applied.pushes, done.connected), by="router")
         await append_changed(self._log, applied.changed)
+        for conversation, message, _ in applied.authors:
+            if self._heat.note(conversation, message):
+                await self._spread(conversation, sub_of(message))
+
+    async def _spread(self, conversation: ConversationId, sub: int) -> None:
+        """Spread a conversation further, and tell the pods. Where that fails, its rate asks for it again."""
+
+        def spread() -> list[UserId] | None:
+            found = self._conversations.get([conversation]).get(conversation)
+            if found is None or (k := hotter(found.hot_k, sub=sub, first_k=self._hot_k)) == found.hot_k:
+                return None
+            self._conversations.set_hot(conversation, k)
+            logger.warning("%s is hot: spread over %d sub-partitions now", conversation_ref(conversation), k)
+            return members_of(self._conversations, conversation)
+
+        try:
+            members = await self._database.run(spread)
+        except Exception:
+            # Its messages are stored and delivered; that is not to be done again for this.
+            logger.exception("%s is hot, and could not be spread", conversation_ref(conversation))
+            return
+        if members is not None:
+            SPREAD.inc()
+            told = events.InvalidateConversation(conversation)
+            await tell_pods_of(members, told, registry=self._registry, bus=self._bus)
 
     async def _on_receipts(self, records: list[Record]) -> None:
         applied = await self._database.run(self._receipts.apply, records)

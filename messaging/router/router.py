@@ -58,7 +58,7 @@ HELD = Gauge("chat_router_held", "1 while the router cannot store and holds its 
 GROUP = "router"
 _MAX_RECORDS = 500
 #: Of hot conversations at once: between two such polls the others have their turn.
-_MAX_HOT_RECORDS = 100
+_MAX_HOT_RECORDS = 200
 _POLL_TIMEOUT_S = 1.0
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.1, 5.0
 

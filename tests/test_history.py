@@ -263,7 +263,7 @@ def test_a_device_shows_what_the_history_shows(stored: dict[str, object]) -> Non
     right, wrong = View("bob's", "bob", CONV, history), View("bob's", "bob", CONV, HISTORY)
     assert violations(Evidence(SENT, {CONV: history}, [right], changed=changed)) == []
     found = violations(Evidence(SENT, {CONV: history}, [wrong], changed=changed))
-    assert found == [Violation(Kind.NOT_AS_CHANGED, f"bob's in {CONV}", "m_1")]
+    assert found == [Violation(Kind.NOT_AS_CHANGED, f"bob's in {CONV}", mid(1))]
     left = replace(wrong, whole=False)
     assert violations(Evidence(SENT, {CONV: history}, [left], changed=changed)) == []
 
@@ -293,16 +293,16 @@ def test_a_moderator_deletes_what_others_wrote_and_edits_it_not() -> None:
 
 
 def test_what_tells_of_an_event_is_not_to_be_changed() -> None:
-    reaction = made(7, "react", "m_0", emoji="👍", on=True)
+    reaction = made(7, "react", mid(0), emoji="👍", on=True)
     assert Kind.NO_RIGHT in {it.kind for it in violations(Evidence(SENT, {CONV: HISTORY}, changed=[reaction]))}
 
 
 def test_a_change_that_is_told_of_was_made() -> None:
     history = [HISTORY[0], replace(HISTORY[1], body="second", edited_at=7), *HISTORY[2:]]
-    told = Change(ref(7), CONV, "edit", target="m_1", sender="ann", body="second")
+    told = Change(ref(7), CONV, "edit", target=mid(1), sender="ann", body="second")
     changes = [made(7, "edit", body="second")]
     assert violations(Evidence(SENT, {CONV: history}, changed=changes, told={ref(7): told})) == []
-    for other in (replace(told, sender="bob"), replace(told, body="third"), replace(told, target="m_2")):
+    for other in (replace(told, sender="bob"), replace(told, body="third"), replace(told, target=mid(2))):
         found = violations(Evidence(SENT, {CONV: history}, changed=changes, told={ref(7): other}))
         assert [it.kind for it in found] == [Kind.INVENTED]
 

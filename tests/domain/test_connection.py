@@ -77,7 +77,7 @@ def refusal(effects: list[Effect]) -> frames.Error:
 
 def test_a_sync_may_keep_its_marks_and_resume_from_a_device() -> None:
     frame = frames.Sync({CONV_REF: SERVER_ID}, keep=True, resume=ids.device_ref(DEVICE))
-    assert connection().receive(frame, NOW) == [Replay({CONV: MESSAGE}, keep=True, resume=DEVICE)]
+    assert connection().receive(frame, NOW) == [Replay({CONV: {0: MESSAGE}}, keep=True, resume=DEVICE)]
     assert refusal(connection().receive(frames.Sync(resume=USER_REF), NOW)).code == "invalid"
 
 

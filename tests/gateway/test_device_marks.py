@@ -28,10 +28,10 @@ async def device_of(server: Server, user: User) -> tuple[Client, str]:
     return client, (await client.expect("ready"))["device"]
 
 
-def kept(user: User, device: str) -> dict[str, str]:
+def kept(user: User, device: str) -> dict[str, str | None]:
     store = container.conversation_store()
     found = outside_the_loop(lambda: store.kept_marks(UserId(user.pk), ids.parse_device(device), limit=9))
-    return {ids.conversation_ref(conv): ids.server_id(conv, mark) for conv, mark in found.items()}
+    return {ids.conversation_ref(conv): ids.mark_ref(conv, mark) for conv, mark in found.items()}
 
 
 async def test_a_device_goes_on_from_its_own_marks_or_from_those_of_another_of_its_user(

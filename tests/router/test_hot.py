@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from chatproject import container
 from messaging.domain import frames, ids
-from messaging.domain.events import MessageChanged
+from messaging.domain.events import MessageChanged, MessageModerated
 from messaging.domain.ids import UserId, server_id
 from messaging.domain.limits import Limits
 from messaging.ports import TOPIC_HOT, TOPIC_MESSAGES, Record
@@ -51,6 +51,11 @@ def reacted(talk: Talk, actor: UserId, target: Record, emoji: str = "👍") -> R
     return talk.record(record.payload, key=record.key, topic=record.topic)
 
 
+def withheld(talk: Talk, target: Record) -> Record:
+    record = change_record(talk.id, MessageModerated(uuid4().bytes, id_of(target), on=True))
+    return talk.record(record.payload, key=record.key, topic=record.topic)
+
+
 @pytest.fixture
 def start_hot(db: None) -> Callable[[], Apply]:
     """Return a function that gives the ``apply`` of a reader of the topic ``hot`` which has just started."""
@@ -68,7 +73,7 @@ def chain(applied: list[Applied], user: UserId) -> dict[int, list[tuple[str | No
     """Return what a user's sockets get of each chain: ``prev`` and ``server_id``, in their order."""
     found: dict[int, list[tuple[str | None, str]]] = {}
     for frame in (frame for it in applied for frame in frames_for(it, user)):
-        if isinstance(frame, frames.Msg | frames.ReactEvent | frames.Link):
+        if isinstance(frame, frames.Msg | frames.ReactEvent | frames.TakedownEvent | frames.Link):
             sub = ids.sub_of(ids.parse_server_id(frame.server_id)[1])
             found.setdefault(sub, []).append((frame.prev, frame.server_id))
     return found
@@ -95,6 +100,7 @@ def test_prev_is_of_the_same_chain_also_for_a_reader_that_has_just_started(
     applied += [hot(*records[:3]), hot(records[3]), start_hot()(records[4])]
     # A change goes to the chain of what it changes, whatever K is by now.
     applied += [apply(reacted(group, bob, first)), start_hot()(reacted(group, bob, records[0]))]
+    applied += [start_hot()(withheld(group, records[0])), apply(withheld(group, first))]
     for sub, rows in chain(applied, cat).items():
         before = [None, *(row for _, row in rows)]
         assert [prev for prev, _ in rows] == before[:-1], sub

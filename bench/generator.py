@@ -15,7 +15,7 @@ from uuid import uuid4
 
 import uvloop
 
-from bench.record import NOT_OURS, Received, Record, Sent
+from bench.record import NOT_OURS, Received, Record, Sent, chain_of
 from bench.stack import Address
 from bench.wire import Frame, Wire, encode
 
@@ -100,11 +100,11 @@ class Client:
 
     number: int
     wire: Wire | None = None
-    #: Indices of the messages it holds, and the newest of each conversation.
+    #: Indices of the messages it holds, and the newest of each chain of a conversation.
     held: set[int] = field(default_factory=set)
-    marks: dict[str, str] = field(default_factory=dict)
-    #: Conversations with a gap -> the mark before it, until a backfill fills it.
-    gaps: dict[str, str | None] = field(default_factory=dict)
+    marks: dict[str, dict[int, str]] = field(default_factory=dict)
+    #: Conversations with a gap -> the marks before it, until a backfill fills it.
+    gaps: dict[str, dict[int, str]] = field(default_factory=dict)
     ready: "asyncio.Future[int] | None" = None
     synced: "asyncio.Future[int] | None" = None
     is_cut: bool = False
@@ -168,7 +168,7 @@ class Generator:
                 )
                 at: int = await ready
                 if sync:
-                    wire.write(encode(op="sync", marks=client.marks))
+                    wire.write(encode(op="sync", marks=self._marks(client)))
                     at = await synced
         except (OSError, TimeoutError) as error:
             raise GeneratorFailed(f"client {client.number} was not greeted: {error!r}") from error
@@ -233,10 +233,12 @@ class Generator:
     def _on_live(self, client: Client, frame: Frame, at: int) -> None:
         if not self._take(client, frame, at, 0):
             return
-        mark = client.marks.get(frame.conv)
-        client.marks[frame.conv] = frame.server_id
-        if frame.prev is not None and frame.conv not in client.gaps and not self._holds(client, frame.prev):
-            client.gaps[frame.conv] = mark
+        marks = client.marks.setdefault(frame.conv, {})
+        is_new_gap = frame.prev is not None and frame.conv not in client.gaps and not self._holds(client, frame.prev)
+        if is_new_gap:
+            client.gaps[frame.conv] = dict(marks)
+        marks[chain_of(frame.server_id)] = frame.server_id
+        if is_new_gap:
             self._write(client, encode(op="sync", marks=self._marks(client)))
         if frame.msg_id is None and self._setup.receipts:
             self._write(client, encode(op="delivered", server_id=frame.server_id))
@@ -247,7 +249,7 @@ class Generator:
         for message in frame.messages:
             if self._take(client, message, at, self._backfills) and message.msg_id is None:
                 theirs = message.server_id
-        client.marks[frame.conv] = frame.messages[-1].server_id
+        client.marks.setdefault(frame.conv, {}).update({chain_of(it): it for it in (frame.mark or "").split(",") if it})
         client.gaps.pop(frame.conv, None)
         if theirs is not None and self._setup.receipts:
             # A receipt covers what came before it.
@@ -255,8 +257,8 @@ class Generator:
 
     @staticmethod
     def _marks(client: Client) -> dict[str, str]:
-        marks: dict[str, str | None] = {**client.marks, **client.gaps}
-        return {conv: mark for conv, mark in marks.items() if mark is not None}
+        marks = {**client.marks, **client.gaps}
+        return {conv: ",".join(of_chain.values()) for conv, of_chain in marks.items() if of_chain}
 
     @staticmethod
     def _write(client: Client, data: bytes) -> bool:

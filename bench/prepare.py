@@ -1,6 +1,6 @@
 """Accounts, tokens and conversations for a run, made before the server starts: ``python -m bench.prepare``.
 
-Reads ``{"accounts": N, "conversations": [[account, …], …]}`` and writes
+Reads ``{"accounts": N, "conversations": [[account, …], …], "hot": {"index": k, …}}`` and writes
 ``{"tokens": […], "conversations": ["c_…", …]}``.
 It writes through models and stores: signing ten thousand people up would take an Argon2 hash for each. Two members
 make a DM. The environment says which stores.
@@ -20,7 +20,7 @@ def _prepare(plan: dict[str, Any]) -> dict[str, Any]:
 
     from accounts.models import Device, User, new_token, token_digest
     from chatproject import container
-    from messaging.domain.ids import ConversationId, UserId, conversation_ref, new_random_id
+    from messaging.domain.ids import ConversationId, UserId, conversation_ref, new_random_id, parse_conversation
     from messaging.domain.messages import ConversationType
     from messaging.ports import NewConversation
 
@@ -46,6 +46,8 @@ def _prepare(plan: dict[str, Any]) -> dict[str, Any]:
                 kind = ConversationType.GROUP_LARGE
             new = NewConversation(ConversationId(new_random_id()), kind, members[0], members)
             conversations.append(conversation_ref(store.create(new)[0].id))
+    for index, k in plan["hot"].items():
+        store.set_hot(parse_conversation(conversations[int(index)]), k)
     return {"tokens": tokens, "conversations": conversations}
 
 

@@ -2,12 +2,13 @@
 
 A message is known by the number in its body, which the sender chose, and by its ``server_id``, which the server chose.
 A client drops what it holds by ``server_id``; what is left after that must be every message, once, in the order of
-``prev``.
+``prev``: in a hot conversation, which has several chains of it, in each.
 """
 
 from array import array
+from base64 import urlsafe_b64decode
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 #: The number of what no generator sent: an event in the history of a group.
@@ -16,6 +17,11 @@ NOT_OURS = -1
 
 def _column() -> "array[int]":
     return array("q")
+
+
+def chain_of(server_id: str) -> int:
+    """Return the chain that a message is in: bits 17 to 21 of its id's last eight bytes (docs/protocol.md)."""
+    return urlsafe_b64decode(server_id[2:] + "==")[13] >> 1 & 31
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +33,11 @@ class Received:
     conv: str
     number: int
     ts: int
+
+    @property
+    def chain(self) -> int:
+        """The chain that it is in."""
+        return chain_of(self.server_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +181,9 @@ def places(received: Sequence[Received]) -> list[int]:
     return found
 
 
-def check(records: Sequence[Record], *, members: Mapping[str, Sequence[int]], untimed: range = range(0)) -> Verdict:
+def check(
+    records: Sequence[Record], *, members: Mapping[str, Sequence[int]], untimed: Container[int] = range(0)
+) -> Verdict:
     """Return the verdict on a run. ``members``: the devices of each conversation.
 
     Messages numbered in ``untimed`` (a warm-up, what was written while readers were away) are checked all the same.
@@ -202,12 +215,13 @@ def check(records: Sequence[Record], *, members: Mapping[str, Sequence[int]], un
     return verdict
 
 
-def _check_deliveries(merged: _Merged, verdict: Verdict, untimed: range) -> dict[int, dict[int, int]]:
+def _check_deliveries(merged: _Merged, verdict: Verdict, untimed: Container[int]) -> dict[int, dict[int, int]]:
     """Fill in what deliveries alone tell; return message -> device -> time of its first delivery there."""
     received, sent = merged.received, merged.sent
     place = places(received)
+    chains = [message.chain for message in received]
     seen: set[tuple[int, int]] = set()
-    newest: dict[tuple[int, str, int], int] = {}
+    newest: dict[tuple[int, str, int, int], int] = {}
     reached: dict[int, dict[int, int]] = defaultdict(dict)
     for device, index, at, batch in merged.deliveries():
         if (device, index) in seen:
@@ -215,7 +229,7 @@ def _check_deliveries(merged: _Merged, verdict: Verdict, untimed: range) -> dict
             continue
         seen.add((device, index))
         message = received[index]
-        line = (device, message.conv, batch)
+        line = (device, message.conv, chains[index], batch)
         if place[index] < newest.get(line, -1):
             verdict.out_of_order += 1
         else:

@@ -3,12 +3,13 @@
 import multiprocessing
 import time
 from argparse import Namespace
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http.client import HTTPConnection
+from itertools import cycle
 from multiprocessing.connection import Connection
 from typing import Any, Final
 
@@ -38,6 +39,8 @@ class Layout:
     conversations: Sequence[Sequence[int]] = ()
     #: (account, index of the conversation)
     writers: Sequence[tuple[int, int]] = ()
+    #: Index of a conversation -> over how many sub-partitions it is spread.
+    hot: Mapping[int, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +58,7 @@ class Outcome:
     """What a scenario says of its run."""
 
     #: Messages that are checked but not timed.
-    untimed: range = range(0)
+    untimed: Container[int] = range(0)
     #: Whether the messages came in one stretch, so that a rate means something.
     has_rate: bool = False
     #: ns from the return of all to each client's ``synced``.
@@ -83,7 +86,13 @@ class Run:
     def start(self) -> None:
         """Prepare the stores, start the stack and the generators. Raises StackFailed."""
         layout, options, stack = self._layout, self._options, self._stack
-        made = stack.prepare({"accounts": layout.accounts, "conversations": list(map(list, layout.conversations))})
+        made = stack.prepare(
+            {
+                "accounts": layout.accounts,
+                "conversations": list(map(list, layout.conversations)),
+                "hot": dict(layout.hot),
+            }
+        )
         self._conversations = made["conversations"]
         stack.start()
         context = multiprocessing.get_context("spawn")
@@ -264,6 +273,42 @@ def _play_group(run: Run, args: Namespace, outcome: Outcome) -> None:
     _stretch(run, outcome, rate=args.rate, seconds=args.seconds, warmup_s=args.warmup, readers=args.members)
 
 
+def _hot_layout(args: Namespace) -> Layout:
+    """Pairs, and after them a group in which everybody writes: of all messages its share is evenly among the others."""
+    pairs = _dm_layout(args)
+    group = range(pairs.accounts, pairs.accounts + args.members)
+    total = args.rate + args.hot_rate
+    ordinary, hot = cycle(pairs.writers), cycle((writer, args.pairs) for writer in group)
+    writers = [
+        next(hot if is_of_group(number, args) else ordinary)
+        for number in range(round(len(pairs.writers) * total / args.rate))
+    ]
+    return Layout(
+        pairs.accounts + args.members,
+        [*pairs.conversations, group],
+        writers,
+        {args.pairs: args.k} if args.k > 1 else {},
+    )
+
+
+def is_of_group(number: int, args: Namespace) -> bool:
+    """Return whether a message is the group's, by its place among the writers."""
+    share = args.hot_rate / (args.rate + args.hot_rate)
+    return int((number + 1) * share) > int(number * share)
+
+
+def _play_hot(run: Run, args: Namespace, outcome: Outcome) -> None:
+    """Everybody at once; what the pairs write is timed."""
+    total = args.rate + args.hot_rate
+    warmup, count = round(args.warmup * total), round((args.warmup + args.seconds) * total)
+    length = round(2 * args.pairs * total / args.rate)
+    hot = {number for number in range(count) if is_of_group(number % length, args)}
+    outcome.untimed, outcome.has_rate = frozenset(range(warmup)) | hot, True
+    with run.cpu(outcome.cpu, after_s=args.warmup, messages=count - warmup):
+        run.send(first=0, count=count, per_s=total)
+    run.settle(sent=count, deliveries=2 * (count - len(hot)) + args.members * len(hot))
+
+
 def _resume_layout(args: Namespace) -> Layout:
     size = args.group_size
     groups = [range(start, start + size) for start in range(0, args.clients - size + 1, size)]
@@ -337,6 +382,20 @@ SCENARIOS: Final = {
         ],
         _group_layout,
         _play_group,
+    ),
+    "hot": Scenario(
+        "pairs who write to each other, and beside them one group that is written to very fast; the pairs are timed",
+        [
+            ("pairs", 200, "how many"),
+            ("rate", 200.0, "messages a second of all pairs together"),
+            ("members", 20, "of the group; all of them write, in turn"),
+            ("hot_rate", 200.0, "messages a second of the group"),
+            ("k", 8, "sub-partitions that the group is spread over; 1: it is not"),
+            ("seconds", 30.0, "how long"),
+            ("warmup", None, _WARMUP),
+        ],
+        _hot_layout,
+        _play_hot,
     ),
     "resume": Scenario(
         "clients who lose their connections, miss messages, and come back all at once",

@@ -36,6 +36,7 @@ class Frame(msgspec.Struct):
     code: str = ""
     heartbeat_s: int = 30
     messages: list["Frame"] = []
+    mark: str | None = None
 
 
 class ProtocolFailed(Exception):

@@ -153,6 +153,13 @@ def _nodes(text: str) -> list[tuple[str, int]]:
     return nodes
 
 
+def _hot_k(text: str) -> int:
+    value = _positive(text)
+    if not 2 <= value <= 31:
+        raise ValueError("expected 2 to 31")
+    return value
+
+
 VARIABLES = (
     Variable("CHAT_DATA_DIR", str, "data", "Directory of the embedded engines: databases, log, job queue, media."),
     Variable("CHAT_SECRET_KEY", str, "", "Django's secret key. Empty: made once, kept in the data directory."),
@@ -219,6 +226,14 @@ VARIABLES = (
     Variable("CHAT_DB_THREADS", _positive, "4", "Threads for database work of a gateway or router process."),
     Variable("CHAT_SEND_RATE", _positive, "20", "Sends a user may make for long on one pod.", "messages/s"),
     Variable("CHAT_SEND_BURST", _positive, "60", "Sends a user may make at once on one pod.", "messages"),
+    Variable(
+        "CHAT_HOT_RATE",
+        _whole,
+        "100",
+        "Rate in ten seconds at which the router spreads a conversation over sub-partitions. 0: never.",
+        "messages/s",
+    ),
+    Variable("CHAT_HOT_K", _hot_k, "8", "Sub-partitions that it is spread over first, 2 to 31."),
     Variable("CHAT_EDIT_WINDOW_S", _whole, "0", "How long an own message may be edited. 0: for ever.", "s"),
     Variable("CHAT_LOGIN_RATE", str, "10/min", "Logins by password, per address and user name (DRF notation)."),
     Variable("CHAT_SIGNUP_RATE", str, "20/hour", "New accounts per address (DRF notation)."),

@@ -34,7 +34,9 @@ _GC_THRESHOLD = 20_000
 #: On Kafka a poll is a round of requests to it, to the stores, to Redis and to the pods, whether it brings one record
 #: or twenty, and a commit is one more. On the embedded log a reader's commit travels with the writer's next, and what
 #: comes while the router waits for that is as much as a poll should bring; see docs/performance.md.
-_PACE = Pace(messages_s=0.04, receipts_s=0.2, commits_s=0.5)
+_PACE = Pace(messages_s=0.04, hot_s=0.05, receipts_s=0.2, commits_s=0.5)
+#: One file has one writer: each transaction of what is hot is one that the others may have to wait for.
+_EMBEDDED_PACE = Pace(hot_s=0.1)
 
 _pod: Pod | None = None
 _router: Router | None = None
@@ -87,10 +89,12 @@ async def start(roles: frozenset[str]) -> None:
             conversations=container.conversation_store(),
             registry=container.registry(),
             bus=container.pod_bus(),
-            # Two loops, two threads: messages never queue behind receipts.
-            database=_database("router", size=2),
+            # Three loops, three threads: messages never queue behind receipts, nor behind those of hot conversations.
+            database=_database("router", size=3),
             limits=container.limits(),
-            pace=_PACE if settings.ENV["CHAT_LOG"] == "kafka" else Pace(),
+            pace=_PACE if settings.ENV["CHAT_LOG"] == "kafka" else _EMBEDDED_PACE,
+            hot_rate=settings.ENV["CHAT_HOT_RATE"],
+            hot_k=settings.ENV["CHAT_HOT_K"],
         )
         await _router.start()
     if DISPATCHER in roles:

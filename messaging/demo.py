@@ -165,7 +165,7 @@ async def _send_all(
                 reply_to=server_id(conversation, sent[answered[0]]) if answered else None,
                 limits=container.limits(),
             )
-            sent.append((await send_message(log=log, message=message)).message_id)
+            sent.append((await send_message(log=log, message=message, hot_k=1)).message_id)
         marks += [(ids[reader], conversation, sent[-1]) for reader in scene.readers]
     return marks
 

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from messaging.domain.ids import ConversationId, DeviceId, MessageId, UserId
+from messaging.domain.ids import ConversationId, DeviceId, Mark, MessageId, UserId
 from messaging.domain.messages import (
+    Chain,
     Conversation,
     ConversationType,
     DedupeKey,
@@ -27,6 +28,8 @@ from messaging.domain.messages import (
 # --- log --------------------------------------------------------------------------------------
 
 TOPIC_MESSAGES = "messages"
+#: What belongs into ``messages``, of the further sub-partitions of hot conversations (docs/decisions/0036).
+TOPIC_HOT = "hot"
 TOPIC_RECEIPTS = "receipts"
 TOPIC_PUSH = "push"
 TOPIC_COMPLIANCE = "compliance"
@@ -163,6 +166,10 @@ class Placed:
     prev_id: MessageId | None
 
 
+class Overtaken(Exception):
+    """Somebody else has stored a copy of a message in the meantime."""
+
+
 #: Ranges of ids, both ends included, that are not to be deleted.
 Kept = Sequence[tuple[MessageId, MessageId]]
 
@@ -206,12 +213,16 @@ class MessageStore(Protocol):
     ) -> None:
         """Store messages, changes and their dedupe rows, and fold the changes into their targets.
 
-        Moves each conversation's ``last_message_id`` and ``last_id`` forward, after all else. Durable on return.
+        Moves each conversation's ``last_message_id`` and ``chains`` forward, after all else. Durable on return.
         Writing one twice changes nothing, and in whatever order changes come the newest stands: of edits, of
         deletions, of decisions of moderators, and of one user's reactions with one emoji to one message.
 
-        ``prev_id``, where there is one, was stored before, or is of one of these. ``placed`` is what ``find_placed``
-        said of all their keys, where nobody else can have stored one of them since; without it the store looks itself.
+        ``prev_id``, where there is one, was stored before, or is of one of these; a row without one is the first of
+        its chain. ``placed`` is what ``find_placed`` said of all their keys; without it the store looks itself.
+
+        Raises:
+            Overtaken: another reader has stored a copy since ``placed`` was asked for, and nothing was written; ask
+                again. A store without transactions may not notice.
         """
 
     def get(
@@ -293,7 +304,7 @@ class Standing:
     """A user's place in a conversation, also an ended one, and where the conversation stands (``Conversation``)."""
 
     membership: Membership
-    last_id: MessageId | None
+    chains: Mapping[int, Chain]
     expired_id: MessageId
 
     @property
@@ -387,13 +398,16 @@ class ConversationStore(Protocol):
     def rename(self, conversation_id: ConversationId, name: str) -> None:
         """Change the name."""
 
+    def set_hot(self, conversation_id: ConversationId, k: int) -> bool:
+        """Set ``hot_k``; return whether there is such a conversation."""
+
     def mark_read(self, marks: Sequence[tuple[UserId, ConversationId, MessageId]]) -> None:
         """Move ``last_read_id`` forward (never back)."""
 
-    def keep_marks(self, user_id: UserId, device_id: DeviceId, marks: Mapping[ConversationId, MessageId]) -> None:
+    def keep_marks(self, user_id: UserId, device_id: DeviceId, marks: Mapping[ConversationId, Mark]) -> None:
         """Remember how far a device has each conversation; forward only. After ``KEPT_MARKS_S`` it may be forgotten."""
 
-    def kept_marks(self, user_id: UserId, device_id: DeviceId, *, limit: int) -> dict[ConversationId, MessageId]:
+    def kept_marks(self, user_id: UserId, device_id: DeviceId, *, limit: int) -> dict[ConversationId, Mark]:
         """Return what was remembered of a user's device: the newest ``limit`` marks."""
 
     def set_muted(self, user_id: UserId, conversation_id: ConversationId, until: datetime | None) -> None:

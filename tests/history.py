@@ -1,7 +1,8 @@
 """Judges what clients wrote down against the server's history: every broken promise, by name. Pure.
 
 The promises are those of docs/protocol.md: an acked message is not lost; it is there once; a conversation has one
-order, the same on every device; nobody gets what is not theirs. Each body is to be unique in its conversation and
+order, the same on every device, or, if it is hot, one in each of its chains, merged by id; nobody gets what is not
+theirs. Each body is to be unique in its conversation and
 sender, so that a message is recognised whoever shows it.
 """
 
@@ -12,7 +13,7 @@ from enum import StrEnum
 from itertools import pairwise
 
 from tests.client import Device, Outgoing
-from tests.timeline import Change, Message, order_of
+from tests.timeline import Change, Message, chain_of, order_of
 
 
 class Kind(StrEnum):
@@ -145,18 +146,23 @@ def _in_history(
         elif (at_its_place.sender, at_its_place.body) != (outgoing.sender, outgoing.body):
             found.append(Violation(Kind.INVENTED, where, f"{at_its_place.body} in the place of {outgoing.body}"))
     known = {message.server_id for message in history}
-    for before, after in pairwise(history):
-        link = after.prev
-        while link is not None and link in evidence.told:
-            link = evidence.told[link].prev
-        # A change that nobody was told, as all read of it over REST, may stand between.
-        if link != before.server_id and (link is None or link in known or not evidence.changed):
-            found.append(Violation(Kind.BROKEN_CHAIN, where, after.server_id))
-    if history and history[0].event == "created" and history[0].prev is not None:
-        found.append(Violation(Kind.BROKEN_CHAIN, where, history[0].server_id))
+    begins = bool(history) and history[0].event == "created"
     # A second copy is wrong enough; the order is that of the first ones.
     firsts = [copies[0] for copies in by_content.values()]
-    return [*found, *_order(where, firsts, sent, pipelined=evidence.pipelined), *_trespass(where, history)]
+    for chain in sorted({chain_of(it.server_id) for it in history}):
+        rows = [it for it in history if chain_of(it.server_id) == chain]
+        for before, after in pairwise(rows):
+            link = after.prev
+            while link is not None and link in evidence.told:
+                link = evidence.told[link].prev
+            # A change that nobody was told, as all read of it over REST, may stand between.
+            if link != before.server_id and (link is None or link in known or not evidence.changed):
+                found.append(Violation(Kind.BROKEN_CHAIN, where, after.server_id))
+        if begins and rows[0].prev is not None:
+            found.append(Violation(Kind.BROKEN_CHAIN, where, rows[0].server_id))
+        of_chain = [it for it in firsts if chain_of(it.server_id) == chain]
+        found += _order(where, of_chain, sent, pipelined=evidence.pipelined)
+    return [*found, *_trespass(where, history)]
 
 
 def may_change(change: Outgoing, message: Message, moderators: Collection[str] = ()) -> bool:

@@ -13,19 +13,24 @@ from tests.timeline import Change, Message
 CONV = "c_talk"
 
 
+def mid(number: int) -> str:
+    """Return the id of a message."""
+    return ids.server_id(1, 1_000 + number)
+
+
 def event(number: int, kind: str, *users: str) -> Message:
     return message(number, kind="event", event=kind, users=users)
 
 
 def message(number: int, sender: str = "ann", **fields: object) -> Message:
-    prev = None if number == 0 else f"m_{number - 1}"
-    return replace(Message(f"m_{number}", CONV, sender, f"text {number}", prev, ts=number), **fields)  # type: ignore[arg-type]
+    prev = None if number == 0 else mid(number - 1)
+    return replace(Message(mid(number), CONV, sender, f"text {number}", prev, ts=number), **fields)  # type: ignore[arg-type]
 
 
 def sent(number: int, sender: str = "ann", *, at: float | None = None, over: str = "phone/1") -> Outgoing:
     """Return what wrote ``message(number)``: written at ``at`` (by default one after the other) and acked 0.5 later."""
     at = float(number) if at is None else at
-    written, acked = [Written(over, at)], [Acked(f"m_{number}", at + 0.5)]
+    written, acked = [Written(over, at)], [Acked(mid(number), at + 0.5)]
     return Outgoing(f"uuid {number}", CONV, sender, f"text {number}", written, acked)
 
 
@@ -63,12 +68,12 @@ def test_what_was_not_acked_may_be_there_or_not() -> None:
 
 def test_a_message_that_a_device_lacks_is_lost_there() -> None:
     found = violations(Evidence(SENT, {CONV: HISTORY}, [View("bob's", "bob", CONV, [*HISTORY[:2], HISTORY[3]])]))
-    assert found == [Violation(Kind.LOST, f"bob's in {CONV}", "m_2")]
-    assert str(found[0]) == f"bob's in {CONV}: lost: m_2"
+    assert found == [Violation(Kind.LOST, f"bob's in {CONV}", mid(2))]
+    assert str(found[0]) == f"bob's in {CONV}: lost: {mid(2)}"
 
 
 def test_a_second_copy_is_one_too_many() -> None:
-    copy = replace(HISTORY[1], server_id="m_9")
+    copy = replace(HISTORY[1], server_id=mid(9))
     assert kinds(chained([*HISTORY, copy])) == {Kind.DUPLICATED}
     assert kinds(shown=[*HISTORY, HISTORY[3]]) == {Kind.DUPLICATED}
 
@@ -111,8 +116,8 @@ def test_what_was_changed_on_the_way_is_invented() -> None:
 
 
 def test_a_broken_chain_is_seen() -> None:
-    assert kinds([*HISTORY[:3], replace(HISTORY[3], prev="m_1")]) == {Kind.BROKEN_CHAIN}
-    assert kinds([replace(HISTORY[0], prev="m_x"), *HISTORY[1:]]) == {Kind.BROKEN_CHAIN}
+    assert kinds([*HISTORY[:3], replace(HISTORY[3], prev=mid(1))]) == {Kind.BROKEN_CHAIN}
+    assert kinds([replace(HISTORY[0], prev=mid(99)), *HISTORY[1:]]) == {Kind.BROKEN_CHAIN}
 
 
 #: Bob goes after the third message and comes back before the sixth.
@@ -127,11 +132,8 @@ SENT_MEANWHILE = [*SENT[:2], sent(4), sent(6)]
 
 
 def test_a_stay_is_from_the_event_that_begins_it_to_the_one_that_ends_it() -> None:
-    ids = {user: [[it.server_id for it in stay] for stay in its] for user, its in stays(COMING_AND_GOING).items()}
-    assert ids == {
-        "ann": [["m_0", "m_1", "m_2", "m_3", "m_4", "m_5", "m_6"]],
-        "bob": [["m_0", "m_1", "m_2", "m_3"], ["m_5", "m_6"]],
-    }
+    found = {user: [[it.ts for it in stay] for stay in its] for user, its in stays(COMING_AND_GOING).items()}
+    assert found == {"ann": [[0, 1, 2, 3, 4, 5, 6]], "bob": [[0, 1, 2, 3], [5, 6]]}
 
 
 @pytest.mark.parametrize(
@@ -170,17 +172,17 @@ def test_only_members_write(sender: str) -> None:
 def test_between_two_stays_it_is_open_whether_a_message_counts() -> None:
     history = [*COMING_AND_GOING[:4], message(4, "bob"), *COMING_AND_GOING[5:]]
     outgoing = [*SENT[:2], sent(4, "bob", over="tablet/1"), sent(6)]
-    without = chained([it for it in history if it.server_id != "m_4"])
-    seen = [it for it in without if it.server_id != "m_4"]
+    without = chained([it for it in history if it.server_id != mid(4)])
+    seen = [it for it in without if it.server_id != mid(4)]
     assert kinds(history, outgoing, shown=[history[it] for it in (0, 1, 2, 3, 5, 6)]) == set()
     assert kinds(without, outgoing, shown=seen) == {Kind.LOST}
-    assert violations(Evidence(outgoing, {CONV: without}, excused=frozenset({"m_4"}))) == []
+    assert violations(Evidence(outgoing, {CONV: without}, excused=frozenset({mid(4)}))) == []
 
 
 def test_the_last_ack_counts() -> None:
-    outgoing = [replace(SENT[0], acks=[Acked("m_8", 1.1), *SENT[0].acks]), *SENT[1:]]
+    outgoing = [replace(SENT[0], acks=[Acked(mid(8), 1.1), *SENT[0].acks]), *SENT[1:]]
     assert kinds(outgoing=outgoing) == set()
-    outgoing = [replace(SENT[0], acks=[*SENT[0].acks, Acked("m_8", 1.9)]), *SENT[1:]]
+    outgoing = [replace(SENT[0], acks=[*SENT[0].acks, Acked(mid(8), 1.9)]), *SENT[1:]]
     assert kinds(outgoing=outgoing) == {Kind.LOST}
 
 
@@ -191,7 +193,7 @@ def ref(number: int) -> str:
     return ids.server_id(1, number)
 
 
-def made(number: int, op: str, target: str = "m_1", sender: str = "ann", **said: object) -> Outgoing:
+def made(number: int, op: str, target: str = mid(1), sender: str = "ann", **said: object) -> Outgoing:
     """Return a change that was acked at a place of the log."""
     change = Outgoing(f"change {number}", CONV, sender, op=op, target=target, acks=[Acked(ref(number), 9.0)])
     return replace(change, **said)  # type: ignore[arg-type]
@@ -261,7 +263,7 @@ def test_a_device_shows_what_the_history_shows(stored: dict[str, object]) -> Non
     right, wrong = View("bob's", "bob", CONV, history), View("bob's", "bob", CONV, HISTORY)
     assert violations(Evidence(SENT, {CONV: history}, [right], changed=changed)) == []
     found = violations(Evidence(SENT, {CONV: history}, [wrong], changed=changed))
-    assert found == [Violation(Kind.NOT_AS_CHANGED, f"bob's in {CONV}", "m_1")]
+    assert found == [Violation(Kind.NOT_AS_CHANGED, f"bob's in {CONV}", mid(1))]
     left = replace(wrong, whole=False)
     assert violations(Evidence(SENT, {CONV: history}, [left], changed=changed)) == []
 
@@ -291,27 +293,81 @@ def test_a_moderator_deletes_what_others_wrote_and_edits_it_not() -> None:
 
 
 def test_what_tells_of_an_event_is_not_to_be_changed() -> None:
-    reaction = made(7, "react", "m_0", emoji="👍", on=True)
+    reaction = made(7, "react", mid(0), emoji="👍", on=True)
     assert Kind.NO_RIGHT in {it.kind for it in violations(Evidence(SENT, {CONV: HISTORY}, changed=[reaction]))}
 
 
 def test_a_change_that_is_told_of_was_made() -> None:
     history = [HISTORY[0], replace(HISTORY[1], body="second", edited_at=7), *HISTORY[2:]]
-    told = Change(ref(7), CONV, "edit", target="m_1", sender="ann", body="second")
+    told = Change(ref(7), CONV, "edit", target=mid(1), sender="ann", body="second")
     changes = [made(7, "edit", body="second")]
     assert violations(Evidence(SENT, {CONV: history}, changed=changes, told={ref(7): told})) == []
-    for other in (replace(told, sender="bob"), replace(told, body="third"), replace(told, target="m_2")):
+    for other in (replace(told, sender="bob"), replace(told, body="third"), replace(told, target=mid(2))):
         found = violations(Evidence(SENT, {CONV: history}, changed=changes, told={ref(7): other}))
         assert [it.kind for it in found] == [Kind.INVENTED]
 
 
 def test_changes_are_links_of_the_chain() -> None:
     history = [*HISTORY[:3], replace(HISTORY[3], prev=ref(8))]
-    off = Change(ref(7), CONV, "react", "m_2", target="m_1", sender="ann", emoji="👍")
+    off = Change(ref(7), CONV, "react", mid(2), target=mid(1), sender="ann", emoji="👍")
     told = {ref(8): Change(ref(8), CONV, "link", ref(7)), ref(7): off}
     changes = [made(7, "react", emoji="👍"), made(8, "react", emoji="👍")]
     assert violations(Evidence(SENT, {CONV: history}, changed=changes, told=told)) == []
-    astray = told | {ref(7): replace(off, prev="m_1")}
+    astray = told | {ref(7): replace(off, prev=mid(1))}
     assert [it.kind for it in violations(Evidence(SENT, {CONV: history}, changed=changes, told=astray))] == [
         Kind.BROKEN_CHAIN
     ]
+
+
+# --- a hot conversation: an order in each chain -------------------------------------------------------------
+
+
+def hot(number: int, chain: int, before: int | None, sender: str = "ann") -> Message:
+    """Return a message of a chain, after the ``before``-th of all."""
+
+    def place(number: int) -> str:
+        return ids.server_id(1, number << ids.TIME_SHIFT | chain << ids.OFFSET_BITS)
+
+    prev = None if before is None else place(before)
+    return replace(message(number, sender), server_id=place(number), prev=prev)
+
+
+#: Bob writes to one chain, Ann to two: what she writes went to another from her second message on.
+SPREAD = [
+    replace(hot(1, 0, None), kind="event", event="created", users=("ann", "bob")),
+    hot(2, 3, None, "bob"),
+    hot(3, 4, None),
+    hot(4, 3, 2, "bob"),
+    hot(5, 6, None),
+    hot(6, 6, 5),
+]
+
+
+def from_spread(number: int, *, at: float) -> Outgoing:
+    stored = SPREAD[number - 1]
+    over = f"{stored.sender}'s/1"
+    written = [Written(over, at)]
+    return Outgoing(f"uuid {number}", CONV, stored.sender, stored.body, written, [Acked(stored.server_id, at + 0.5)])
+
+
+def test_chains_are_in_order_each_by_itself() -> None:
+    outgoing = [from_spread(number, at=float(number)) for number in (2, 3, 4, 5, 6)]
+    assert kinds(SPREAD, outgoing) == set()
+    # Written after the ack of a later one: of another chain it may be, of its own not.
+    outgoing = [from_spread(number, at=at) for number, at in ((2, 9.0), (3, 9.0), (4, 10.0), (5, 1.0), (6, 2.0))]
+    assert kinds(SPREAD, outgoing) == set()
+    outgoing = [from_spread(number, at=at) for number, at in ((2, 2.0), (3, 3.0), (4, 4.0), (5, 6.0), (6, 5.0))]
+    assert kinds(SPREAD, outgoing) == {Kind.OUT_OF_ORDER}
+
+
+def test_prev_is_of_the_same_chain() -> None:
+    outgoing = [from_spread(number, at=float(number)) for number in (2, 3, 4, 5, 6)]
+    across = [*SPREAD[:3], replace(SPREAD[3], prev=SPREAD[2].server_id), *SPREAD[4:]]
+    assert kinds(across, outgoing) == {Kind.BROKEN_CHAIN}
+    begun = [*SPREAD[:4], replace(SPREAD[4], prev=SPREAD[3].server_id), SPREAD[5]]
+    assert kinds(begun, outgoing) == {Kind.BROKEN_CHAIN}
+
+
+def test_a_device_shows_chains_merged_by_id() -> None:
+    outgoing = [from_spread(number, at=float(number)) for number in (2, 3, 4, 5, 6)]
+    assert kinds(SPREAD, outgoing, shown=[*SPREAD[:2], SPREAD[3], SPREAD[2], *SPREAD[4:]]) == {Kind.OUT_OF_ORDER}

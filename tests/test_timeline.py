@@ -110,3 +110,36 @@ def test_what_was_read_fills_a_gap() -> None:
         message(3),
     ]
     assert (timeline.gap, timeline.mark, timeline.shown[0].body) == (None, ref(4), "x")
+
+
+# --- a hot conversation: several chains --------------------------------------------------------------------
+
+
+def place(moment: int, chain: int) -> str:
+    return ids.server_id(1, moment << ids.TIME_SHIFT | chain << ids.OFFSET_BITS)
+
+
+def in_chain(moment: int, chain: int, before: int | None = None) -> Message:
+    return Message(place(moment, chain), "c", "ann", prev=None if before is None else place(before, chain), ts=moment)
+
+
+def test_each_chain_has_a_mark_and_gaps_of_its_own() -> None:
+    timeline = Timeline()
+    for row in (in_chain(1, 0), in_chain(9, 3), in_chain(10, 3, 9), in_chain(4, 5)):
+        assert timeline.take(row) == [row]
+    assert shown(timeline) == [place(1, 0), place(4, 5), place(9, 3), place(10, 3)]
+    assert timeline.mark == f"{place(1, 0)},{place(10, 3)},{place(4, 5)}"
+    # Older than much that is shown, and one before it is missing.
+    assert timeline.take(in_chain(7, 5, 6)) == []
+    assert timeline.gap == place(7, 5)
+    mark = f"{place(1, 0)},{place(10, 3)},{place(6, 5)}"
+    assert timeline.cover([in_chain(6, 5, 4)], [], mark) == [in_chain(6, 5, 4), in_chain(7, 5, 6)]
+    assert (timeline.gap, timeline.mark) == (None, f"{place(1, 0)},{place(10, 3)},{place(7, 5)}")
+
+
+def test_a_chain_of_which_nothing_is_held_begins_with_its_first_row_only() -> None:
+    timeline = Timeline()
+    timeline.take(in_chain(1, 0))
+    timeline.take(in_chain(3, 6, 2))
+    assert (timeline.gap, timeline.mark) == (place(3, 6), place(1, 0))
+    assert timeline.take(in_chain(2, 6)) == [in_chain(2, 6), in_chain(3, 6, 2)]

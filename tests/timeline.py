@@ -1,4 +1,7 @@
-"""One conversation as a device holds it: each message once, in the order of ``prev``, as changes have left it. Pure."""
+"""One conversation as a device holds it: each message once, in the order of ``prev``, as changes have left it. Pure.
+
+A hot conversation has several chains of ``prev``; what is shown stands in the order of ids.
+"""
 
 from bisect import insort
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,6 +17,16 @@ CHANGES = frozenset({"edit", "delete", "react", "link"})
 def order_of(server_id: str | None) -> int:
     """Return what orders the ids of a conversation; before all of them comes none."""
     return 0 if server_id is None else ids.parse_server_id(server_id)[1]
+
+
+def chain_of(server_id: str) -> int:
+    """Return the chain that an id is in; 0 in an ordinary conversation."""
+    return ids.sub_of(order_of(server_id))
+
+
+def parts_of(mark: str | None) -> dict[int, str]:
+    """Return the newest id of each chain that a mark names."""
+    return {chain_of(part): part for part in mark.split(",")} if mark else {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,11 +135,19 @@ class Timeline:
         self.beginnings: list[str] = []
         #: Copies of messages that were dropped.
         self.repeats = 0
-        #: The newest row up to which nothing is missing; None where nothing is shown.
-        self.mark: str | None = None
+        #: The newest row of each chain up to which nothing is missing.
+        self._marks: dict[int, str] = {}
         self._waiting: dict[str, Row] = {}
         #: The newest change that what is shown of a message can have in it.
         self._as_of: dict[str, int] = {}
+
+    @property
+    def mark(self) -> str | None:
+        """What is held, as it goes into a ``sync``; None where nothing is."""
+        return ",".join(self._marks[chain] for chain in sorted(self._marks)) or None
+
+    def _covers(self, server_id: str) -> bool:
+        return order_of(server_id) <= order_of(self._marks.get(chain_of(server_id)))
 
     @property
     def gap(self) -> str | None:
@@ -145,7 +166,7 @@ class Timeline:
         """Take one copy, and return what is shown thereby: nothing, the message, or also what waited for it."""
         if isinstance(row, Message) and self.holds(row.server_id):
             self.repeats += 1
-        elif order_of(row.server_id) <= order_of(self.mark):
+        elif self._covers(row.server_id):
             return self._apply(row)
         else:
             self._waiting[row.server_id] = row
@@ -154,14 +175,15 @@ class Timeline:
     def cover(self, messages: Iterable[Message], changes: Sequence[Change], mark: str | None) -> list[Message]:
         """Take what was read: messages as they were at ``mark``, up to which nothing is missing from here on."""
         fresh = []
+        parts = parts_of(mark)
         for message in messages:
-            fresh += self._put(message, order_of(mark))
+            as_of = order_of(parts.get(chain_of(message.server_id)))
+            fresh += self._put(message, max(as_of, order_of(message.server_id)))
         for change in changes:
             self._apply(change)
-        if order_of(mark) > order_of(self.mark):
-            self.mark = mark
+        self._marks |= {chain: part for chain, part in parts.items() if not self._covers(part)}
         for row in sorted(self._waiting.values(), key=lambda it: order_of(it.server_id)):
-            if order_of(row.server_id) <= order_of(self.mark):
+            if self._covers(row.server_id):
                 del self._waiting[row.server_id]
                 fresh += self._apply(row)
         return [*fresh, *self._advance()]
@@ -170,16 +192,17 @@ class Timeline:
         """Let a waiting row count although the one before it is not to be had; return what is shown thereby."""
         self.beginnings.append(server_id)
         row = self._waiting.pop(server_id)
-        self.mark = server_id
+        self._marks[chain_of(server_id)] = server_id
         return [*self._apply(row), *self._advance()]
 
     def _advance(self) -> list[Message]:
-        after = {it.prev: it for it in self._waiting.values()}
+        after = {(chain_of(it.server_id), it.prev): it for it in self._waiting.values()}
         fresh: list[Message] = []
-        while (following := after.get(self.mark)) is not None:
-            del self._waiting[following.server_id]
-            self.mark = following.server_id
-            fresh += self._apply(following)
+        for chain in {chain for chain, _ in after}:
+            while (following := after.get((chain, self._marks.get(chain)))) is not None:
+                del self._waiting[following.server_id]
+                self._marks[chain] = following.server_id
+                fresh += self._apply(following)
         return fresh
 
     def _apply(self, row: Row) -> list[Message]:

@@ -13,7 +13,7 @@ from typing import Final
 from messaging.domain import frames, ids
 from messaging.domain.buckets import Spacing, TokenBucket
 from messaging.domain.errors import ChatError, CloseCode, InvalidInput, RateLimited, TooLarge, Unauthenticated
-from messaging.domain.ids import ConversationId, DeviceId, MessageId, UserId
+from messaging.domain.ids import ConversationId, DeviceId, Mark, MessageId, UserId
 from messaging.domain.limits import Limits
 
 #: Conversations in which one user may be typing at once.
@@ -86,7 +86,7 @@ class Replay:
     if it is the user's.
     """
 
-    marks: dict[ConversationId, MessageId]
+    marks: dict[ConversationId, Mark]
     keep: bool = False
     resume: DeviceId | None = None
 
@@ -216,16 +216,16 @@ class Connection:
             # Rounded up: who comes back after exactly this time is let through.
             raise RateLimited("too many messages", retry_after=ceil(wait_s * 1000) / 1000)
 
-    def _marks(self, marks: dict[str, str]) -> dict[ConversationId, MessageId]:
+    def _marks(self, marks: dict[str, str]) -> dict[ConversationId, Mark]:
         if len(marks) > self._limits.max_sync_marks:
             raise TooLarge(f"{len(marks)} marks; the limit is {self._limits.max_sync_marks}")
-        parsed: dict[ConversationId, MessageId] = {}
-        for conversation_ref, server_id in marks.items():
+        parsed: dict[ConversationId, Mark] = {}
+        for conversation_ref, mark in marks.items():
             conversation = ids.parse_conversation(conversation_ref)
-            of, message = ids.parse_server_id(server_id)
+            of, held = ids.parse_mark(mark)
             if of != conversation:
                 raise InvalidInput("a mark is of another conversation")
-            parsed[conversation] = message
+            parsed[conversation] = held
         return parsed
 
 

@@ -90,7 +90,7 @@ class Typing(_Frame, tag="typing", frozen=True):
 
 
 class Sync(_Frame, tag="sync", frozen=True):
-    """Ask for what came after each mark: conversation -> newest ``server_id`` this device holds.
+    """Ask for what came after each mark: conversation -> what this device holds of it, ``ids.mark_ref``.
 
     ``keep``: remember the marks for this device. ``resume``: a device of the same user, whose remembered marks count
     where this one names none.

@@ -11,18 +11,26 @@ Layout of a message id (63 bits, so it fits a signed BIGINT)::
 
 Id order is log order as long as the broker's clock does not step back; replays therefore begin
 ``REPLAY_MARGIN_MS`` before a mark, and readers drop what they already hold.
+
+The rows of one sub-partition make a chain. A conversation has one, number 0; a hot one has more, whose ids are not in
+the order in which they come to be read (docs/decisions/0036-hot-conversations.md). A mark is what somebody has of each.
 """
 
 import secrets
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as Base64Error
-from typing import NewType
+from collections.abc import Mapping
+from typing import Final, NewType
+from zlib import crc32
 
 UserId = NewType("UserId", int)
 ConversationId = NewType("ConversationId", int)
 MessageId = NewType("MessageId", int)
 DeviceId = NewType("DeviceId", int)
 MediaId = NewType("MediaId", int)
+
+#: What is held of a conversation: the newest id of each chain of which there is anything. Everything before it, too.
+Mark = Mapping[int, MessageId]
 
 #: 2024-01-01T00:00:00Z. 41 bits of milliseconds from here last until September 2093.
 EPOCH_MS = 1_704_067_200_000
@@ -31,6 +39,8 @@ OFFSET_BITS = 17
 TIME_SHIFT = SUB_BITS + OFFSET_BITS
 OFFSET_MASK = (1 << OFFSET_BITS) - 1
 MAX_SUB = (1 << SUB_BITS) - 1
+#: Over how many sub-partitions the messages of a hot conversation can be spread; 0 keeps its members' changes.
+MAX_HOT_K: Final = MAX_SUB
 MAX_ID = (1 << 63) - 1
 #: How far before a mark every replay begins, in milliseconds.
 REPLAY_MARGIN_MS = 5_000
@@ -61,6 +71,24 @@ def message_id_at(*, ts_ms: int, sub: int, offset: int) -> MessageId:
     if not 0 <= sub <= MAX_SUB:
         raise ValueError(f"sub-partition {sub} is outside 0..{MAX_SUB}")
     return MessageId((elapsed << TIME_SHIFT) | (sub << OFFSET_BITS) | (offset & OFFSET_MASK))
+
+
+def sub_of(message_id: int) -> int:
+    """Return the sub-partition of a message or change."""
+    return message_id >> OFFSET_BITS & MAX_SUB
+
+
+def sub_for(sender: int, *, hot_k: int) -> int:
+    """Return the sub-partition for what ``sender`` writes to a conversation that is spread over ``hot_k``.
+
+    1: it is not spread. What one person writes stays in one while ``hot_k`` does, and so in order, with its resends.
+    """
+    return 0 if hot_k <= 1 else 1 + crc32(sender.to_bytes(8, "big")) % hot_k
+
+
+def in_sub(message_id: int, sub: int) -> MessageId:
+    """Return an id of the same millisecond in another sub-partition: a place in its chain, where no row need be."""
+    return MessageId(message_id & ~(MAX_SUB << OFFSET_BITS) | sub << OFFSET_BITS)
 
 
 def timestamp_ms(message_id: int) -> int:
@@ -167,3 +195,31 @@ def parse_server_id(text: str) -> tuple[ConversationId, MessageId]:
     if not (0 < conversation <= MAX_ID and 0 < message <= MAX_ID):
         raise InvalidId("malformed id")
     return ConversationId(conversation), MessageId(message)
+
+
+def mark_ref(conversation_id: int, mark: Mark) -> str | None:
+    """Return the wire form of a mark: an ``m_…`` for each chain, with commas between; None for nothing."""
+    return ",".join(server_id(conversation_id, mark[sub]) for sub in sorted(mark)) or None
+
+
+def parse_mark(text: str) -> tuple[ConversationId, dict[int, MessageId]]:
+    """Return the conversation and the mark behind ``m_…,m_…``. Raises InvalidId; also where a chain is named twice."""
+    parsed = [parse_server_id(part) for part in text.split(",", MAX_SUB)]
+    mark = {sub_of(message): message for _, message in parsed}
+    if len({conversation for conversation, _ in parsed}) != 1 or len(mark) != len(parsed):
+        raise InvalidId("malformed mark")
+    return parsed[0][0], mark
+
+
+def record_key(conversation_id: int, sub: int) -> bytes:
+    """Return the key of a record of a conversation: records of one key keep their order."""
+    key = conversation_id.to_bytes(8, "big")
+    return key if sub == 0 else key + bytes([sub])
+
+
+def parse_record_key(key: bytes) -> tuple[ConversationId, int]:
+    """Return the conversation and the sub-partition behind a record's key. Raises InvalidId."""
+    conversation, sub = int.from_bytes(key[:8], "big"), key[8] if len(key) == 9 else 0
+    if not 0 < conversation <= MAX_ID or sub > MAX_SUB or record_key(conversation, sub) != key:
+        raise InvalidId("malformed key")
+    return ConversationId(conversation), sub

@@ -1,11 +1,12 @@
 """Conversations, members and messages as the stores give them (design section 4)."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Final, Literal
 
-from messaging.domain.ids import ConversationId, DeviceId, MessageId, UserId, first_id_at
+from messaging.domain.ids import ConversationId, DeviceId, Mark, MessageId, UserId, first_id_at
 
 
 class ConversationType(StrEnum):
@@ -52,13 +53,22 @@ class Membership:
 
 
 @dataclass(frozen=True, slots=True)
+class Chain:
+    """The messages and changes of one sub-partition: the first (0 in the first chain) and the newest of them."""
+
+    first_id: MessageId
+    last_id: MessageId
+
+
+@dataclass(frozen=True, slots=True)
 class Conversation:
     """A conversation. ``members`` holds the active members' ids up to ``max_group_small`` and is None above.
 
-    ``last_id`` is its newest message or change, ``last_message_id`` its newest message. What is not above
-    ``expired_id`` was over its time: members see it no more, whether it is deleted or held. ``timer_s``: after how
-    many seconds the members themselves want it so. ``encrypted``, from its creation on and for good: the server cannot
-    read what its members write (docs/decisions/0041).
+    ``last_message_id`` is its newest message; ``chains`` are those that have anything, by their sub-partition.
+    ``hot_k``: over how many sub-partitions new messages are spread; 1: they are not. ``version`` changes with every
+    change of the members. What is not above ``expired_id`` was over its time: members see it no more, whether it is
+    deleted or held. ``timer_s``: after how many seconds the members themselves want it so. ``encrypted``, from its
+    creation on and for good: the server cannot read what its members write (docs/decisions/0041).
     """
 
     id: ConversationId
@@ -70,7 +80,8 @@ class Conversation:
     last_message_id: MessageId | None
     created_by: UserId | None = None
     hot_k: int = 1
-    last_id: MessageId | None = None
+    chains: Mapping[int, Chain] = field(default_factory=dict)
+    version: int = field(default=0, compare=False)
     expired_id: MessageId = MessageId(0)
     timer_s: int | None = None
     encrypted: bool = False
@@ -81,6 +92,11 @@ class Conversation:
         if self.last_message_id is not None:
             return self.last_message_id
         return first_id_at(int(self.created_at.timestamp() * 1000))
+
+    @property
+    def mark(self) -> Mark:
+        """What somebody holds of it who holds everything."""
+        return {sub: chain.last_id for sub, chain in self.chains.items()}
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from messaging.batching import Batcher
 from messaging.domain.errors import ChatError, Unavailable
 from messaging.domain.ids import ConversationId, UserId
 from messaging.selectors import access
+from messaging.selectors.access import Room
 from messaging.threads import DatabaseThreads
 
 _TTL_S = 30.0
@@ -31,7 +32,7 @@ class _Verdict:
     until: float
     refusal: type[ChatError] | None
     detail: str
-    others: frozenset[UserId]
+    room: Room | None
     #: Since it was stored, or asked for again.
     used: bool = False
 
@@ -40,14 +41,14 @@ class AccessCache:
     """May this user write here, and who else is there? Bounded; the oldest answers go first."""
 
     def __init__(self, database: DatabaseThreads) -> None:
-        self._senders: Batcher[tuple[ConversationId, UserId], frozenset[UserId]] = Batcher(database, access.senders)
+        self._senders: Batcher[tuple[ConversationId, UserId], Room] = Batcher(database, access.senders)
         self._verdicts: OrderedDict[tuple[ConversationId, UserId], _Verdict] = OrderedDict()
         self._by_conversation: dict[ConversationId, set[UserId]] = {}
         #: How often anything was invalidated.
         self._changes = 0
 
-    def cached(self, user: UserId, conversation: ConversationId, now: float) -> frozenset[UserId] | None:
-        """Return the other members (empty for a large group) if the user may write; None where it is not known.
+    def cached(self, user: UserId, conversation: ConversationId, now: float) -> Room | None:
+        """Return what the user meets there, if he may write; None where it is not known.
 
         Raises:
             ChatError: the user may not.
@@ -58,10 +59,10 @@ class AccessCache:
         verdict.used = True
         if verdict.refusal is not None:
             raise verdict.refusal(verdict.detail)
-        return verdict.others
+        return verdict.room
 
-    async def require(self, user: UserId, conversation: ConversationId, now: float) -> frozenset[UserId]:
-        """Return the other members, asking the database where it must.
+    async def require(self, user: UserId, conversation: ConversationId, now: float) -> Room:
+        """Return what the user meets there, asking the database where it must.
 
         Raises:
             NotFound, Blocked: the user may not write.
@@ -73,11 +74,11 @@ class AccessCache:
         self._ask_again(now)
         return await asyncio.shield(answer)
 
-    def _ask(self, key: tuple[ConversationId, UserId], now: float) -> "asyncio.Future[frozenset[UserId]]":
+    def _ask(self, key: tuple[ConversationId, UserId], now: float) -> "asyncio.Future[Room]":
         """Return what will hold the answer; it is kept, unless something changes meanwhile. Raises Unavailable."""
         changes = self._changes
 
-        def keep(answer: "asyncio.Future[frozenset[UserId]]") -> None:
+        def keep(answer: "asyncio.Future[Room]") -> None:
             # The database was asked before something changed: good for this once, but not to be kept.
             if answer.cancelled() or changes != self._changes:
                 return
@@ -85,7 +86,7 @@ class AccessCache:
             if error is None:
                 self._store(*key, _Verdict(now + _TTL_S, None, "", answer.result()))
             elif isinstance(error, ChatError) and not isinstance(error, Unavailable):
-                self._store(*key, _Verdict(now + _NEGATIVE_TTL_S, type(error), error.detail, frozenset()))
+                self._store(*key, _Verdict(now + _NEGATIVE_TTL_S, type(error), error.detail, None))
 
         answer = self._senders.ask(key)
         answer.add_done_callback(keep)

@@ -29,7 +29,7 @@ from messaging.domain import connection as machine
 from messaging.domain import frames, ids
 from messaging.domain.connection import Connection, error_reply
 from messaging.domain.errors import Blocked, ChatError, CloseCode, Suspended, Unauthenticated, Unavailable
-from messaging.domain.ids import ConversationId, DeviceId, MessageId, UserId
+from messaging.domain.ids import ConversationId, DeviceId, Mark, MessageId, UserId
 from messaging.domain.mentions import EVERYBODY
 from messaging.domain.messages import MemberChangeKind, MessageChangeKind
 from messaging.gateway.outbox import Encoded, Outbox
@@ -75,7 +75,7 @@ _KINDS: Final[dict[type[_Acked], MemberChangeKind]] = {
 SOCKET_EXTENSION = "chat.socket"
 
 
-_NOTHING: dict[ConversationId, MessageId] = {}
+_NOTHING: dict[ConversationId, Mark] = {}
 
 
 class Socket:
@@ -102,7 +102,7 @@ class Socket:
         self.inflight = 0
         self.room: asyncio.Event | None = None
         #: The marks that were remembered for the device last, at most those of one ``sync``.
-        self.kept: dict[ConversationId, MessageId] = _NOTHING
+        self.kept: dict[ConversationId, Mark] = _NOTHING
         #: Users whose presence this socket watches.
         self.watching: frozenset[UserId] = frozenset()
 
@@ -327,8 +327,9 @@ class ChatConsumer(AsyncConsumer):  # type: ignore[misc]  # channels has no type
             limits=pod.limits,
         )
         started = pod.clock.monotonic()
-        if pod.access.cached(user, conversation, started) is None:
-            await pod.access.require(user, conversation, started)
+        room = pod.access.cached(user, conversation, started)
+        if room is None:
+            room = await pod.access.require(user, conversation, started)
         if EVERYBODY in message.mentions:
             await pod.database.run(changes.may_mention, message)
         if frame.forwarded_from is not None:
@@ -337,7 +338,7 @@ class ChatConsumer(AsyncConsumer):  # type: ignore[misc]  # channels has no type
         if frame.media:
             await pod.database.run(attach, message, frame.forwarded_from)
         span = tracing.begin("gateway.send", ago_s=pod.clock.monotonic() - started) if tracing.is_on() else None
-        record = sending.message_record(message, trace=tracing.carried(span))
+        record = sending.message_record(message, hot_k=room.hot_k, trace=tracing.carried(span))
         await self._put(record, frame, conversation, started, span=span, judged=judged)
 
     async def _alter(self, effect: machine.Alter) -> None:
@@ -417,7 +418,7 @@ class ChatConsumer(AsyncConsumer):  # type: ignore[misc]  # channels has no type
             sending.RETRIES.inc()
             self.pod.spawn(self._finish(sending.append_durably(self.pod.log, it.record, deadline=it.deadline), it))
             return
-        self._ack(it, sending.placed(done.result()))
+        self._ack(it, sending.placed(done.result(), record=it.record))
 
     async def _finish(self, sending_on: Awaitable[sending.Sent], it: "_Sending") -> None:
         try:
@@ -471,7 +472,7 @@ class ChatConsumer(AsyncConsumer):  # type: ignore[misc]  # channels has no type
         socket, limits = self.socket, self.pod.limits
         user, device = socket.connection.user, socket.connection.device
         # A heartbeat repeats what was said: only what has moved is written.
-        moved = dict(effect.marks.items() - socket.kept.items()) if effect.keep else {}
+        moved = {of: mark for of, mark in effect.marks.items() if socket.kept.get(of) != mark} if effect.keep else {}
 
         def read() -> list[frames.Backfill]:
             marks = effect.marks

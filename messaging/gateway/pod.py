@@ -474,18 +474,18 @@ class Pod:
         user = socket.connection.user
         now = self.clock.monotonic()
         try:
-            others = self.access.cached(user, conversation, now)
-            if others is None:
-                others = await self.access.require(user, conversation, now)
+            room = self.access.cached(user, conversation, now)
+            if room is None:
+                room = await self.access.require(user, conversation, now)
         except ChatError as error:
             if error.code == "blocked":
                 return
             raise
-        if not others:
+        if not room.others:
             return
         frame = frames.TypingEvent(conversation_ref(conversation), user_ref(user))
         try:
-            self._typing.put_nowait(Deliver(list(others), frame, ephemeral=True))
+            self._typing.put_nowait(Deliver(list(room.others), frame, ephemeral=True))
         except asyncio.QueueFull:
             TYPING_DROPPED.labels("full").inc()
 

@@ -16,12 +16,16 @@ class ConversationRow(models.Model):
     created_at = models.DateTimeField(default=timezone.now)
     members_count = models.PositiveIntegerField(default=0)
     last_message_id = models.BigIntegerField(null=True)
-    #: The newest message or change.
+    #: The newest message or change of the first chain; ``ConversationChainRow`` has the others.
     last_id = models.BigIntegerField(null=True)
     activity_id = models.BigIntegerField(db_index=True)
     #: From its creation on, and for good: what is written here the server cannot read.
     encrypted = models.BooleanField(db_default=False)
     hot_k = models.PositiveSmallIntegerField(default=1)
+    #: Whether it is or ever was hot, so that there may be other chains.
+    is_spread = models.BooleanField(default=False, db_default=False)
+    #: Grows with every change of the members.
+    version = models.PositiveBigIntegerField(default=0, db_default=0)
     home_region = models.CharField(max_length=32, blank=True)
     retention_policy = models.CharField(max_length=64, blank=True)
     #: What is not above it was over its time.
@@ -32,6 +36,19 @@ class ConversationRow(models.Model):
 
     class Meta:
         db_table = "conversations"
+
+
+class ConversationChainRow(models.Model):
+    """What a hot conversation has in a sub-partition beside the first: its first and its newest message or change."""
+
+    pk = models.CompositePrimaryKey("conversation_id", "sub")
+    conversation_id = models.BigIntegerField()
+    sub = models.PositiveSmallIntegerField()
+    first_id = models.BigIntegerField()
+    last_id = models.BigIntegerField()
+
+    class Meta:
+        db_table = "conversation_chains"
 
 
 class MembershipRow(models.Model):
@@ -53,15 +70,17 @@ class MembershipRow(models.Model):
 
 
 class DeviceMarkRow(models.Model):
-    """How far a device that asked for it has a conversation. Users and devices are bare ids, as above."""
+    """How far a device that asked for it has a chain of a conversation. Users and devices are bare ids, as above."""
 
     user_id = models.BigIntegerField()
     device_id = models.BigIntegerField()
     conversation = models.ForeignKey(ConversationRow, on_delete=models.CASCADE, related_name="+")
+    #: The chain.
+    sub = models.PositiveSmallIntegerField(default=0, db_default=0)
     mark = models.BigIntegerField()
 
     class Meta:
         db_table = "device_marks"
         constraints = [
-            models.UniqueConstraint(fields=["user_id", "device_id", "conversation"], name="one_mark_per_device")
+            models.UniqueConstraint(fields=["user_id", "device_id", "conversation", "sub"], name="one_mark_per_chain")
         ]

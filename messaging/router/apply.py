@@ -67,15 +67,21 @@ class Applied:
 
 
 class Applier:
-    """Applies records of the ``messages`` topic to the stores, in order."""
+    """Applies records of the topic ``messages``, or of ``hot``, to the stores, in order."""
 
     def __init__(
-        self, *, messages: MessageStore, conversations: ConversationStore, limits: Limits = DEFAULT_LIMITS
+        self,
+        *,
+        messages: MessageStore,
+        conversations: ConversationStore,
+        limits: Limits = DEFAULT_LIMITS,
+        sees_changes: bool = True,
     ) -> None:
+        """``sees_changes``: whether the records include the changes of members, which are in the topic ``messages``."""
         self._messages = messages
         self._conversations = conversations
         self._limits = limits
-        self._cache = ConversationCache(conversations)
+        self._cache = ConversationCache(conversations, sees_changes=sees_changes)
 
     def apply(self, records: Sequence[Record]) -> Applied:
         """Store what the records say and return what to deliver. Nothing is delivered that is not stored.
@@ -98,15 +104,16 @@ class Applier:
 def _decode(record: Record) -> tuple[MessageId, DedupeKey, events.LogEvent]:
     """Return the record's id, what makes it the same message, and what it says. Raises events.Poison."""
     event = events.decode_log_event(record.payload)
-    conversation = int.from_bytes(record.key, "big")
-    if len(record.key) != 8 or not 0 < conversation <= ids.MAX_ID:
-        raise events.Poison("key")
     try:
-        message_id = ids.message_id_at(ts_ms=record.ts_ms, sub=0, offset=record.offset)
+        conversation, sub = ids.parse_record_key(record.key)
+    except ids.InvalidId:
+        raise events.Poison("key") from None
+    try:
+        message_id = ids.message_id_at(ts_ms=record.ts_ms, sub=sub, offset=record.offset)
     except ValueError:
         # Nobody was acked: the gateway could not compute the id, either.
         raise events.Poison("time") from None
-    return message_id, DedupeKey(ConversationId(conversation), _author(event), event.client_msg_id), event
+    return message_id, DedupeKey(conversation, _author(event), event.client_msg_id), event
 
 
 def _author(event: events.LogEvent) -> UserId:
@@ -160,7 +167,8 @@ class _Poll:
                 case events.ConversationChanged():
                     self._on_change(message_id, key, event)
         if self._rows or self._changes:
-            # Nobody else reads these partitions, so what was found still holds.
+            # Nobody else reads these partitions, so what was found still holds; but for what was sent again across a
+            # change of ``hot_k``, where another reader may have been quicker. Then the poll begins anew, and finds it.
             self._messages.upsert(self._rows, changes=self._changes, placed=placed)
             MESSAGES.inc(len(self._rows))
             for change in self._changes:
@@ -264,17 +272,18 @@ class _Poll:
         return True
 
     def _chain(self, message_id: MessageId, key: DedupeKey, known: Known | None) -> MessageId | None:
-        """Return what stands before a message or change, which is the newest of its conversation from here on."""
+        """Return what stands before a message or change, which is the newest of its chain from here on."""
+        sub = ids.sub_of(message_id)
         first = self._placed.get(key)
         if first is not None:
             # Read again after a crash, with the ``prev`` it was given then. It is written again as well: where a
             # store has no transactions, the crash may have come between its dedupe row and the others.
             prev_id = first.prev_id
         else:
-            prev_id = known.last_id if known is not None else None
+            prev_id = known.last_ids.get(sub) if known is not None else None
             self._placed[key] = Placed(message_id, prev_id)
-        if known is not None and (known.last_id is None or known.last_id < message_id):
-            known.last_id = message_id
+        if known is not None:
+            known.last_ids[sub] = max(known.last_ids.get(sub, message_id), message_id)
         return prev_id
 
     def _refuse(self, key: DedupeKey, error: ChatError) -> None:
@@ -355,7 +364,7 @@ class _Poll:
 
     def _target_of(self, change_id: MessageId, key: DedupeKey, target_id: MessageId, known: Known) -> StoredMessage:
         """Return what a change that is read for the first time is about. Raises Conflict, NotFound."""
-        if known.last_id is not None and change_id <= known.last_id:
+        if change_id <= known.last_ids.get(ids.sub_of(change_id), 0):
             # Read again, and what is stored has nothing of it: it was refused the first time, and has no place in the
             # chain, whatever might allow it by now.
             raise Conflict("this change could not be made")

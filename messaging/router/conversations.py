@@ -1,7 +1,10 @@
-"""What the router remembers of conversations: members and the newest message or change.
+"""What the router remembers of conversations: members and the newest message or change of each chain.
 
 Members are stored when they are added, which may be ahead of the router's place in the log; so it knows of
 those who joined since where their membership begins.
+
+Their changes come through the log, in the first chain. Who reads the other chains of hot conversations does not see
+them there, and looks at each poll whether the store knows of one.
 """
 
 import time
@@ -10,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from messaging.domain.ids import ConversationId, MessageId, UserId
-from messaging.domain.messages import ConversationType, Membership
+from messaging.domain.messages import Conversation, ConversationType, Membership
 from messaging.ports import ConversationStore
 
 #: Changes come through the log and drop the entry; this is only the backstop for a change whose event was lost.
@@ -21,20 +24,22 @@ _MEMBER_PAGE = 1_000
 
 @dataclass(slots=True)
 class Known:
-    """One conversation: its members, and the id of its newest stored message or change."""
+    """One conversation: its members, and the id of the newest stored message or change of each of its chains."""
 
     type: ConversationType
     members: frozenset[UserId]
-    #: ``joined_id`` of the members who joined after the place at which this was read.
+    #: ``joined_id`` of the members who joined after the place at which this was read, and the newest of these.
     joined: Mapping[UserId, MessageId]
+    newest_joined: MessageId
     #: ``joined_id`` of all who were not there from the beginning.
     since: Mapping[UserId, MessageId]
-    last_id: MessageId | None
+    last_ids: dict[int, MessageId]
+    version: int
     until: float
 
     def readers(self, message_id: MessageId) -> frozenset[UserId]:
         """Return the members who may see a message: those who had joined at its place in the log."""
-        if not self.joined:
+        if message_id > self.newest_joined:
             return self.members
         return self.members - {user for user, joined_id in self.joined.items() if joined_id >= message_id}
 
@@ -47,8 +52,10 @@ class Known:
 class ConversationCache:
     """A bounded cache of conversations; used by one thread at a time."""
 
-    def __init__(self, store: ConversationStore) -> None:
+    def __init__(self, store: ConversationStore, *, sees_changes: bool) -> None:
+        """``sees_changes``: whether who uses it reads of every change of members in the log."""
         self._store = store
+        self._sees_changes = sees_changes
         self._known: OrderedDict[ConversationId, Known] = OrderedDict()
 
     def load(self, places: Mapping[ConversationId, MessageId]) -> None:
@@ -57,26 +64,41 @@ class ConversationCache:
         Three queries for all, and one more per page of members of a large group.
         """
         now = time.monotonic()
-        missing = [id_ for id_ in places if (known := self._known.get(id_)) is None or known.until <= now]
+        missing = [
+            id_
+            for id_ in places
+            if not self._sees_changes or (known := self._known.get(id_)) is None or known.until <= now
+        ]
         if not missing:
             return
         found = self._store.get(missing)
+        if not self._sees_changes:
+            found = {id_: it for id_, it in found.items() if not self._is_current(it, now)}
+            # Each chain is at another place: it may be at one from before anybody who was not there from the beginning.
+            places = dict.fromkeys(found, MessageId(1))
         rosters = self._store.rosters([id_ for id_, conversation in found.items() if conversation.members is not None])
         for id_, conversation in found.items():
             before = self._known.get(id_)
             # Not in the rosters either where it grew large in between.
             members = rosters[id_] if id_ in rosters else self._pages(id_)
+            joined = {member.user_id: member.joined_id for member in members if member.joined_id >= places[id_]}
             self._known[id_] = Known(
                 conversation.type,
                 frozenset(member.user_id for member in members),
-                {member.user_id: member.joined_id for member in members if member.joined_id >= places[id_]},
+                joined,
+                max(joined.values(), default=MessageId(0)),
                 {member.user_id: member.joined_id for member in members if member.joined_id},
-                before.last_id if before is not None else conversation.last_id,
+                before.last_ids if before is not None else dict(conversation.mark),
+                conversation.version,
                 now + _TTL_S,
             )
             self._known.move_to_end(id_)
         while len(self._known) > max(_CAPACITY, len(missing)):
             self._known.popitem(last=False)
+
+    def _is_current(self, conversation: Conversation, now: float) -> bool:
+        known = self._known.get(conversation.id)
+        return known is not None and known.until > now and known.version == conversation.version
 
     def _pages(self, id_: ConversationId) -> list[Membership]:
         members: list[Membership] = []

@@ -5,6 +5,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -14,9 +15,12 @@ from prometheus_client import Counter, Gauge, Histogram
 from messaging import tracing
 from messaging.domain import events, frames
 from messaging.domain.authors import Authors
+from messaging.domain.heat import Heat, hotter
+from messaging.domain.ids import ConversationId, UserId, conversation_ref, sub_of
 from messaging.domain.limits import Limits
 from messaging.endings import end
 from messaging.ports import (
+    TOPIC_HOT,
     TOPIC_MESSAGES,
     TOPIC_RECEIPTS,
     ConnectionRegistry,
@@ -31,7 +35,8 @@ from messaging.ports import (
 from messaging.router.apply import DEFAULT_LIMITS, Applied, Applier
 from messaging.router.receipts import ReceiptApplier
 from messaging.services.dead_letters import dead_record, place_of
-from messaging.services.fanout import fan_out
+from messaging.services.fanout import fan_out, tell_pods_of
+from messaging.services.hot import members_of
 from messaging.services.push_intents import ReadMarks, append_changed, append_intents, unreached
 from messaging.threads import DatabaseThreads
 
@@ -47,10 +52,13 @@ MESSAGE_BATCHES = Histogram(
 POISON = Counter(
     "chat_router_poison_total", "Records that could not be read and went to the dead-letter topic.", ["topic"]
 )
+SPREAD = Counter("chat_hot_conversations_spread_total", "Times a conversation was spread further for its rate.")
 HELD = Gauge("chat_router_held", "1 while the router cannot store and holds its place in the log.", ["topic"])
 
 GROUP = "router"
 _MAX_RECORDS = 500
+#: Of hot conversations at once: between two such polls the others have their turn.
+_MAX_HOT_RECORDS = 200
 _POLL_TIMEOUT_S = 1.0
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.1, 5.0
 
@@ -64,6 +72,7 @@ class Pace:
     """
 
     messages_s: float = 0.0
+    hot_s: float = 0.0
     receipts_s: float = 0.0
     commits_s: float = 0.0
 
@@ -88,7 +97,7 @@ def _trace(deliveries: list[events.Deliver], *, began: float, polled: int) -> li
 
 
 class Router:
-    """Reads messages and receipts, each in its own loop, so that receipts never delay a message."""
+    """Reads messages, those of hot conversations, and receipts, each in its own loop: these never delay the others."""
 
     def __init__(
         self,
@@ -101,14 +110,21 @@ class Router:
         database: DatabaseThreads,
         limits: Limits = DEFAULT_LIMITS,
         pace: Pace = Pace(),
+        hot_rate: float = 0.0,
+        hot_k: int = 8,
     ) -> None:
+        """``hot_rate``: messages/s of one chain at which its conversation is spread; 0: never. ``hot_k``: how far."""
         self._log = log
+        self._conversations = conversations
+        self._heat = Heat(per_s=hot_rate)
+        self._hot_k = hot_k
         self._pace = pace
         self._registry = registry
         self._bus = bus
         self._database = database
         self._authors = Authors()
         self._applier = Applier(messages=messages, conversations=conversations, limits=limits)
+        self._hot = Applier(messages=messages, conversations=conversations, limits=limits, sees_changes=False)
         self._receipts = ReceiptApplier(messages=messages, conversations=conversations, authors=self._authors)
         self._reads = ReadMarks(log)
         self._tasks: list[asyncio.Task[None]] = []
@@ -122,9 +138,22 @@ class Router:
         self._tasks = [
             loop.create_task(
                 self._run(
-                    TOPIC_MESSAGES, self._on_messages, every_s=self._pace.messages_s, on_moved=self._applier.forget
+                    TOPIC_MESSAGES,
+                    partial(self._on_messages, self._applier),
+                    every_s=self._pace.messages_s,
+                    on_moved=self._applier.forget,
                 ),
                 name="router-messages",
+            ),
+            loop.create_task(
+                self._run(
+                    TOPIC_HOT,
+                    partial(self._on_messages, self._hot),
+                    every_s=self._pace.hot_s,
+                    on_moved=self._hot.forget,
+                    max_records=_MAX_HOT_RECORDS,
+                ),
+                name="router-hot",
             ),
             loop.create_task(
                 self._run(TOPIC_RECEIPTS, self._on_receipts, every_s=self._pace.receipts_s), name="router-receipts"
@@ -144,6 +173,7 @@ class Router:
         *,
         every_s: float,
         on_moved: Callable[[], None] = lambda: None,
+        max_records: int = _MAX_RECORDS,
     ) -> None:
         """Read a topic for ever. A failed poll is tried again, in place, until it succeeds: order is kept.
 
@@ -162,7 +192,7 @@ class Router:
                 await asyncio.sleep(next_poll_at - loop.time())
                 timeout_s = _POLL_TIMEOUT_S if is_committed else max(0.0, next_commit_at - loop.time())
                 try:
-                    records = await reader.poll(max_records=_MAX_RECORDS, timeout_s=timeout_s)
+                    records = await reader.poll(max_records=max_records, timeout_s=timeout_s)
                 except Exception:
                     logger.exception("reading %s failed", topic)
                     await asyncio.sleep(_FIRST_WAIT_S)
@@ -202,9 +232,9 @@ class Router:
             # Not lost: the next commit covers it, and a restart before that repeats idempotent work.
             logger.exception("committing %s failed", topic)
 
-    async def _on_messages(self, records: list[Record]) -> None:
+    async def _on_messages(self, applier: Applier, records: list[Record]) -> None:
         began = time.monotonic()
-        applied = await self._database.run(self._applier.apply, records)
+        applied = await self._database.run(applier.apply, records)
         self._authors.remember(applied.authors)
         await self._bury(applied)
         spans = _trace(applied.deliveries, began=began, polled=len(records)) if tracing.is_on() else []
@@ -216,6 +246,31 @@ class Router:
         MESSAGE_BATCHES.observe(done.batches)
         await append_intents(self._log, unreached(applied.pushes, done.connected), by="router")
         await append_changed(self._log, applied.changed)
+        for conversation, message, _ in applied.authors:
+            if self._heat.note(conversation, message):
+                await self._spread(conversation, sub_of(message))
+
+    async def _spread(self, conversation: ConversationId, sub: int) -> None:
+        """Spread a conversation further, and tell the pods. Where that fails, its rate asks for it again."""
+
+        def spread() -> list[UserId] | None:
+            found = self._conversations.get([conversation]).get(conversation)
+            if found is None or (k := hotter(found.hot_k, sub=sub, first_k=self._hot_k)) == found.hot_k:
+                return None
+            self._conversations.set_hot(conversation, k)
+            logger.warning("%s is hot: spread over %d sub-partitions now", conversation_ref(conversation), k)
+            return members_of(self._conversations, conversation)
+
+        try:
+            members = await self._database.run(spread)
+        except Exception:
+            # Its messages are stored and delivered; that is not to be done again for this.
+            logger.exception("%s is hot, and could not be spread", conversation_ref(conversation))
+            return
+        if members is not None:
+            SPREAD.inc()
+            told = events.InvalidateConversation(conversation)
+            await tell_pods_of(members, told, registry=self._registry, bus=self._bus)
 
     async def _on_receipts(self, records: list[Record]) -> None:
         applied = await self._database.run(self._receipts.apply, records)

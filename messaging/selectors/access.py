@@ -23,6 +23,17 @@ class Access:
         return max(self.membership.joined_id, self.conversation.expired_id)
 
 
+@dataclass(frozen=True, slots=True)
+class Room:
+    """A conversation as somebody meets it who may write there: the other members (of a large group, none).
+
+    ``hot_k``: over how many sub-partitions it is spread.
+    """
+
+    others: frozenset[UserId]
+    hot_k: int
+
+
 def require_member(user_id: UserId, conversation_id: ConversationId, *, also_former: bool = False) -> Access:
     """Return the conversation and the user's membership.
 
@@ -41,13 +52,13 @@ def require_member(user_id: UserId, conversation_id: ConversationId, *, also_for
 
 def senders(
     asked: Sequence[tuple[ConversationId, UserId]],
-) -> dict[tuple[ConversationId, UserId], frozenset[UserId] | ChatError]:
-    """Return, for each (conversation, user), the other members if the user may write there, else the refusal.
+) -> dict[tuple[ConversationId, UserId], Room | ChatError]:
+    """Return, for each (conversation, user), what the user meets there if he may write, else the refusal.
 
-    The others of a large group are left out. Two queries for all small conversations, one for each large group.
+    Two queries for all small conversations, one for each large group.
     """
     found = container.conversation_store().get({conversation for conversation, _ in asked})
-    answers: dict[tuple[ConversationId, UserId], frozenset[UserId] | ChatError] = {}
+    answers: dict[tuple[ConversationId, UserId], Room | ChatError] = {}
     pairs: dict[tuple[ConversationId, UserId], tuple[UserId, UserId]] = {}
     for key in asked:
         conversation = found.get(key[0])
@@ -55,7 +66,7 @@ def senders(
             answers[key] = NotFound("no such conversation")
             continue
         others = (conversation.members or frozenset()) - {key[1]}
-        answers[key] = others
+        answers[key] = Room(others, conversation.hot_k)
         if conversation.type is ConversationType.DM:
             for other in others:
                 pairs[key] = (key[1], other)
@@ -74,8 +85,8 @@ def _is_member(user_id: UserId, conversation: Conversation) -> bool:
     return membership is not None and membership.active
 
 
-def may_send(user_id: UserId, conversation_id: ConversationId) -> None:
-    """Pass who may write to the conversation.
+def may_send(user_id: UserId, conversation_id: ConversationId) -> Room:
+    """Pass who may write to the conversation, and return what they meet there.
 
     Raises:
         NotFound: no such conversation, or not a member.
@@ -85,6 +96,7 @@ def may_send(user_id: UserId, conversation_id: ConversationId) -> None:
     answer = senders([key])[key]
     if isinstance(answer, ChatError):
         raise answer
+    return answer
 
 
 def visible_presence(viewer_id: UserId, targets: Collection[UserId]) -> set[UserId]:

@@ -3,11 +3,11 @@
 from accounts.models import Device
 from chatproject import container
 from messaging.domain.errors import NotFound
-from messaging.domain.ids import ConversationId, DeviceId, MessageId, UserId
+from messaging.domain.ids import ConversationId, DeviceId, Mark, UserId
 from messaging.domain.limits import Limits
 
 
-def kept_marks(user_id: UserId, device_id: DeviceId, *, limits: Limits) -> dict[ConversationId, MessageId]:
+def kept_marks(user_id: UserId, device_id: DeviceId, *, limits: Limits) -> dict[ConversationId, Mark]:
     """Return the newest marks that were remembered of one of the user's devices, signed in or not any more.
 
     Raises:

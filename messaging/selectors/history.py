@@ -1,6 +1,6 @@
 """What was said: pages of one conversation, and what a device missed (design sections 2, 5 and 6)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
@@ -10,7 +10,7 @@ import msgspec
 from chatproject import container
 from messaging.domain import frames, ids
 from messaging.domain.errors import InvalidInput
-from messaging.domain.ids import ConversationId, MessageId, UserId
+from messaging.domain.ids import ConversationId, Mark, MessageId, UserId
 from messaging.domain.limits import Limits
 from messaging.domain.mentions import mention_refs
 from messaging.domain.messages import MessageChangeKind, StoredChange, StoredMessage, Tally
@@ -139,7 +139,7 @@ def link_frame(change: StoredChange) -> frames.Link:
     )
 
 
-def backfill(user_id: UserId, marks: dict[ConversationId, MessageId], *, limits: Limits) -> list[frames.Backfill]:
+def backfill(user_id: UserId, marks: Mapping[ConversationId, Mark], *, limits: Limits) -> list[frames.Backfill]:
     """Return what a device with these marks has not got, oldest first in each conversation (design section 6).
 
     A replay starts a safety margin before the mark; a conversation with nothing newer than the mark
@@ -147,59 +147,100 @@ def backfill(user_id: UserId, marks: dict[ConversationId, MessageId], *, limits:
     Marks of conversations that the user never was in are passed over.
     """
     store = container.conversation_store()
-    newest_mark = max(marks.values(), default=MessageId(0))
+    newest_mark = max((newest for mark in marks.values() for newest in mark.values()), default=MessageId(0))
     unnamed = store.active_since(user_id, newest_mark, besides=marks.keys(), limit=_UNNAMED_CONVERSATIONS)
     standing = store.memberships(user_id, [*marks, *unnamed])
     found: list[frames.Backfill] = []
     for conversation, mark in marks.items():
         stands = standing.get(conversation)
-        if stands is None or stands.last_id is None:
+        if stands is None:
             continue
-        upto = _end(stands, stands.last_id)
-        if upto <= max(mark, stands.floor):
-            continue
-        after = ids.replay_start(mark)
-        found.append(_replay(user_id, stands, after=after, upto=upto, limit=limits.max_backfill, limits=limits))
+        stretch = _Stretch.after(mark, stands)
+        if stretch.has_news:
+            found.append(_replay(user_id, stands, stretch, limit=limits.max_backfill, limits=limits))
     budget = _UNNAMED_BUDGET
     for conversation in unnamed:
         stands = standing.get(conversation)
-        if stands is None or stands.last_id is None:
+        if stands is None:
             continue
-        upto = _end(stands, stands.last_id)
+        stretch = _Stretch.after({}, stands)
+        if not stretch.has_news:
+            continue
         most = max(1, min(limits.max_backfill, budget))
-        part = _replay(user_id, stands, after=MessageId(0), upto=upto, limit=most, limits=limits, new=True)
+        part = _replay(user_id, stands, stretch, limit=most, limits=limits, new=True)
         budget -= len(part.messages)
         if part.messages:
             found.append(part)
     return found
 
 
-def _end(stands: Standing, last: MessageId) -> MessageId:
-    """Return the newest id of a conversation, whose own is ``last``, that the user may see."""
-    left_id = stands.membership.left_id
-    return last if left_id is None else min(last, left_id)
+@dataclass(frozen=True, slots=True)
+class _Stretch:
+    """What a device has not got of a conversation: of each chain what comes after one id and up to another.
+
+    ``starts`` are of all chains, the margin included; ``news``: those of which there is something newer than the mark.
+    """
+
+    starts: Mapping[int, MessageId]
+    ends: Mapping[int, MessageId]
+    news: frozenset[int]
+
+    @classmethod
+    def after(cls, mark: Mark, stands: Standing) -> "_Stretch":
+        starts: dict[int, MessageId] = {}
+        ends: dict[int, MessageId] = {}
+        news = set()
+        left_id = stands.membership.left_id
+        for sub, chain in stands.chains.items():
+            # Whoever names no mark of a chain has nothing of it.
+            held = mark.get(sub, MessageId(0))
+            start = ids.replay_start(held) if sub in mark else MessageId(chain.first_id - 1)
+            starts[sub] = MessageId(max(start, stands.floor))
+            ends[sub] = chain.last_id if left_id is None else min(chain.last_id, left_id)
+            if ends[sub] > max(held, stands.floor):
+                news.add(sub)
+        return cls(starts, ends, frozenset(news))
+
+    @property
+    def has_news(self) -> bool:
+        return bool(self.news)
+
+    @property
+    def start(self) -> MessageId:
+        return min(self.starts[sub] for sub in self.news)
+
+    @property
+    def end(self) -> MessageId:
+        return max(self.ends.values())
+
+    @property
+    def mark(self) -> Mark:
+        """What whoever takes it all has. Where the user has left, that is a place in the chain and perhaps no row."""
+        return {sub: ids.in_sub(end, sub) for sub, end in self.ends.items()}
+
+    def has(self, row: MessageId) -> bool:
+        """Return whether a row is of this stretch. Others lie between: one chain may be far behind another."""
+        sub = ids.sub_of(row)
+        return sub in self.starts and self.starts[sub] < row <= self.ends[sub]
 
 
 def _replay(
-    user_id: UserId,
-    stands: Standing,
-    *,
-    after: MessageId,
-    upto: MessageId,
-    limit: int,
-    limits: Limits,
-    new: bool = False,
+    user_id: UserId, stands: Standing, stretch: _Stretch, *, limit: int, limits: Limits, new: bool = False
 ) -> frames.Backfill:
-    """Return what stands between ``after`` and ``upto``. ``new``: to a device that holds nothing there.
+    """Return what is of ``stretch``. ``new``: to a device that holds nothing there.
 
-    ``upto`` was the newest when it was asked for: what has come since stays out, so that the two lists end together.
+    It ended with the newest when it was asked for: what has come since stays out, so that the two lists end together.
     """
     store = container.message_store()
-    after = MessageId(max(after, stands.floor))
     conversation = stands.membership.conversation_id
+    after, upto = stretch.start, stretch.end
     newest = store.newest(conversation, after=after, upto=upto, limit=limit + 1)
+    if len(newest) <= limit:
+        newest = [message for message in newest if stretch.has(message.message_id)]
     most = limits.max_backfill_changes
     changes = store.newest_changes(conversation, after=after, upto=upto, limit=most + 1)
+    if len(changes) <= most:
+        changes = [change for change in changes if stretch.has(change.change_id)]
     # What came after the first of these messages was reacted to after it, too.
     refs = [(conversation, message.message_id) for message in newest] if changes else []
     tallies = store.reactions(refs, viewer=user_id) if refs else {}
@@ -215,7 +256,7 @@ def _replay(
         messages=as_frames[:kept][::-1],
         more=len(newest) > kept,
         changes=shown,
-        mark=ids.server_id(conversation, upto),
+        mark=ids.mark_ref(conversation, stretch.mark),
         # A device that holds nothing has nothing that could have changed.
         stale=len(changes) > len(shown) and not new,
         expired_before=expired_before(conversation, stands.expired_id),
@@ -292,7 +333,7 @@ def history_page(
         InvalidInput: a cursor is forged or of another list.
     """
     access = require_member(user_id, conversation_id)
-    floor, last_id = access.floor, access.conversation.last_id
+    floor, mark = access.floor, access.conversation.mark
     older_than, newer_than = _position(before, conversation_id), _position(after, conversation_id)
     store = container.message_store()
     start = MessageId(max(newer_than or 0, floor))
@@ -317,5 +358,5 @@ def history_page(
         seal(_SCOPE, conversation_id, oldest) if has_older else None,
         seal(_SCOPE, conversation_id, newest) if has_newer else None,
         # Read before the messages, so that they are at least as new.
-        _ref(conversation_id, last_id) if last_id is not None and last_id > floor else None,
+        ids.mark_ref(conversation_id, mark) if max(mark.values(), default=0) > floor else None,
     )

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from chatproject import container
 from messaging.domain import frames
 from messaging.domain.errors import NotFound
-from messaging.domain.ids import ConversationId, MessageId, UserId
+from messaging.domain.ids import ConversationId, MessageId, UserId, sub_of
 from messaging.domain.messages import StoredMessage
 from messaging.selectors.access import Access, require_member
 from messaging.selectors.history import message_frame
@@ -28,7 +28,7 @@ def find_message(user_id: UserId, conversation_id: ConversationId, message_id: M
     access = require_member(user_id, conversation_id)
     ref = (conversation_id, message_id)
     message = container.message_store().get([ref]).get(ref)
-    last_id = access.conversation.last_id or MessageId(0)
+    last_id = access.conversation.mark.get(sub_of(message_id), MessageId(0))
     if message_id <= access.floor or (message is None and message_id <= last_id):
         raise NotFound("no such message")
     return Sight(access, message)

@@ -3,16 +3,19 @@
 from collections.abc import Mapping
 
 from chatproject import container
-from messaging.domain.ids import ConversationId, DeviceId, MessageId, UserId
+from messaging.domain.ids import ConversationId, DeviceId, Mark, UserId
 
 
-def keep_marks(user_id: UserId, device_id: DeviceId, marks: Mapping[ConversationId, MessageId]) -> None:
-    """Remember marks; they move forward only.
+def keep_marks(user_id: UserId, device_id: DeviceId, marks: Mapping[ConversationId, Mark]) -> None:
+    """Remember marks; they move forward only, in each chain.
 
-    Those of conversations that the user never was in are passed over, and those beyond a conversation's end.
+    Those of conversations that the user never was in are passed over, and those beyond the end of their chain.
     """
     store = container.conversation_store()
-    standing = store.memberships(user_id, list(marks))
-    ends = {conversation: stands.last_id or MessageId(0) for conversation, stands in standing.items()}
-    true = {conversation: mark for conversation, mark in marks.items() if mark <= ends.get(conversation, 0)}
+    true: dict[ConversationId, Mark] = {}
+    for conversation, stands in store.memberships(user_id, list(marks)).items():
+        ends = {sub: chain.last_id for sub, chain in stands.chains.items()}
+        held = {sub: mark for sub, mark in marks[conversation].items() if mark <= ends.get(sub, 0)}
+        if held:
+            true[conversation] = held
     store.keep_marks(user_id, device_id, true)

@@ -33,7 +33,7 @@ def post_message(
         InvalidInput, TooLarge: see ``validate_send``.
         Unavailable: not stored; repeat with the same ``msg_id``.
     """
-    may_send(sender, conversation_id)
+    room = may_send(sender, conversation_id)
     message = validate_send(
         sender=sender,
         conversation=conversation_id,
@@ -51,6 +51,6 @@ def post_message(
     judged = screening.screened(sender=sender, client_msg_id=message.client_msg_id, body=body)
     if media:
         attach(message, forwarded_from)
-    sent = async_to_sync(send_message)(log=container.message_log(), message=message)
+    sent = async_to_sync(send_message)(log=container.message_log(), message=message, hot_k=room.hot_k)
     screening.flag(judged, conversation_id, sent.message_id)
     return sent

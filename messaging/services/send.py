@@ -25,6 +25,7 @@ from messaging.domain.limits import Limits
 from messaging.domain.mentions import parse_mentions
 from messaging.domain.messages import DedupeKey
 from messaging.ports import (
+    TOPIC_HOT,
     TOPIC_MESSAGES,
     LogUnavailable,
     MessageLog,
@@ -130,47 +131,47 @@ def validate_send(
     return Outgoing(sender, conversation, client_msg_id, body, media, reply_id, forwarded, named)
 
 
-def _conversation_key(conversation: ConversationId) -> bytes:
-    return conversation.to_bytes(8, "big")
+def _record(
+    conversation: ConversationId, sub: int, event: events.LogEvent, *, author: UserId, client_msg_id: bytes
+) -> NewRecord:
+    """Return a record of a sub-partition; its dedupe key is (conversation, author, client's UUID).
 
-
-def _dedupe_bytes(conversation: ConversationId, sender: UserId, client_msg_id: bytes) -> bytes:
-    return _conversation_key(conversation) + sender.to_bytes(8, "big") + client_msg_id
+    And the sub-partition: the id of the first copy could not be told from its position, were it in another. The router
+    finds copies wherever they are.
+    """
+    key = ids.record_key(conversation, sub)
+    dedup_key = key[:8] + author.to_bytes(8, "big") + client_msg_id + key[8:]
+    return NewRecord(TOPIC_HOT if sub else TOPIC_MESSAGES, key, events.encode(event), dedup_key)
 
 
 def _dedupe_key(record: NewRecord) -> DedupeKey:
-    """Return what ``_dedupe_bytes`` packed."""
+    """Return what ``_record`` packed."""
     packed = record.dedup_key or b""
     conversation, sender = int.from_bytes(packed[:8], "big"), int.from_bytes(packed[8:16], "big")
-    return DedupeKey(ConversationId(conversation), UserId(sender), packed[16:])
+    return DedupeKey(ConversationId(conversation), UserId(sender), packed[16:32])
 
 
-def message_record(message: Outgoing, *, trace: bytes = b"") -> NewRecord:
-    """Return the log record of a message; its dedupe key is (conversation, sender, client's UUID)."""
-    return NewRecord(
-        TOPIC_MESSAGES,
-        _conversation_key(message.conversation),
-        events.encode(
-            events.MessageSent(
-                message.sender,
-                message.client_msg_id,
-                message.body,
-                message.media,
-                message.reply_to,
-                message.forwarded,
-                trace,
-                message.mentions,
-            )
-        ),
-        _dedupe_bytes(message.conversation, message.sender, message.client_msg_id),
+def message_record(message: Outgoing, *, hot_k: int = 1, trace: bytes = b"") -> NewRecord:
+    """Return the log record of a message of a conversation that is spread over ``hot_k`` sub-partitions."""
+    event = events.MessageSent(
+        message.sender,
+        message.client_msg_id,
+        message.body,
+        message.media,
+        message.reply_to,
+        message.forwarded,
+        trace,
+        message.mentions,
     )
+    sub = ids.sub_for(message.sender, hot_k=hot_k)
+    return _record(message.conversation, sub, event, author=message.sender, client_msg_id=message.client_msg_id)
 
 
-def placed(position: Position) -> Sent:
-    """Return the ids that a log position stands for."""
-    return Sent(
-        ids.message_id_at(ts_ms=position.ts_ms, sub=0, offset=position.offset), position.ts_ms, position.duplicate
-    )
+def placed(position: Position, *, record: NewRecord) -> Sent:
+    """Return the ids that the log position of a record stands for."""
+    _, sub = ids.parse_record_key(record.key)
+    message_id = ids.message_id_at(ts_ms=position.ts_ms, sub=sub, offset=position.offset)
+    return Sent(message_id, position.ts_ms, position.duplicate)
 
 
 async def append_durably(log: MessageLog, record: NewRecord, *, deadline: float | None = None) -> Sent:
@@ -210,7 +211,7 @@ async def _append(log: MessageLog, record: NewRecord) -> Sent:
     waits = _waits()
     while True:
         try:
-            return placed(await log.append(record))
+            return placed(await log.append(record), record=record)
         except PositionUnknown:
             return await _look(record)
         except RecordTooLarge:
@@ -242,7 +243,7 @@ def _waits() -> Iterator[float]:
         wait_s = min(wait_s * 2, _LONGEST_WAIT_S)
 
 
-async def send_message(*, log: MessageLog, message: Outgoing) -> Sent:
+async def send_message(*, log: MessageLog, message: Outgoing, hot_k: int) -> Sent:
     """Return where the message stands in the log, once it is durable. Idempotent by its client id.
 
     Raises:
@@ -250,7 +251,7 @@ async def send_message(*, log: MessageLog, message: Outgoing) -> Sent:
     """
     span = tracing.begin("rest.send")
     try:
-        return await append_durably(log, message_record(message, trace=tracing.carried(span)))
+        return await append_durably(log, message_record(message, hot_k=hot_k, trace=tracing.carried(span)))
     finally:
         if span is not None:
             span.end()
@@ -260,14 +261,14 @@ _Change = events.ConversationChanged | events.MessageChanged | events.MessageMod
 
 
 def change_record(conversation: ConversationId, change: _Change) -> NewRecord:
-    """Return the log record of a change; its dedupe key is (conversation, actor, client's UUID)."""
-    actor = ids.MODERATORS if isinstance(change, events.MessageModerated) else change.actor
-    return NewRecord(
-        TOPIC_MESSAGES,
-        _conversation_key(conversation),
-        events.encode(change),
-        _dedupe_bytes(conversation, actor, change.client_msg_id),
-    )
+    """Return the log record of a change.
+
+    One of a message goes to the message's sub-partition, after it and among all other changes of it; one of the
+    conversation to the first.
+    """
+    author = ids.MODERATORS if isinstance(change, events.MessageModerated) else change.actor
+    sub = 0 if isinstance(change, events.ConversationChanged) else ids.sub_of(change.target)
+    return _record(conversation, sub, change, author=author, client_msg_id=change.client_msg_id)
 
 
 async def append_change(*, log: MessageLog, conversation: ConversationId, change: _Change) -> Sent:

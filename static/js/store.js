@@ -4,12 +4,12 @@
  * A thread is one unbroken window of a conversation, confirmed messages in the order of the log and
  * those still on their way behind them. Receipts are marks: everything up to the mark is covered.
  *
- * Messages and changes have one order. `marks` says up to where in it nothing is missing here, `beyond` what has come from
- * behind a gap, `recent` the last changes: a page that was read before them may come after them. `pending` are one's own
+ * Messages and changes have one order, or, in a hot conversation, one in each of its chains. `marks` says up to where in
+ * them nothing is missing here, `beyond` what has come from behind a gap, `recent` the last changes: a page that was read before them may come after them. `pending` are one's own
  * changes that are on their way: they are shown, and are not in the messages.
  */
 import { changeable, fold, newer, overlay } from "./changes.js";
-import { compareIds, laterId } from "./ids.js";
+import { compareIds, covers, inMark, joinMarks, laterId } from "./ids.js";
 import { ALL } from "./mentions.js";
 
 const RECENT = 100;
@@ -80,10 +80,10 @@ export const isBlocked = (state, conv) => Boolean(conv.peer) && state.blocked.in
 
 /** Is something missing before this message or change? Who holds nothing of a conversation misses nothing. */
 export const hasGap = (state, row) =>
-  Boolean(row.prev && state.marks[row.conv]) && compareIds(row.prev, state.marks[row.conv]) > 0;
+  Boolean(row.prev && state.marks[row.conv]) && !covers(state.marks[row.conv], row.prev);
 
 /** Has anything come from behind a gap that is not closed? */
-export const isBroken = (state, conv) => compareIds(state.beyond[conv], state.marks[conv]) > 0;
+export const isBroken = (state, conv) => !covers(state.marks[conv], state.beyond[conv]);
 
 /** `sending`, `failed`, `sent`, `delivered` or `read`. Two ticks mean: with everybody. */
 export function statusOf(state, message) {
@@ -135,20 +135,21 @@ function withReceipt(state, conv, kind, user, serverId) {
 }
 
 /** `asOf`: the mark of what it was read with. */
-const confirmed = (message, asOf) => ({ ...message, status: "sent", acked: false, as_of: laterId(message.server_id, asOf) });
+const confirmed = (message, asOf) => ({ ...message, status: "sent", acked: false, as_of: laterId(message.server_id, inMark(asOf, message.server_id)) });
 
 /** Move a conversation's mark on; one's own changes up to there are in what is held. */
 function reached(state, conv, mark) {
-  if (!mark || compareIds(mark, state.marks[conv]) <= 0) return state;
-  const pending = state.pending.filter((one) => one.conv !== conv || !one.server_id || compareIds(one.server_id, mark) > 0);
-  return { ...state, marks: { ...state.marks, [conv]: mark }, pending };
+  if (covers(state.marks[conv], mark)) return state;
+  const joined = joinMarks(state.marks[conv], mark);
+  const pending = state.pending.filter((one) => one.conv !== conv || !one.server_id || !covers(joined, one.server_id));
+  return { ...state, marks: { ...state.marks, [conv]: joined }, pending };
 }
 
 /** Begin anew with what was read: what has come meanwhile may lie beyond a gap that nobody could see. */
 function beginsAt(state, conv, mark) {
   const before = state.marks[conv];
-  if (!mark || compareIds(before, mark) <= 0) return reached(state, conv, mark);
-  return { ...state, marks: { ...state.marks, [conv]: mark }, beyond: { ...state.beyond, [conv]: laterId(state.beyond[conv], before) } };
+  if (!mark || covers(mark, before)) return reached(state, conv, mark);
+  return { ...state, marks: { ...state.marks, [conv]: mark }, beyond: { ...state.beyond, [conv]: joinMarks(state.beyond[conv], before) } };
 }
 
 /** Drop from a conversation what is over its time. */
@@ -161,7 +162,7 @@ function dropExpired(state, conv, now) {
 
 /** Note a message or change that came by itself: it moves the mark, or lies beyond a gap. */
 const came = (state, row) =>
-  hasGap(state, row) ? { ...state, beyond: { ...state.beyond, [row.conv]: laterId(state.beyond[row.conv], row.server_id) } } : reached(state, row.conv, row.server_id);
+  hasGap(state, row) ? { ...state, beyond: { ...state.beyond, [row.conv]: joinMarks(state.beyond[row.conv], row.server_id) } } : reached(state, row.conv, row.server_id);
 
 /** Fold a change into its message, wherever that is held. */
 function change(state, one) {
@@ -181,7 +182,7 @@ function change(state, one) {
 }
 
 /** Fold into what was read with a mark the changes that have come since it was read. */
-const caughtUp = (state, conv, mark) => (state.recent[conv] ?? []).filter((one) => compareIds(one.server_id, mark) > 0).reduce(change, state);
+const caughtUp = (state, conv, mark) => (state.recent[conv] ?? []).filter((one) => !covers(mark, one.server_id)).reduce(change, state);
 
 function take(state, message) {
   const clean = { acked: false, ...message, status: "sent" };
@@ -273,7 +274,7 @@ export function reduce(state, action) {
         }
       }
       for (const [conv, messages] of Object.entries(action.messages)) {
-        next = reached(next, conv, action.marks?.[conv] ?? messages.map((one) => one.server_id).reduce(laterId));
+        next = reached(next, conv, action.marks?.[conv] ?? messages.map((one) => one.server_id).reduce(joinMarks));
       }
       return { ...next, listLoaded: state.listLoaded || action.convs.length > 0 };
     }
@@ -315,7 +316,7 @@ export function reduce(state, action) {
         ...state,
         pending: state.pending
           .map((one) => (one.msg_id === action.msg_id ? { ...one, server_id: action.server_id } : one))
-          .filter((one) => !one.server_id || compareIds(one.server_id, state.marks[one.conv]) > 0),
+          .filter((one) => !one.server_id || !covers(state.marks[one.conv], one.server_id)),
       };
     case "change-dropped":
       return { ...state, pending: state.pending.filter((one) => one.msg_id !== action.msg_id) };
@@ -328,7 +329,7 @@ export function reduce(state, action) {
         const kept = messages.filter((one) => !one.server_id || compareIds(one.server_id, first) >= 0);
         next = withThread(next, action.conv, { messages: kept, complete: false });
       }
-      next = action.messages.reduce((so, one) => take(so, { ...one, as_of: laterId(one.server_id, action.mark) }), next);
+      next = action.messages.reduce((so, one) => take(so, { ...one, as_of: laterId(one.server_id, inMark(action.mark, one.server_id)) }), next);
       if (action.expired_before) {
         next = withConv(next, action.conv, { expired_before: laterId(next.convs[action.conv]?.expired_before, action.expired_before) });
       }

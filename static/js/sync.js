@@ -1,6 +1,6 @@
 /** Keeps the state in step with the server: frames of the socket and answers of REST go into the store. */
 import * as api from "./api.js";
-import { compareIds } from "./ids.js";
+import { covers } from "./ids.js";
 import { changed, database, dispatch, dropKept, keep, me, saveSoon, state, view } from "./model.js";
 import { startedTyping, stoppedTyping, titleOf } from "./names.js";
 import * as store from "./store.js";
@@ -335,7 +335,7 @@ export async function loadNewest(conv, { anew = false } = {}) {
     const joins =
       !anew &&
       held.loaded &&
-      compareIds(state.marks[conv], page.mark) >= 0 &&
+      covers(state.marks[conv], page.mark) &&
       page.results.some((one) => held.messages.some((other) => other.server_id === one.server_id));
     if (!joins) await dropKept(conv);
     dispatch({ type: joins ? "history" : "window", conv, results: page.results, next: page.next, mark: page.mark });

@@ -253,7 +253,7 @@ def test_backfill_sends_what_is_missing(ann: Person, bob: Person, cat: Person, r
     route()
     found = {
         part.conv: part
-        for part in history.backfill(ann.id, {mark[0]: mark[1], quiet_mark[0]: quiet_mark[1]}, limits=limits)
+        for part in history.backfill(ann.id, {mark[0]: {0: mark[1]}, quiet_mark[0]: {0: quiet_mark[1]}}, limits=limits)
     }
     assert set(found) == {dm, unnamed}
     assert [message.body for message in found[dm].messages][-3:] == ["0", "1", "2"]
@@ -278,7 +278,7 @@ def test_backfill_keeps_the_newest_and_says_that_there_is_more(ann: Person, bob:
     moments = [SOME_MS + 10_000 * number for number in range(206)]
     messages = stored(dm, bob, *moments)
     for mark, more in ((messages[0], True), (messages[6], False)):
-        (part,) = history.backfill(ann.id, {ids.parse_conversation(dm): mark}, limits=container.limits())
+        (part,) = history.backfill(ann.id, {ids.parse_conversation(dm): {0: mark}}, limits=container.limits())
         assert [message.body for message in part.messages] == [str(moment) for moment in moments[-200:]]
         assert part.more is more
 
@@ -289,9 +289,9 @@ def test_a_replay_begins_five_seconds_before_the_mark(ann: Person, bob: Person) 
     conversation = ids.parse_conversation(dm)
     moments = [SOME_MS + later for later in (-5_001, -5_000, -1, 0, 1)]
     messages = stored(dm, bob, *moments)
-    (part,) = history.backfill(ann.id, {conversation: messages[3]}, limits=container.limits())
+    (part,) = history.backfill(ann.id, {conversation: {0: messages[3]}}, limits=container.limits())
     assert [message.body for message in part.messages] == [str(moment) for moment in moments[1:]]
-    nothing_newer = history.backfill(ann.id, {conversation: messages[4]}, limits=container.limits())
+    nothing_newer = history.backfill(ann.id, {conversation: {0: messages[4]}}, limits=container.limits())
     assert nothing_newer == []
 
 
@@ -304,7 +304,7 @@ def test_backfill_keeps_to_its_bytes_but_for_the_newest_message(ann: Person, bob
 
     def bodies(most: int) -> tuple[list[str], bool]:
         limits = replace(container.limits(), max_backfill_bytes=most)
-        (part,) = history.backfill(ann.id, {mark[0]: mark[1]}, limits=limits)
+        (part,) = history.backfill(ann.id, {mark[0]: {0: mark[1]}}, limits=limits)
         return [message.body for message in part.messages], part.more
 
     assert bodies(29) == (["x" * 4, "y" * 20], True)
@@ -320,8 +320,8 @@ def test_backfill_ends_where_the_membership_ended(ann: Person, bob: Person, cat:
     ann.delete(f"conversations/{group}/members/{cat.ref}")
     ann.say(group, "not seen")
     route()
-    (part,) = history.backfill(cat.id, {mark[0]: mark[1]}, limits=container.limits())
+    (part,) = history.backfill(cat.id, {mark[0]: {0: mark[1]}}, limits=container.limits())
     assert [message.body for message in part.messages if message.kind == "text"][-1] == "seen"
-    assert history.backfill(bob.id, {ids.ConversationId(5): ids.MessageId(5)}, limits=container.limits()) != []
-    stranger = history.backfill(ids.UserId(5), {mark[0]: mark[1]}, limits=container.limits())
+    assert history.backfill(bob.id, {ids.ConversationId(5): {0: ids.MessageId(5)}}, limits=container.limits()) != []
+    stranger = history.backfill(ids.UserId(5), {mark[0]: {0: mark[1]}}, limits=container.limits())
     assert stranger == []

@@ -8,8 +8,13 @@ import pytest
 from bench.generator import Client, Generator, Send, Setup
 from bench.stack import Address
 from bench.wire import Frame, Wire
+from messaging.domain.ids import OFFSET_BITS, TIME_SHIFT, server_id
 
 CONV = "c_1"
+
+
+def sid(number: int, chain: int = 0) -> str:
+    return server_id(1, (number + 1) << TIME_SHIFT | chain << OFFSET_BITS)
 
 
 class Pipe:
@@ -62,15 +67,15 @@ class Scene:
 
 
 def msg(number: int, **fields: Any) -> dict[str, Any]:
-    prev = f"m_{number - 1}" if number else None
-    return {"op": "msg", "server_id": f"m_{number}", "conv": CONV, "body": f"{number} xx", "prev": prev, **fields}
+    prev = sid(number - 1) if number else None
+    return {"op": "msg", "server_id": sid(number), "conv": CONV, "body": f"{number} xx", "prev": prev, **fields}
 
 
 def test_a_message_from_another_is_answered_and_becomes_the_mark() -> None:
     scene = Scene()
-    assert scene.hear(**msg(0)) == [{"op": "delivered", "server_id": "m_0"}]
+    assert scene.hear(**msg(0)) == [{"op": "delivered", "server_id": sid(0)}]
     assert scene.hear(**msg(1, msg_id="own")) == [], "nobody answers what they wrote"
-    assert scene.client.marks == {CONV: "m_1"}
+    assert scene.client.marks == {CONV: {0: sid(1)}}
     assert scene.generator.progress() == (0, 2)
 
 
@@ -83,7 +88,7 @@ def test_a_repeat_is_recorded_and_changes_nothing() -> None:
     scene.hear(**msg(0))
     scene.hear(**msg(1))
     assert scene.hear(**msg(0)) == []
-    assert scene.client.marks == {CONV: "m_1"}
+    assert scene.client.marks == {CONV: {0: sid(1)}}
     assert scene.generator.progress() == (0, 2)
     assert len(scene.generator.collect()[0].device) == 3
 
@@ -91,16 +96,30 @@ def test_a_repeat_is_recorded_and_changes_nothing() -> None:
 def test_a_gap_is_asked_for_from_before_it_until_it_is_filled() -> None:
     scene = Scene()
     scene.hear(**msg(0))
-    sync = {"op": "sync", "marks": {CONV: "m_0"}}
-    assert scene.hear(**msg(2)) == [sync, {"op": "delivered", "server_id": "m_2"}]
-    assert scene.hear(**msg(3)) == [{"op": "delivered", "server_id": "m_3"}]
-    assert scene.hear(**msg(5)) == [{"op": "delivered", "server_id": "m_5"}], "one question is under way"
+    sync = {"op": "sync", "marks": {CONV: sid(0)}}
+    assert scene.hear(**msg(2)) == [sync, {"op": "delivered", "server_id": sid(2)}]
+    assert scene.hear(**msg(3)) == [{"op": "delivered", "server_id": sid(3)}]
+    assert scene.hear(**msg(5)) == [{"op": "delivered", "server_id": sid(5)}], "one question is under way"
     scene.generator.sync_all()
     assert scene.pipe.take() == [sync], "the mark before the gap still stands"
     messages = [Frame(**msg(number)) for number in range(6)]
-    assert scene.hear(op="backfill", conv=CONV, messages=messages) == [{"op": "delivered", "server_id": "m_4"}]
+    assert scene.hear(op="backfill", conv=CONV, messages=messages, mark=sid(5)) == [
+        {"op": "delivered", "server_id": sid(4)}
+    ]
     scene.generator.sync_all()
-    assert scene.pipe.take() == [{"op": "sync", "marks": {CONV: "m_5"}}]
+    assert scene.pipe.take() == [{"op": "sync", "marks": {CONV: sid(5)}}]
+
+
+def test_each_chain_has_a_mark_of_its_own() -> None:
+    scene = Scene()
+    scene.hear(**msg(0))
+    scene.hear(**msg(9, server_id=sid(9, 3), prev=None))
+    scene.hear(**msg(4, server_id=sid(4, 5), prev=None))
+    scene.generator.sync_all()
+    mark = ",".join((sid(0), sid(9, 3), sid(4, 5)))
+    assert scene.pipe.take() == [{"op": "sync", "marks": {CONV: mark}}]
+    # Older than what another chain has, and one before it is missing.
+    assert scene.hear(**msg(6, server_id=sid(6, 5), prev=sid(5, 5)))[0] == {"op": "sync", "marks": {CONV: mark}}
 
 
 async def test_what_is_sent_is_known_again_by_its_ack() -> None:
@@ -109,7 +128,7 @@ async def test_what_is_sent_is_known_again_by_its_ack() -> None:
     five, six = scene.pipe.take()
     assert (five["op"], five["conv"]) == ("send", CONV)
     assert five["msg_id"] != six["msg_id"]
-    scene.hear(op="ack", msg_id=five["msg_id"], server_id="m_0")
+    scene.hear(op="ack", msg_id=five["msg_id"], server_id=sid(0))
     scene.hear(op="error", msg_id=six["msg_id"], code="unavailable")
     record, _ = scene.generator.collect()
     assert record.acked == {5: 7}

@@ -2,7 +2,8 @@
 
 import pytest
 
-from bench.record import NOT_OURS, Received, Record, Sent, Verdict, check, places
+from bench.record import NOT_OURS, Received, Record, Sent, Verdict, chain_of, check, places
+from messaging.domain.ids import OFFSET_BITS, TIME_SHIFT, server_id
 
 CONV = "c_1"
 #: The writer's device, and the others of the conversation.
@@ -11,8 +12,8 @@ MEMBERS = {CONV: [WRITER, FIRST, SECOND]}
 MS = 1_000_000
 
 
-def sid(number: int) -> str:
-    return f"m_{number}"
+def sid(number: int, chain: int = 0) -> str:
+    return server_id(1, (number + 1) << TIME_SHIFT | chain << OFFSET_BITS)
 
 
 class Story:
@@ -89,7 +90,7 @@ def test_a_message_without_an_ack_was_not_promised() -> None:
 
 def test_one_message_under_two_ids_is_a_duplicate() -> None:
     story = everybody(2)
-    story.named(FIRST, "m_again", 1)
+    story.named(FIRST, sid(99), 1)
     assert faults(story.verdict())[:2] == (0, 1)
 
 
@@ -158,3 +159,25 @@ def test_stretches_with_a_hole_between_them_stand_in_the_order_of_the_log() -> N
     late = [Received(sid(5), sid(4), CONV, 5, ts=50), Received(sid(6), sid(5), CONV, 6, ts=60)]
     early = [Received(sid(1), sid(0), CONV, 1, ts=10), Received(sid(2), sid(1), CONV, 2, ts=20)]
     assert places(late + early) == [2, 3, 0, 1]
+
+
+def test_the_chains_of_a_hot_conversation_are_in_order_each_by_itself() -> None:
+    assert [chain_of(sid(7, chain)) for chain in range(32)] == list(range(32))
+    record = Record()
+    chains = [[0, 2, 4], [1, 3, 5]]
+    for chain, numbers in enumerate(chains):
+        for before, number in zip([None, *numbers], numbers, strict=False):
+            record.sent[number] = Sent(WRITER, CONV, number * MS, number * MS)
+            record.acked[number] = (number + 1) * MS
+            prev = None if before is None else sid(before, chain)
+            record.add(Received(sid(number, chain), prev, CONV, number, number))
+    for device in MEMBERS[CONV]:
+        # One chain is behind the other.
+        for chain in (1, 0):
+            for number in chains[chain]:
+                index = record.index_of(sid(number, chain))
+                assert index is not None
+                record.deliver(device=device, message=index, at=9 * MS)
+    assert faults(check([record], members=MEMBERS)) == (0, 0, 0)
+    record.message[1:3] = record.message[2:0:-1]
+    assert faults(check([record], members=MEMBERS)) == (0, 0, 1)

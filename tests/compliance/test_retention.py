@@ -35,7 +35,7 @@ def aged(days: float, place: int = 1) -> MessageId:
 
 def say(conversation: Conversation, *ages: float, sender: int = 0) -> list[StoredMessage]:
     """Store messages, in one chain, the oldest first."""
-    last = container.conversation_store().get([conversation.id])[conversation.id].last_id
+    last = container.conversation_store().get([conversation.id])[conversation.id].mark.get(0)
     made = []
     for days in ages:
         author = UserId(sender or next(iter(conversation.members or {UserId(5)})))
@@ -220,7 +220,7 @@ class TestMembers:
     """Who was away, and holds what the server has dropped."""
 
     def fill(self, user: UserId, conversation: Conversation, mark: MessageId) -> list[frames.Backfill]:
-        return history.backfill(user, {conversation.id: mark}, limits=container.limits())
+        return history.backfill(user, {conversation.id: {0: mark}}, limits=container.limits())
 
     def test_a_sync_from_an_old_mark_gets_what_is_left_and_does_not_loop(self, dm: Conversation) -> None:
         delete_after(30)

@@ -13,8 +13,8 @@ from messaging.adapters.cassandra.messages import CassandraMessageStore
 from messaging.adapters.orm.conversations import OrmConversationStore
 from messaging.adapters.orm.messages import OrmMessageStore
 from messaging.domain.errors import TooManyMembers
-from messaging.domain.ids import ConversationId, DeviceId, MessageId, UserId, first_id_at, new_random_id
-from messaging.domain.messages import Conversation, ConversationType, Role, StoredMessage
+from messaging.domain.ids import ConversationId, DeviceId, MessageId, UserId, first_id_at, in_sub, new_random_id
+from messaging.domain.messages import Chain, Conversation, ConversationType, Role, StoredMessage
 from messaging.ports import ConversationStore, MessageStore, NewConversation
 
 Pair = tuple[ConversationStore, MessageStore]
@@ -251,15 +251,29 @@ def test_read_marks_move_forward_only(store: ConversationStore) -> None:
 def test_each_device_has_its_own_marks_and_they_move_forward_only(store: ConversationStore) -> None:
     tea, coffee = group(store, ANN, BOB).id, group(store, ANN, BOB).id
     phone, tablet = DeviceId(new_random_id()), DeviceId(new_random_id())
-    store.keep_marks(ANN, phone, {tea: MessageId(5), coffee: MessageId(8)})
-    store.keep_marks(ANN, tablet, {tea: MessageId(7)})
-    store.keep_marks(ANN, phone, {tea: MessageId(9)})
-    store.keep_marks(ANN, phone, {tea: MessageId(6)})
+    for device, marks in ((phone, {tea: 5, coffee: 8}), (tablet, {tea: 7}), (phone, {tea: 9}), (phone, {tea: 6})):
+        store.keep_marks(ANN, device, {of: {0: MessageId(mark)} for of, mark in marks.items()})
     store.keep_marks(ANN, phone, {})
-    assert store.kept_marks(ANN, phone, limit=9) == {tea: 9, coffee: 8}
-    assert store.kept_marks(ANN, phone, limit=1) == {tea: 9}
-    assert store.kept_marks(ANN, tablet, limit=9) == {tea: 7}
+    assert store.kept_marks(ANN, phone, limit=9) == {tea: {0: 9}, coffee: {0: 8}}
+    assert store.kept_marks(ANN, phone, limit=1) == {tea: {0: 9}}
+    assert store.kept_marks(ANN, tablet, limit=9) == {tea: {0: 7}}
     assert store.kept_marks(BOB, phone, limit=9) == {}, "not under another's name"
+
+
+def test_a_device_has_a_mark_for_each_chain_of_a_hot_conversation(store: ConversationStore) -> None:
+    hot, calm = group(store, ANN, BOB).id, group(store, ANN, BOB).id
+    phone = DeviceId(new_random_id())
+    first, third, seventh = (in_sub(moment << 22, sub) for moment, sub in ((5, 0), (9, 3), (2, 7)))
+    store.keep_marks(ANN, phone, {calm: {0: in_sub(7 << 22, 0)}, hot: {0: first, 3: third}})
+    # Each moves by itself, and not back; what a mark does not name stays.
+    store.keep_marks(ANN, phone, {hot: {3: in_sub(8 << 22, 3), 7: seventh}})
+    kept = {0: first, 3: third, 7: seventh}
+    assert store.kept_marks(ANN, phone, limit=9) == {hot: kept, calm: {0: in_sub(7 << 22, 0)}}
+    assert store.kept_marks(ANN, phone, limit=1) == {hot: kept}
+    # One of which nothing is held in the first chain.
+    other = group(store, ANN, BOB).id
+    store.keep_marks(ANN, phone, {other: {31: in_sub(10 << 22, 31)}})
+    assert store.kept_marks(ANN, phone, limit=1) == {other: {31: in_sub(10 << 22, 31)}}
 
 
 def test_the_inbox_is_sorted_by_activity_and_comes_in_pages(stores: Pair) -> None:
@@ -288,9 +302,9 @@ def test_memberships_tell_where_the_conversation_stands(stores: Pair) -> None:
     one, two, other = group(store, ANN, BOB), group(store, ANN), group(store, BOB)
     write(stores, one, 70)
     found = store.memberships(ANN, [one.id, two.id, other.id])
-    assert {key: (it.membership.user_id, it.last_id) for key, it in found.items()} == {
-        one.id: (ANN, 70),
-        two.id: (ANN, None),
+    assert {key: (it.membership.user_id, it.chains) for key, it in found.items()} == {
+        one.id: (ANN, {0: Chain(MessageId(0), MessageId(70))}),
+        two.id: (ANN, {}),
     }
     assert store.active_since(ANN, MessageId(69), limit=9) == [one.id]
     assert store.active_since(ANN, MessageId(70), limit=9) == []
@@ -351,3 +365,32 @@ def test_a_scan_comes_by_every_conversation_once(stores: Pair) -> None:
     assert [position for position, _ in seen] == sorted(position for position, _ in seen)
     assert sorted(conversation.id for _, conversation in seen) == sorted(talks)
     assert {conversation.members for _, conversation in seen} == {None}
+
+
+def test_being_hot_is_noted_and_can_be_taken_back(store: ConversationStore) -> None:
+    conversation = group(store, ANN, BOB)
+    assert conversation.hot_k == 1
+    for k in (8, 16, 1):
+        assert store.set_hot(conversation.id, k)
+        assert store.get([conversation.id])[conversation.id].hot_k == k
+    assert not store.set_hot(ConversationId(5), 8)
+    assert store.get([ConversationId(5)]) == {}
+
+
+def test_the_version_changes_with_the_members(store: ConversationStore) -> None:
+    conversation = group(store, ANN, BOB)
+
+    def version() -> int:
+        return store.get([conversation.id])[conversation.id].version
+
+    versions = [version()]
+    store.add_members(conversation.id, [CAT], role=Role.MEMBER, limit=10, at=MessageId(5))
+    versions.append(version())
+    store.end_membership(CAT, conversation.id, at=MessageId(6))
+    versions.append(version())
+    store.add_members(conversation.id, [CAT], role=Role.MEMBER, limit=10, at=MessageId(7))
+    versions.append(version())
+    assert versions == sorted(set(versions))
+    # What changes nothing may leave it.
+    store.mark_read([(ANN, conversation.id, MessageId(5))])
+    assert version() == versions[-1]

@@ -13,10 +13,20 @@ from messaging.adapters.cassandra.layout import BUCKET_MS
 from messaging.adapters.cassandra.messages import CassandraMessageStore
 from messaging.adapters.orm.conversations import OrmConversationStore
 from messaging.adapters.orm.messages import OrmMessageStore
-from messaging.domain.ids import MODERATORS, TIME_SHIFT, ConversationId, DeviceId, MessageId, UserId, new_random_id
+from messaging.domain.ids import (
+    MODERATORS,
+    TIME_SHIFT,
+    ConversationId,
+    DeviceId,
+    MessageId,
+    UserId,
+    in_sub,
+    new_random_id,
+)
 from messaging.domain.mentions import EVERYBODY
 from messaging.domain.messages import (
     TALLY_USERS,
+    Chain,
     ConversationType,
     DedupeKey,
     MessageChangeKind,
@@ -26,7 +36,7 @@ from messaging.domain.messages import (
     Tally,
     Unread,
 )
-from messaging.ports import ConversationStore, Expired, MessageStore, NewConversation
+from messaging.ports import ConversationStore, Expired, MessageStore, NewConversation, Overtaken
 
 Pair = tuple[MessageStore, ConversationStore]
 
@@ -256,7 +266,7 @@ def one(store: MessageStore, conversation: ConversationId, number: int) -> Store
 
 
 def last_row(stores: Pair, conversation: ConversationId) -> int | None:
-    return stores[1].get([conversation])[conversation].last_id
+    return stores[1].get([conversation])[conversation].mark.get(0)
 
 
 def test_a_stored_change_comes_back_as_it_was(store: MessageStore, conversation: ConversationId) -> None:
@@ -300,7 +310,7 @@ def test_the_last_row_is_of_either_kind_and_moves_forward_only(stores: Pair, con
     store.upsert([text(conversation, 7)], changes=[change(conversation, 8, 5, "edit", body="x")])
     store.upsert([text(conversation, 3)], changes=[change(conversation, 4, 3, "edit", body="x")])
     assert (last_id(stores, conversation), last_row(stores, conversation)) == (7, 8)
-    assert stores[1].memberships(ANN, [conversation])[conversation].last_id == 8
+    assert stores[1].memberships(ANN, [conversation])[conversation].chains == {0: Chain(MessageId(0), MessageId(8))}
 
 
 def test_find_placed_knows_changes(store: MessageStore, conversation: ConversationId) -> None:
@@ -527,3 +537,55 @@ def rows_of(stores: Pair, table: str, conversation: ConversationId) -> list[int]
     with connections[store._using].cursor() as cursor:
         cursor.execute(f"SELECT message_id FROM {table} WHERE conversation_id = %s", [conversation])
         return sorted(message for (message,) in cursor.fetchall())
+
+
+# --- chains of a hot conversation -----------------------------------------------------------------
+
+
+def hot(moment: int, sub: int) -> MessageId:
+    return in_sub(moment << 22, sub)
+
+
+def ends(stores: Pair, conversation: ConversationId) -> dict[int, tuple[int, int]]:
+    found = stores[1].get([conversation])[conversation].chains
+    assert stores[1].memberships(ANN, [conversation])[conversation].chains == found
+    return {sub: (chain.first_id, chain.last_id) for sub, chain in found.items()}
+
+
+def test_each_chain_moves_by_itself_and_forward_only(stores: Pair, conversation: ConversationId) -> None:
+    store = stores[0]
+    assert stores[1].set_hot(conversation, 8)
+    store.upsert([text(conversation, hot(1, 0))])
+    store.upsert([text(conversation, hot(5, 3)), text(conversation, hot(6, 3), prev_id=hot(5, 3))])
+    # Behind what another chain has, and still its own newest.
+    store.upsert([text(conversation, hot(4, 7))])
+    late = change(conversation, hot(3, 0), hot(1, 0), "edit", body="x", prev_id=hot(1, 0))
+    store.upsert([text(conversation, hot(2, 0), prev_id=hot(1, 0))], changes=[late])
+    assert ends(stores, conversation)[0] == (0, hot(3, 0))
+    store.upsert([text(conversation, hot(4, 0), prev_id=hot(3, 0))])
+    whole = {0: (0, hot(4, 0)), 3: (hot(5, 3), hot(6, 3)), 7: (hot(4, 7), hot(4, 7))}
+    assert ends(stores, conversation) == whole
+    assert last_id(stores, conversation) == hot(6, 3)
+    # Written again, as after a crash.
+    again = store.newest(conversation, limit=9)
+    store.upsert(again[::-1], changes=[late])
+    assert (ends(stores, conversation), last_id(stores, conversation)) == (whole, hot(6, 3))
+    store.upsert([text(conversation, hot(7, 0), prev_id=hot(4, 0))])
+    assert ends(stores, conversation) == whole | {0: (0, hot(7, 0))}
+    assert last_id(stores, conversation) == hot(7, 0)
+
+
+def test_a_copy_that_another_reader_stored_meanwhile_stops_it_all(stores: Pair, conversation: ConversationId) -> None:
+    store = stores[0]
+    first = text(conversation, hot(1, 0))
+    copy = replace(first, message_id=hot(1, 3))
+    stored = store.find_placed([])
+    store.upsert([first])
+    try:
+        store.upsert([text(conversation, hot(2, 3)), copy], placed=stored)
+    except Overtaken:
+        assert store.newest(conversation, limit=9) == [first]
+        assert ends(stores, conversation) == {0: (0, hot(1, 0))}
+    else:
+        # Without a transaction it is not noticed.
+        assert isinstance(store, CassandraMessageStore)

@@ -47,7 +47,7 @@ FRAMES: dict[type, tuple[frames.ClientFrame, list[Effect]]] = {
     frames.Delivered: (frames.Delivered(SERVER_ID), [SaveReceipt(False, CONV, MESSAGE)]),
     frames.Read: (frames.Read(SERVER_ID), [SaveReceipt(True, CONV, MESSAGE)]),
     frames.Typing: (frames.Typing(CONV_REF), [ShowTyping(CONV)]),
-    frames.Sync: (frames.Sync({CONV_REF: SERVER_ID}), [Replay({CONV: MESSAGE})]),
+    frames.Sync: (frames.Sync({CONV_REF: SERVER_ID}), [Replay({CONV: {0: MESSAGE}})]),
     frames.Ping: (frames.Ping(), [Reply(frames.Pong(ts=0))]),
     frames.Presence: (frames.Presence([USER_REF]), [Watch(frozenset({UserId(99)}))]),
     frames.Auth: (frames.Auth("secret"), []),
@@ -77,7 +77,7 @@ def refusal(effects: list[Effect]) -> frames.Error:
 
 def test_a_sync_may_keep_its_marks_and_resume_from_a_device() -> None:
     frame = frames.Sync({CONV_REF: SERVER_ID}, keep=True, resume=ids.device_ref(DEVICE))
-    assert connection().receive(frame, NOW) == [Replay({CONV: MESSAGE}, keep=True, resume=DEVICE)]
+    assert connection().receive(frame, NOW) == [Replay({CONV: {0: MESSAGE}}, keep=True, resume=DEVICE)]
     assert refusal(connection().receive(frames.Sync(resume=USER_REF), NOW)).code == "invalid"
 
 
@@ -127,6 +127,9 @@ MALFORMED = [
     frames.Typing(SERVER_ID),
     frames.Sync({"x": SERVER_ID}),
     frames.Sync({CONV_REF: "m_"}),
+    frames.Sync({CONV_REF: f"{SERVER_ID},"}),
+    frames.Sync({CONV_REF: f"{SERVER_ID},{SERVER_ID}"}),
+    frames.Sync({CONV_REF: f"{SERVER_ID},{ids.server_id(22, 1 << 17)}"}),
     frames.Sync({CONV_REF: ids.server_id(22, 34)}),
     frames.Presence([USER_REF, CONV_REF]),
 ]
@@ -294,7 +297,7 @@ def test_marks_up_to_the_limit() -> None:
     assert refusal(it.receive(frames.Sync(marks), NOW)).code == "too_large"
     marks.popitem()
     [effect] = it.receive(frames.Sync(marks), NOW)
-    assert effect == Replay({ConversationId(n): MessageId(5) for n in range(1, LIMITS.max_sync_marks + 1)})
+    assert effect == Replay({ConversationId(n): {0: MessageId(5)} for n in range(1, LIMITS.max_sync_marks + 1)})
     assert it.receive(frames.Sync(), NOW) == [Replay({})]
 
 

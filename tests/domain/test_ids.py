@@ -219,3 +219,74 @@ def test_random_ids_are_ids_and_differ() -> None:
     made = {ids.new_random_id() for _ in range(1_000)}
     assert len(made) == 1_000
     assert all(0 < number <= MAX_ID for number in made)
+
+
+# --- sub-partitions -------------------------------------------------------------------------------
+
+
+@given(times, st.integers(0, MAX_SUB), st.integers(0, MAX_SUB), offsets)
+def test_an_id_tells_its_sub_partition(ts_ms: int, sub: int, other: int, offset: int) -> None:
+    message = message_id_at(ts_ms=ts_ms, sub=sub, offset=offset)
+    assert ids.sub_of(message) == sub
+    assert ids.in_sub(message, other) == message_id_at(ts_ms=ts_ms, sub=other, offset=offset)
+
+
+@given(numbers, st.integers(2, ids.MAX_HOT_K))
+def test_who_writes_to_a_hot_conversation_writes_to_one_place_and_never_to_that_of_the_members(
+    sender: int, k: int
+) -> None:
+    assert 1 <= ids.sub_for(sender, hot_k=k) <= k
+    assert ids.sub_for(sender, hot_k=k) == ids.sub_for(sender, hot_k=k)
+    assert ids.sub_for(sender, hot_k=1) == 0
+
+
+def test_all_places_are_used() -> None:
+    assert {ids.sub_for(sender, hot_k=8) for sender in range(1, 200)} == set(range(1, 9))
+
+
+@given(numbers, st.integers(0, MAX_SUB))
+def test_a_records_key_tells_conversation_and_sub_partition(conversation: int, sub: int) -> None:
+    key = ids.record_key(conversation, sub)
+    assert ids.parse_record_key(key) == (conversation, sub)
+    assert (key == conversation.to_bytes(8, "big")) is (sub == 0)
+
+
+@pytest.mark.parametrize(
+    "key", [b"", bytes(8), b"\xff" * 8, b"1234567", b"12345678\x00", b"12345678\x20", b"12345678\x01\x01"]
+)
+def test_other_keys_are_no_keys(key: bytes) -> None:
+    with pytest.raises(InvalidId):
+        ids.parse_record_key(key)
+
+
+marks = st.dictionaries(st.integers(0, MAX_SUB), st.integers(1 << 22, MAX_ID), min_size=1)
+
+
+@given(numbers, marks)
+def test_a_mark_comes_back_from_the_wire(conversation: int, found: dict[int, int]) -> None:
+    mark = {sub: ids.in_sub(number, sub) for sub, number in found.items()}
+    text = ids.mark_ref(conversation, mark)
+    assert text is not None
+    assert ids.parse_mark(text) == (conversation, mark)
+    assert ("," in text) is (len(mark) > 1)
+
+
+def test_a_mark_of_one_chain_is_an_id_and_of_none_nothing() -> None:
+    assert ids.mark_ref(7, {0: MessageId(5)}) == ids.server_id(7, 5)
+    assert ids.mark_ref(7, {}) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        ",",
+        ids.server_id(7, 5) + ",",
+        ids.server_id(7, 5) + "," + ids.server_id(7, 6),
+        ids.server_id(7, 5) + "," + ids.server_id(8, 1 << 17),
+        ",".join(ids.server_id(7, 5) for _ in range(10_000)),
+    ],
+)
+def test_other_texts_are_no_marks(text: str) -> None:
+    with pytest.raises(InvalidId):
+        ids.parse_mark(text)

@@ -1,5 +1,6 @@
 """Marks that a device leaves at the server: its own, of its user's conversations, and to go on from."""
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -9,6 +10,7 @@ from accounts.models import User
 from chatproject import container
 from messaging.domain import ids
 from messaging.domain.ids import DeviceId, UserId
+from messaging.services.hot import set_hot
 from tests.conftest import outside_the_loop
 from tests.gateway.conftest import Client, Frame, Server, conv_ref
 
@@ -28,10 +30,10 @@ async def device_of(server: Server, user: User) -> tuple[Client, str]:
     return client, (await client.expect("ready"))["device"]
 
 
-def kept(user: User, device: str) -> dict[str, str]:
+def kept(user: User, device: str) -> dict[str, str | None]:
     store = container.conversation_store()
     found = outside_the_loop(lambda: store.kept_marks(UserId(user.pk), ids.parse_device(device), limit=9))
-    return {ids.conversation_ref(conv): ids.server_id(conv, mark) for conv, mark in found.items()}
+    return {ids.conversation_ref(conv): ids.mark_ref(conv, mark) for conv, mark in found.items()}
 
 
 async def test_a_device_goes_on_from_its_own_marks_or_from_those_of_another_of_its_user(
@@ -93,3 +95,28 @@ async def test_only_marks_that_can_be_true_are_kept(
     assert kept(ann_user, ann_ref) == {}, "nobody asked for it"
     await sync(ann, marks={conv_ref(mine): ack["server_id"]}, keep=True)
     assert kept(ann_user, ann_ref) == {conv_ref(mine): ack["server_id"]}
+
+
+async def test_of_a_hot_conversation_the_marks_of_all_chains_are_kept_that_can_be_true(
+    server: Server, make_user: Callable[..., User], make_dm: Callable[..., Any]
+) -> None:
+    ann_user, bob_user = make_user("ann"), make_user("bob")
+    dm = make_dm(ann_user, bob_user)
+    conv = conv_ref(dm)
+    ann, ann_ref = await device_of(server, ann_user)
+    bob = await server.sign_in(bob_user)
+    said = [(await bob.say(conv, "cold"))["server_id"]]
+    await asyncio.to_thread(outside_the_loop, lambda: set_hot(conversation_id=dm.id, k=ids.MAX_HOT_K))
+    # Nothing is remembered of her right to write, so she needs not to be told.
+    said.append((await ann.say(conv, "hot"))["server_id"])
+    await bob.expect("msg", server_id=said[-1])
+    _, hot = ids.parse_server_id(said[1])
+    # Of a chain that has nothing at all, and behind the end of one.
+    empty = ids.server_id(dm.id, ids.in_sub(hot, ids.sub_of(hot) % ids.MAX_SUB + 1))
+    beyond = ids.server_id(dm.id, ids.in_sub(ids.MAX_ID, 0))
+    await sync(ann, marks={conv: f"{beyond},{said[1]},{empty}"}, keep=True)
+    assert kept(ann_user, ann_ref) == {conv: said[1]}
+    await sync(ann, marks={conv: f"{said[0]},{said[1]}"}, keep=True)
+    assert kept(ann_user, ann_ref) == {conv: f"{said[0]},{said[1]}"}
+    anew, _ = await device_of(server, ann_user)
+    assert await sync(anew, resume=ann_ref) == []

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { compareIds } from "../../static/js/ids.js";
+import { chainOf, compareIds, joinMarks } from "../../static/js/ids.js";
 import * as store from "../../static/js/store.js";
 
 const ME = { id: "u_me", username: "me", display_name: "Me" };
@@ -112,6 +112,45 @@ test("a gap is seen through prev and healed by a backfill", () => {
   state = run(state, { type: "backfill", conv: "c_1", messages: [2, 3, 4, 5, 6].map((n) => msg(n)), mark: mid(6), more: false });
   assert.equal(held(state).length, 6);
   assert.deepEqual([store.hasGap(state, msg(7)), store.isBroken(state, "c_1")], [false, false]);
+});
+
+/** The id of what was written at a moment to a chain of a hot conversation, and such a message. */
+const at = (moment, chain) => mid(moment * 2 ** 22 + chain * 2 ** 17);
+const hot = (moment, chain, prev, more = {}) => msg(0, { server_id: at(moment, chain), prev: prev && at(prev, chain), body: `${chain}: ${moment}`, ...more });
+
+test("a mark names each chain, and moves in each", () => {
+  assert.deepEqual([chainOf(mid(1)), chainOf(at(9, 1)), chainOf(at(9, 31))], [0, 1, 31]);
+  const mark = joinMarks(joinMarks(at(7, 5), at(3, 0)), at(4, 1));
+  assert.equal(mark, [at(3, 0), at(4, 1), at(7, 5)].join());
+  assert.equal(joinMarks(mark, [at(2, 0), at(4, 1)].join()), mark);
+  assert.equal(joinMarks(at(1, 0), at(2, 0)), at(2, 0));
+});
+
+test("what one chain has newer does not hide what is missing in another", () => {
+  const moved = (...messages) => messages.map((message) => ({ type: "msg", message }));
+  let state = begin(window([hot(2, 0, 1), hot(1, 0, null)]), ...moved(hot(9, 3, null), hot(4, 5, null), hot(10, 3, 9)));
+  assert.deepEqual([state.marks.c_1, store.isBroken(state, "c_1")], [[at(2, 0), at(10, 3), at(4, 5)].join(), false]);
+  assert.deepEqual(held(state), ["0: 1", "0: 2", "5: 4", "3: 9", "3: 10"]);
+  // Older than much that is held, and before it something is missing.
+  assert.equal(store.hasGap(state, hot(7, 5, 6)), true);
+  // Of this chain nothing is held, and this is not its first.
+  assert.equal(store.hasGap(state, hot(8, 6, 5)), true);
+  state = run(state, ...moved(hot(7, 5, 6)));
+  assert.deepEqual([state.marks.c_1, store.isBroken(state, "c_1")], [[at(2, 0), at(10, 3), at(4, 5)].join(), true]);
+  const mark = [at(2, 0), at(10, 3), at(7, 5)].join();
+  state = run(state, { type: "backfill", conv: "c_1", messages: [hot(6, 5, 4), hot(7, 5, 6)], mark, more: false });
+  assert.deepEqual([state.marks.c_1, store.isBroken(state, "c_1")], [mark, false]);
+});
+
+test("a change from a chain that is behind is no older than what was read", () => {
+  const mark = [at(9, 0), at(3, 5)].join();
+  let state = begin(window([hot(9, 0, 1), hot(2, 5, null)], { mark }));
+  const edit = { op: "edit", target: at(2, 5), conv: "c_1", from: "u_bob", ts: 4, server_id: at(4, 5), prev: at(3, 5), body: "better" };
+  state = run(state, { type: "change", change: edit });
+  assert.deepEqual(held(state), ["better", "0: 9"]);
+  // A page from before it does not undo it.
+  state = run(state, { type: "history", conv: "c_1", results: [hot(2, 5, null)], mark });
+  assert.deepEqual(held(state), ["better", "0: 9"]);
 });
 
 test("changes are links of the chain: they move the mark, and one that is missing is a gap", () => {

@@ -24,7 +24,7 @@ from messaging.endings import end
 from messaging.gateway.consumer import ChatConsumer
 from messaging.gateway.pod import Pod
 from messaging.gateway.server import PodServer, build_server
-from messaging.ports import TOPIC_MESSAGES, TOPIC_RECEIPTS
+from messaging.ports import TOPIC_HOT, TOPIC_MESSAGES, TOPIC_RECEIPTS
 from messaging.router.router import GROUP, Router
 from messaging.threads import DatabaseThreads
 from tests.rest import Account
@@ -234,7 +234,7 @@ class InProcessSystem(ABC):
     async def caught_up(self) -> None:
         log = container.message_log()
         async with asyncio.timeout(_CATCH_UP_S):
-            for topic in (TOPIC_MESSAGES, TOPIC_RECEIPTS):
+            for topic in (TOPIC_MESSAGES, TOPIC_HOT, TOPIC_RECEIPTS):
                 # A commit tells nobody, so this looks.
                 while await log.lag(topic, group=GROUP):  # noqa: ASYNC110
                     await asyncio.sleep(0.005)

@@ -27,12 +27,14 @@ class Talk:
         self.id = conversation.id
         self.people = [UserId(person.pk) for person in people]
 
-    def record(self, payload: bytes, *, key: bytes | None = None, ts_ms: int | None = None) -> Record:
+    def record(
+        self, payload: bytes, *, key: bytes | None = None, ts_ms: int | None = None, topic: str = TOPIC_MESSAGES
+    ) -> Record:
         """Return the record at the next place of the log, which all talks of a test share."""
         offset = Talk._next_offset
         Talk._next_offset += 1
         key = self.id.to_bytes(8, "big") if key is None else key
-        return Record(TOPIC_MESSAGES, 0, offset, START_MS + 1_000 * offset if ts_ms is None else ts_ms, key, payload)
+        return Record(topic, 0, offset, START_MS + 1_000 * offset if ts_ms is None else ts_ms, key, payload)
 
     def said(self, sender: UserId, body: str = "hello", *, msg_id: UUID | None = None, **more: Any) -> Record:
         return self.record(events.encode(MessageSent(sender, (msg_id or uuid4()).bytes, body, **more)))
@@ -46,7 +48,8 @@ class Talk:
 
 
 def id_of(record: Record) -> MessageId:
-    return ids.message_id_at(ts_ms=record.ts_ms, sub=0, offset=record.offset)
+    _, sub = ids.parse_record_key(record.key)
+    return ids.message_id_at(ts_ms=record.ts_ms, sub=sub, offset=record.offset)
 
 
 def ref_of(talk: Talk, record: Record) -> str:

@@ -218,7 +218,7 @@ def test_what_was_said_before_a_removal_counts_though_the_removal_is_stored_alre
     assert len(_refused(applied, bob)) == 1
     for user in (ann, bob, cat):
         assert frames_for(applied, user)[0].body == "my last words"
-    [part] = history.backfill(bob, {group.id: MessageId(1)}, limits=container.limits())
+    [part] = history.backfill(bob, {group.id: {0: MessageId(1)}}, limits=container.limits())
     assert [message.body for message in part.messages if message.kind == "text"] == ["my last words"]
 
 

@@ -58,7 +58,7 @@ def state(talk: Talk) -> Any:
         store.newest_changes(talk.id, limit=1_000),
         store.reactions(refs, viewer=UserId(0)),
         conversation.last_message_id,
-        conversation.last_id,
+        dict(conversation.mark),
     )
 
 
@@ -137,10 +137,10 @@ def test_changes_and_messages_make_one_chain(apply: Apply, restart: Restart, gro
     chain = [frame.prev for frame in frames_for(applied, bob)]
     assert chain == [None, *(ref_of(group, it) for it in records[:-1])]
     conversation = container.conversation_store().get([group.id])[group.id]
-    assert (conversation.last_message_id, conversation.last_id) == (id_of(records[4]), id_of(records[4]))
+    assert (conversation.last_message_id, conversation.mark) == (id_of(records[4]), {0: id_of(records[4])})
     apply(reacted(group, bob, first, "🎉"))
     conversation = container.conversation_store().get([group.id])[group.id]
-    assert conversation.last_message_id == id_of(records[4]) != conversation.last_id
+    assert conversation.last_message_id == id_of(records[4]) != conversation.mark[0]
 
 
 # --- what is not allowed --------------------------------------------------------------------------

@@ -14,9 +14,10 @@ from chatproject import container
 from messaging.domain import events, frames, ids
 from messaging.domain.events import MessageSent
 from messaging.domain.ids import UserId
-from messaging.ports import TOPIC_MESSAGES, NewRecord, Record
+from messaging.ports import TOPIC_HOT, TOPIC_MESSAGES, NewRecord, Record
 from messaging.router.apply import Applier
 from messaging.router.router import GROUP, Pace, Router
+from messaging.services.send import Outgoing, message_record
 from messaging.threads import DatabaseThreads
 from tests.conftest import eventually
 from tests.router.conftest import Talk
@@ -115,6 +116,20 @@ async def test_what_comes_within_the_pace_shares_the_next_poll(start_router: Any
     for number in range(5):
         await say(group, ann, str(number))
     assert [event.frame.body for event in await batch()] == ["0", "1", "2", "3", "4"]
+
+
+async def test_a_backlog_of_a_hot_conversation_holds_up_no_other(start_router: Any, group: Talk, dm: Talk) -> None:
+    dan, eve = dm.people
+    await container.registry().register(POD, [(eve, "1")])
+    log = container.message_log()
+    await log.start()
+    hot = [Outgoing(group.people[n % 3], group.id, uuid4().bytes, str(n), [], None) for n in range(3_000)]
+    await asyncio.gather(*(log.append(message_record(message, hot_k=8)) for message in hot))
+    await say(dm, dan, "hello")
+    await start_router()
+    assert await bodies(1) == ["hello"]
+    # In one partition with it, it would have had its turn after all of them.
+    assert await log.lag(TOPIC_HOT, group=GROUP) > 0
 
 
 async def _committed() -> bool:

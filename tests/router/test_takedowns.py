@@ -24,7 +24,7 @@ def moderated(talk: Talk, target: Record, *, on: bool) -> Record:
 
 def replayed(talk: Talk, user: UserId, after: Record) -> frames.Backfill:
     """What a device gets that had everything up to ``after``."""
-    [backfill] = history.backfill(user, {talk.id: id_of(after)}, limits=Limits())
+    [backfill] = history.backfill(user, {talk.id: {0: id_of(after)}}, limits=Limits())
     return backfill
 
 
@@ -43,7 +43,7 @@ def test_everybody_is_told_and_the_text_is_kept(apply: Apply, group: Talk) -> No
         assert frames_for(applied, user)[-1] == frame
     row = now(group, said)
     assert (row.body, row.last_text, row.text, row.withheld) == ("rude", "rude", "", True)
-    assert container.conversation_store().get([group.id])[group.id].last_id == id_of(takedown)
+    assert container.conversation_store().get([group.id])[group.id].mark == {0: id_of(takedown)}
 
 
 def test_what_is_given_back_says_what_it_said_last(apply: Apply, group: Talk) -> None:

@@ -45,6 +45,7 @@ _ACTIVE: Final = (
     "SELECT user_id, role, joined_id, joined_at FROM {ks}.conversations WHERE conversation_id = ? AND user_id IN ?"
 )
 _ALL_ACTIVE: Final = "SELECT user_id, role, joined_id, joined_at FROM {ks}.conversations WHERE conversation_id = ?"
+_SET_HOT: Final = "UPDATE {ks}.conversations SET hot_k = ? WHERE conversation_id = ?"
 _SETTLED: Final = "UPDATE {ks}.conversations SET pending = ? WHERE conversation_id = ? IF version = ?"
 
 _IS_ACTIVE: Final = (
@@ -117,6 +118,11 @@ def leaving(conversation_id: ConversationId, user: UserId) -> Work:
 def with_role(conversation_id: ConversationId, user: UserId, role: Role) -> Work:
     """Return what gives a member a role."""
     return (_SET_ROLE, (role.value, conversation_id, user))
+
+
+def hot(conversation_id: ConversationId, k: int) -> Work:
+    """Return what spreads the conversation over ``k`` sub-partitions."""
+    return (_SET_HOT, (k, conversation_id))
 
 
 def now_ms() -> datetime:

@@ -11,11 +11,21 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
 
-from messaging.adapters.cassandra.changes import NOT_MUTED, Change, Changes, State, joining, leaving, now_ms, with_role
-from messaging.adapters.cassandra.layout import LAST_IDS, day_of, last_row, written_us
+from messaging.adapters.cassandra.changes import (
+    NOT_MUTED,
+    Change,
+    Changes,
+    State,
+    hot,
+    joining,
+    leaving,
+    now_ms,
+    with_role,
+)
+from messaging.adapters.cassandra.layout import LAST_IDS, chains_of, day_of, written_us
 from messaging.adapters.cassandra.session import CassandraSession, Row, chunks
 from messaging.domain.errors import NotFound, TooManyMembers
-from messaging.domain.ids import ConversationId, DeviceId, MessageId, UserId, first_id_at
+from messaging.domain.ids import ConversationId, DeviceId, Mark, MessageId, UserId, first_id_at
 from messaging.domain.messages import Conversation, ConversationType, Membership, Role
 from messaging.ports import InboxRow, NewConversation, Standing, StoreUnavailable
 
@@ -23,7 +33,7 @@ logger = logging.getLogger(__name__)
 
 _WHAT: Final = (
     "conversation_id, type, created_at, created_by, name, members_count, last_message_id, hot_k, version, pending,"
-    " last_id, expired_id, timer_s, encrypted"
+    " last_id, expired_id, timer_s, encrypted, chain_first, chain_last"
 )
 _GET: Final = (
     "SELECT " + _WHAT + ", user_id, role FROM {ks}.conversations WHERE conversation_id IN ? PER PARTITION LIMIT ?"
@@ -63,7 +73,12 @@ _READ: Final = (
 _KEEP_MARK: Final = (
     "INSERT INTO {ks}.device_marks (user_id, device_id, conversation_id, mark) VALUES (?, ?, ?, ?) USING TIMESTAMP ?"
 )
-_KEPT_MARKS: Final = "SELECT conversation_id, mark FROM {ks}.device_marks WHERE user_id = ? AND device_id = ?"
+#: As that, of a chain beside the first.
+_KEEP_CHAIN: Final = (
+    "UPDATE {ks}.device_marks USING TIMESTAMP ? SET chains[?] = ?"
+    " WHERE user_id = ? AND device_id = ? AND conversation_id = ?"
+)
+_KEPT_MARKS: Final = "SELECT conversation_id, mark, chains FROM {ks}.device_marks WHERE user_id = ? AND device_id = ?"
 _MUTE: Final = (
     "UPDATE {ks}.membership USING TIMESTAMP ? SET muted_until = ? WHERE user_id = ? AND conversation_id = ?",
     "UPDATE {ks}.conversations USING TIMESTAMP ? SET muted_until = ? WHERE user_id = ? AND conversation_id = ?",
@@ -106,7 +121,7 @@ def _membership(row: Row) -> Membership | None:
 def _conversation(row: Row, members: frozenset[UserId] | None) -> Conversation:
     """Return a row of ``_WHAT``."""
     id_, kind, created_at, created_by, name, count, last_message_id, hot_k = row[:8]
-    last_id, expired_id, timer_s, encrypted = row[10:14]
+    last_id, expired_id, timer_s, encrypted, first, last = row[10:16]
     return Conversation(
         id=ConversationId(id_),
         type=ConversationType(kind),
@@ -117,7 +132,8 @@ def _conversation(row: Row, members: frozenset[UserId] | None) -> Conversation:
         last_message_id=_message_id(last_message_id),
         created_by=None if created_by is None else UserId(created_by),
         hot_k=hot_k,
-        last_id=_message_id(last_row(last_message_id, last_id)),
+        chains=chains_of(last_message_id, last_id, first, last),
+        version=row[8],
         expired_id=MessageId(expired_id or 0),
         timer_s=timer_s or None,
         encrypted=bool(encrypted),
@@ -230,6 +246,10 @@ class CassandraConversationStore:
         """Change the name."""
         self._apply(conversation_id, lambda state: state.but(name=name))
 
+    def set_hot(self, conversation_id: ConversationId, k: int) -> bool:
+        """Set ``hot_k``; return whether there is such a conversation."""
+        return self._apply(conversation_id, lambda state: state.but(rows=[hot(conversation_id, k)]))
+
     def _apply(self, conversation_id: ConversationId, plan: Callable[[State], Change | None]) -> bool:
         """Make a change, if there is such a conversation."""
         try:
@@ -252,8 +272,8 @@ class CassandraConversationStore:
         marks = {id_: marks for id_, *marks in self._session.many(LAST_IDS, list(places))}
         found: dict[ConversationId, Standing] = {}
         for id_, place in places.items():
-            message, row, expired_id = marks.get(id_, (None, None, None))
-            found[id_] = Standing(place, _message_id(last_row(message, row)), MessageId(expired_id or 0))
+            message, row, expired_id, first, last = marks.get(id_, (None, None, None, None, None))
+            found[id_] = Standing(place, chains_of(message, row, first, last), MessageId(expired_id or 0))
         return found
 
     def _places_of(
@@ -417,18 +437,27 @@ class CassandraConversationStore:
             for text in _READ
         )
 
-    def keep_marks(self, user_id: UserId, device_id: DeviceId, marks: Mapping[ConversationId, MessageId]) -> None:
+    def keep_marks(self, user_id: UserId, device_id: DeviceId, marks: Mapping[ConversationId, Mark]) -> None:
         """Remember how far a device has each conversation."""
         self._session.write(
-            (_KEEP_MARK, (user_id, device_id, conversation, mark, written_us(mark)))
+            (_KEEP_CHAIN, (written_us(held), sub, held, user_id, device_id, conversation))
+            if sub
+            else (_KEEP_MARK, (user_id, device_id, conversation, held, written_us(held)))
             for conversation, mark in marks.items()
+            for sub, held in mark.items()
         )
 
-    def kept_marks(self, user_id: UserId, device_id: DeviceId, *, limit: int) -> dict[ConversationId, MessageId]:
+    def kept_marks(self, user_id: UserId, device_id: DeviceId, *, limit: int) -> dict[ConversationId, Mark]:
         """Return the newest marks that were remembered of a device."""
-        rows = self._session.rows(_KEPT_MARKS, (user_id, device_id))
-        newest = sorted(rows, key=lambda row: -int(row[1]))[:limit]
-        return {ConversationId(conversation): MessageId(mark) for conversation, mark in newest}
+        marks: list[tuple[ConversationId, Mark]] = []
+        for conversation, first, further in self._session.rows(_KEPT_MARKS, (user_id, device_id)):
+            held = {sub: MessageId(mark) for sub, mark in (further or {}).items()}
+            if first is not None:
+                held[0] = MessageId(first)
+            if held:
+                marks.append((ConversationId(conversation), held))
+        marks.sort(key=lambda it: max(it[1].values()), reverse=True)
+        return dict(marks[:limit])
 
     def set_muted(self, user_id: UserId, conversation_id: ConversationId, until: datetime | None) -> None:
         """Mute until a moment, or not at all."""

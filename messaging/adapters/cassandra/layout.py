@@ -3,10 +3,11 @@
 Everything here follows from ids, so that writing a record again writes the same cells again.
 """
 
+from collections.abc import Mapping
 from typing import Final
 
-from messaging.domain.ids import EPOCH_MS, TIME_SHIFT, ConversationId, UserId, timestamp_ms
-from messaging.domain.messages import DedupeKey
+from messaging.domain.ids import EPOCH_MS, TIME_SHIFT, ConversationId, MessageId, UserId, timestamp_ms
+from messaging.domain.messages import Chain, DedupeKey
 
 DAY_MS: Final = 86_400_000
 BUCKET_MS: Final = 10 * DAY_MS
@@ -14,18 +15,25 @@ BUCKET_MS: Final = 10 * DAY_MS
 ACTIVE_DAY: Final = (
     "UPDATE {ks}.membership USING TIMESTAMP ? SET active_day = ? WHERE user_id = ? AND conversation_id = ?"
 )
-#: The newest message, and the newest message or change (absent where no change was ever written: see ``last_row``).
+#: The newest message, and what ``chains_of`` takes.
 LAST_IDS: Final = (
-    "SELECT DISTINCT conversation_id, last_message_id, last_id, expired_id FROM {ks}.conversations"
+    "SELECT DISTINCT conversation_id, last_message_id, last_id, expired_id, chain_first, chain_last"
+    " FROM {ks}.conversations"
     " WHERE conversation_id IN ?"
 )
 #: Before this many milliseconds (year 2248) an earlier moment still gives a later write timestamp.
 _FIRST_WINS_MS: Final = 1 << 43
 
 
-def last_row(last_message_id: int | None, last_id: int | None) -> int | None:
-    """Return the newest row of a conversation; one that was written before there were changes has its last message."""
-    return last_message_id if last_id is None else last_id
+def chains_of(
+    last_message_id: int | None, last_id: int | None, first: Mapping[int, int] | None, last: Mapping[int, int] | None
+) -> dict[int, Chain]:
+    """Return the chains of a conversation. What was written before there were changes has no ``last_id``."""
+    newest = last_message_id if last_id is None else last_id
+    chains = {} if newest is None else {0: Chain(MessageId(0), MessageId(newest))}
+    for sub, end in (last or {}).items():
+        chains[sub] = Chain(MessageId((first or {}).get(sub, 1)), MessageId(end))
+    return chains
 
 
 def bucket_of(message_id: int) -> int:

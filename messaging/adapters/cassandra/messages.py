@@ -23,7 +23,7 @@ from messaging.adapters.cassandra.layout import (
     written_us,
 )
 from messaging.adapters.cassandra.session import CassandraSession, Row, Work, chunks
-from messaging.domain.ids import MAX_ID, ConversationId, MessageId, UserId
+from messaging.domain.ids import MAX_ID, ConversationId, MessageId, UserId, sub_of
 from messaging.domain.mentions import mentions_user
 from messaging.domain.messages import (
     TALLY_USERS,
@@ -124,6 +124,9 @@ _MOVE_BOTH: Final = (
     "UPDATE {ks}.conversations USING TIMESTAMP ? SET last_message_id = ?, last_id = ? WHERE conversation_id = ?"
 )
 
+_BEGIN_CHAIN: Final = "UPDATE {ks}.conversations USING TIMESTAMP ? SET chain_first[?] = ? WHERE conversation_id = ?"
+_MOVE_CHAIN: Final = "UPDATE {ks}.conversations USING TIMESTAMP ? SET chain_last[?] = ? WHERE conversation_id = ?"
+
 _RECEIPT: Final = (
     "INSERT INTO {ks}.receipts (conversation_id, message_id, user_id, device_id, delivered_at)"
     " VALUES (?, ?, ?, ?, ?) USING TIMESTAMP ?"
@@ -212,17 +215,25 @@ def _by_bucket(statement: str, refs: Iterable[tuple[ConversationId, MessageId]])
 
 
 def _moving(messages: Iterable[StoredMessage], rows: Iterable[StoredMessage | StoredChange]) -> list[Work]:
-    """Return what moves the marks of each conversation to its newest message and to its newest row: mostly the same."""
+    """Return what moves the marks of each conversation to its newest message and to the newest row of its chains.
+
+    In an ordinary one, which has the first chain only, both are mostly the same.
+    """
     last = {m.conversation_id: m.message_id for m in sorted(messages, key=_id_of)}
+    ends = {(row.conversation_id, sub_of(_id_of(row))): _id_of(row) for row in sorted(rows, key=_id_of)}
     work: list[Work] = []
-    for conversation, at in {row.conversation_id: _id_of(row) for row in sorted(rows, key=_id_of)}.items():
-        message = last.get(conversation)
-        if message == at:
+    for (conversation, sub), at in ends.items():
+        if sub:
+            work.append((_MOVE_CHAIN, (written_us(at), sub, at, conversation)))
+        elif last.get(conversation) == at:
             work.append((_MOVE_BOTH, (written_us(at), at, at, conversation)))
-            continue
-        work.append((_MOVE_LAST_ROW, (written_us(at), at, conversation)))
-        if message is not None:
-            work.append((_MOVE_LAST, (written_us(message), message, conversation)))
+        else:
+            work.append((_MOVE_LAST_ROW, (written_us(at), at, conversation)))
+    work += [
+        (_MOVE_LAST, (written_us(message), message, conversation))
+        for conversation, message in last.items()
+        if ends.get((conversation, 0)) != message
+    ]
     return work
 
 
@@ -296,6 +307,7 @@ class CassandraMessageStore:
                 *self._placing(fresh_rows),
                 *self._new_buckets(fresh_rows),
                 *self._new_days(fresh_rows),
+                *self._new_chains(fresh_rows),
                 *self._rows(fresh, present),
                 *self._change_rows(fresh_changes, self._present_changes(again)),
             ]
@@ -331,6 +343,15 @@ class CassandraMessageStore:
             if row.prev_id is None or bucket_of(row.prev_id) != bucket_of(_id_of(row))
         }
         return [(_ADD_BUCKET, (conversation, bucket, at)) for (conversation, bucket), at in new.items()]
+
+    @staticmethod
+    def _new_chains(rows: Iterable[StoredMessage | StoredChange]) -> list[Work]:
+        """Return what notes the first row of each chain that begins here."""
+        firsts = [row for row in rows if row.prev_id is None and sub_of(_id_of(row))]
+        return [
+            (_BEGIN_CHAIN, (written_us(_id_of(row)), sub_of(_id_of(row)), _id_of(row), row.conversation_id))
+            for row in firsts
+        ]
 
     def _new_days(self, rows: Iterable[StoredMessage | StoredChange]) -> list[Work]:
         """Return the mark "active on this day" for every member, where the day is not that of ``prev_id``."""

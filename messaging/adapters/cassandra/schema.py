@@ -143,6 +143,9 @@ TABLES: Final = (
             "last_message_id": "bigint static",
             "last_id": "bigint static",
             "encrypted": "boolean static",
+            # Of a hot conversation: the first and the newest row of each sub-partition but 0.
+            "chain_first": "map<int, bigint> static",
+            "chain_last": "map<int, bigint> static",
             "hot_k": "int static",
             "home_region": "text static",
             "retention_policy": "text static",
@@ -179,7 +182,14 @@ TABLES: Final = (
     ),
     Table(
         "device_marks",
-        {"user_id": "bigint", "device_id": "bigint", "conversation_id": "bigint", "mark": "bigint"},
+        {
+            "user_id": "bigint",
+            "device_id": "bigint",
+            "conversation_id": "bigint",
+            "mark": "bigint",
+            # Of a hot conversation: the marks of its other chains.
+            "chains": "map<int, bigint>",
+        },
         "(user_id, device_id), conversation_id",
         (_LEVELED, f"default_time_to_live = {KEPT_MARKS_S}"),
     ),

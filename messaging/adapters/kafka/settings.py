@@ -7,6 +7,7 @@ from typing import Any, Final
 from messaging.ports import (
     TOPIC_COMPLIANCE,
     TOPIC_DEAD,
+    TOPIC_HOT,
     TOPIC_MESSAGES,
     TOPIC_PUSH,
     TOPIC_RECEIPTS,
@@ -32,6 +33,7 @@ class Topic:
 
 TOPICS: Final = (
     Topic(TOPIC_MESSAGES),
+    Topic(TOPIC_HOT),
     # Late receipts help nobody, and there are many of them.
     Topic(TOPIC_RECEIPTS, retention=timedelta(days=1)),
     Topic(TOPIC_PUSH, retention=timedelta(days=1)),

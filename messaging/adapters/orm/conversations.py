@@ -5,6 +5,7 @@ building the query and the model instances was nine tenths of its cost (docs/per
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 
@@ -13,9 +14,9 @@ from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from messaging.domain.errors import NotFound, TooManyMembers
-from messaging.domain.ids import ConversationId, DeviceId, MessageId, UserId
-from messaging.domain.messages import Conversation, ConversationType, Membership, Role
-from messaging.models import ConversationRow, DeviceMarkRow, MembershipRow
+from messaging.domain.ids import ConversationId, DeviceId, Mark, MessageId, UserId
+from messaging.domain.messages import Chain, Conversation, ConversationType, Membership, Role
+from messaging.models import ConversationRow, MembershipRow
 from messaging.ports import InboxRow, NewConversation, Standing
 
 T = TypeVar("T")
@@ -24,25 +25,30 @@ T = TypeVar("T")
 _CHUNK: Final = 500
 
 _CONVERSATIONS: Final = (
-    "SELECT id, type, created_at, name, members_count, last_message_id, created_by, hot_k, last_id,"
-    " expired_id, timer_s, encrypted"
-    " FROM conversations WHERE id IN ({})"
+    "SELECT id, type, created_at, name, members_count, last_message_id, created_by, hot_k, last_id, is_spread,"
+    " version, expired_id, timer_s, encrypted FROM conversations WHERE id IN ({})"
 )
 _MEMBERS: Final = "SELECT conversation_id, user_id FROM membership WHERE conversation_id IN ({}) AND left_id IS NULL"
 _MEMBERSHIPS: Final = (
     "SELECT m.conversation_id, m.role, m.joined_id, m.joined_at, m.left_id, m.last_read_id, m.muted_until,"
-    " c.last_id, c.expired_id FROM membership m JOIN conversations c ON c.id = m.conversation_id"
+    " c.last_id, c.is_spread, c.expired_id FROM membership m JOIN conversations c ON c.id = m.conversation_id"
     " WHERE m.user_id = %s AND m.conversation_id IN ({})"
 )
+_CHAINS: Final = "SELECT conversation_id, sub, first_id, last_id FROM conversation_chains WHERE conversation_id IN ({})"
 _ACTIVE_SINCE: Final = (
     "SELECT m.conversation_id FROM membership m JOIN conversations c ON c.id = m.conversation_id"
     " WHERE m.user_id = %s AND m.left_id IS NULL AND c.last_message_id > %s"
     " ORDER BY c.last_message_id DESC, m.conversation_id DESC LIMIT %s"
 )
 _KEEP_MARK: Final = (
-    "INSERT INTO device_marks (user_id, device_id, conversation_id, mark) VALUES (%s, %s, %s, %s)"
-    " ON CONFLICT (user_id, device_id, conversation_id) DO UPDATE SET mark = excluded.mark"
+    "INSERT INTO device_marks (user_id, device_id, conversation_id, sub, mark) VALUES (%s, %s, %s, %s, %s)"
+    " ON CONFLICT (user_id, device_id, conversation_id, sub) DO UPDATE SET mark = excluded.mark"
     " WHERE device_marks.mark < excluded.mark"
+)
+_KEPT_MARKS: Final = (
+    "SELECT conversation_id, sub, mark FROM device_marks WHERE user_id = %s AND device_id = %s AND conversation_id IN"
+    " (SELECT conversation_id FROM device_marks WHERE user_id = %s AND device_id = %s"
+    " GROUP BY conversation_id ORDER BY MAX(mark) DESC LIMIT %s)"
 )
 
 
@@ -78,7 +84,13 @@ def _membership(row: MembershipRow) -> Membership:
     )
 
 
-def _conversation(row: ConversationRow, members: frozenset[UserId] | None) -> Conversation:
+def _first_chain(last_id: int | None) -> dict[int, Chain]:
+    return {} if last_id is None else {0: Chain(MessageId(0), MessageId(last_id))}
+
+
+def _conversation(
+    row: ConversationRow, members: frozenset[UserId] | None, chains: Mapping[int, Chain] | None = None
+) -> Conversation:
     return Conversation(
         id=ConversationId(row.id),
         type=ConversationType(row.type),
@@ -89,7 +101,8 @@ def _conversation(row: ConversationRow, members: frozenset[UserId] | None) -> Co
         last_message_id=None if row.last_message_id is None else MessageId(row.last_message_id),
         created_by=None if row.created_by is None else UserId(row.created_by),
         hot_k=row.hot_k,
-        last_id=None if row.last_id is None else MessageId(row.last_id),
+        chains=_first_chain(row.last_id) | dict(chains or {}),
+        version=row.version,
         expired_id=MessageId(row.expired_id),
         timer_s=row.timer_s,
         encrypted=row.encrypted,
@@ -173,9 +186,10 @@ class OrmConversationStore:
                 cursor.execute(_CONVERSATIONS.format(_placeholders(chunk)), chunk)
                 rows += cursor.fetchall()
         members = self._inline_members({row[0]: row[4] for row in rows})
+        chains = self._further_chains(row[0] for row in rows if row[9])
         found: dict[ConversationId, Conversation] = {}
-        for number, kind, created_at, name, members_count, last, created_by, hot_k, last_id, *more in rows:
-            expired, timer_s, encrypted = more
+        for number, kind, created_at, name, members_count, last, created_by, hot_k, last_id, _, *more in rows:
+            version, expired, timer_s, encrypted = more
             found[ConversationId(number)] = Conversation(
                 id=ConversationId(number),
                 type=ConversationType(kind),
@@ -186,11 +200,22 @@ class OrmConversationStore:
                 last_message_id=None if last is None else MessageId(last),
                 created_by=None if created_by is None else UserId(created_by),
                 hot_k=hot_k,
-                last_id=None if last_id is None else MessageId(last_id),
+                chains=_first_chain(last_id) | chains.get(number, {}),
+                version=version,
                 expired_id=MessageId(expired),
                 timer_s=timer_s,
                 encrypted=bool(encrypted),
             )
+        return found
+
+    def _further_chains(self, spread: Iterable[int]) -> dict[int, dict[int, Chain]]:
+        """Return the chains beside the first of those conversations that are or were hot: no query where none is."""
+        found: dict[int, dict[int, Chain]] = {}
+        with connections[self._using].cursor() as cursor:
+            for chunk in _chunks(list(spread)):
+                cursor.execute(_CHAINS.format(_placeholders(chunk)), chunk)
+                for number, sub, first_id, last_id in cursor.fetchall():
+                    found.setdefault(number, {})[sub] = Chain(MessageId(first_id), MessageId(last_id))
         return found
 
     def _inline_members(self, counts: Mapping[int, int]) -> dict[int, frozenset[UserId]]:
@@ -205,11 +230,16 @@ class OrmConversationStore:
 
     def _with_members(self, rows: Sequence[ConversationRow]) -> list[Conversation]:
         members = self._inline_members({row.id: row.members_count for row in rows})
-        return [_conversation(row, members.get(row.id)) for row in rows]
+        chains = self._further_chains(row.id for row in rows if row.is_spread)
+        return [_conversation(row, members.get(row.id), chains.get(row.id)) for row in rows]
 
     def rename(self, conversation_id: ConversationId, name: str) -> None:
         """Change the name."""
         self._rows().filter(id=conversation_id).update(name=name)
+
+    def set_hot(self, conversation_id: ConversationId, k: int) -> bool:
+        """Set ``hot_k``; return whether there is such a conversation."""
+        return bool(self._rows().filter(id=conversation_id).update(hot_k=k, is_spread=True))
 
     # --- membership: reading ------------------------------------------------------------------
 
@@ -223,10 +253,14 @@ class OrmConversationStore:
     ) -> dict[ConversationId, Standing]:
         """Return the user's memberships in these, also ended ones."""
         found: dict[ConversationId, Standing] = {}
+        spread: list[int] = []
         with connections[self._using].cursor() as cursor:
             for chunk in _chunks(list(dict.fromkeys(conversation_ids))):
                 cursor.execute(_MEMBERSHIPS.format(_placeholders(chunk)), [user_id, *chunk])
-                for conversation, role, joined, joined_at, left, read, muted, last, expired in cursor.fetchall():
+                for conversation, role, joined, joined_at, left, read, muted, last, *more in cursor.fetchall():
+                    is_spread, expired = more
+                    if is_spread:
+                        spread.append(conversation)
                     found[ConversationId(conversation)] = Standing(
                         Membership(
                             user_id=user_id,
@@ -238,9 +272,12 @@ class OrmConversationStore:
                             last_read_id=MessageId(read),
                             muted_until=None if muted is None else _moment(muted),
                         ),
-                        None if last is None else MessageId(last),
+                        _first_chain(last),
                         MessageId(expired),
                     )
+        for number, chains in self._further_chains(spread).items():
+            stands = found[ConversationId(number)]
+            found[ConversationId(number)] = replace(stands, chains={**stands.chains, **chains})
         return found
 
     def members(self, conversation_id: ConversationId, *, after: UserId = UserId(0), limit: int) -> list[Membership]:
@@ -336,7 +373,8 @@ class OrmConversationStore:
                 row.members_count = count
                 if row.type == ConversationType.GROUP_SMALL and count > self._max_inline:
                     row.type = ConversationType.GROUP_LARGE.value
-                row.save(using=self._using, update_fields=["members_count", "type"])
+                row.version += 1
+                row.save(using=self._using, update_fields=["members_count", "type", "version"])
         return added
 
     def end_membership(self, user_id: UserId, conversation_id: ConversationId, *, at: MessageId) -> bool:
@@ -349,7 +387,9 @@ class OrmConversationStore:
                 .update(left_id=at)
             )
             if ended:
-                self._rows().filter(id=conversation_id).update(members_count=F("members_count") - 1)
+                self._rows().filter(id=conversation_id).update(
+                    members_count=F("members_count") - 1, version=F("version") + 1
+                )
         return bool(ended)
 
     def set_role(self, user_id: UserId, conversation_id: ConversationId, role: Role) -> None:
@@ -367,20 +407,22 @@ class OrmConversationStore:
                 [(message, user, conversation, message) for user, conversation, message in sorted(marks)],
             )
 
-    def keep_marks(self, user_id: UserId, device_id: DeviceId, marks: Mapping[ConversationId, MessageId]) -> None:
+    def keep_marks(self, user_id: UserId, device_id: DeviceId, marks: Mapping[ConversationId, Mark]) -> None:
         """Remember how far a device has each conversation, in one transaction."""
         if not marks:
             return
+        rows = sorted((of, sub, held) for of, mark in marks.items() for sub, held in mark.items())
         with transaction.atomic(using=self._using), connections[self._using].cursor() as cursor:
-            cursor.executemany(_KEEP_MARK, [(user_id, device_id, *mark) for mark in sorted(marks.items())])
+            cursor.executemany(_KEEP_MARK, [(user_id, device_id, *row) for row in rows])
 
-    def kept_marks(self, user_id: UserId, device_id: DeviceId, *, limit: int) -> dict[ConversationId, MessageId]:
+    def kept_marks(self, user_id: UserId, device_id: DeviceId, *, limit: int) -> dict[ConversationId, Mark]:
         """Return the newest marks that were remembered of a device."""
-        rows = DeviceMarkRow.objects.using(self._using).filter(user_id=user_id, device_id=device_id).order_by("-mark")
-        return {
-            ConversationId(conversation): MessageId(mark)
-            for conversation, mark in rows.values_list("conversation_id", "mark")[:limit]
-        }
+        found: dict[ConversationId, dict[int, MessageId]] = {}
+        with connections[self._using].cursor() as cursor:
+            cursor.execute(_KEPT_MARKS, [user_id, device_id, user_id, device_id, limit])
+            for conversation, sub, held in cursor.fetchall():
+                found.setdefault(ConversationId(conversation), {})[sub] = MessageId(held)
+        return dict(found)
 
     def set_muted(self, user_id: UserId, conversation_id: ConversationId, until: datetime | None) -> None:
         """Mute until a moment, or not at all."""
@@ -399,4 +441,6 @@ class OrmConversationStore:
     def scan(self, *, after: int | None = None, limit: int) -> list[tuple[int, Conversation]]:
         """Return a page of all conversations; the position is the id."""
         rows = self._rows() if after is None else self._rows().filter(id__gt=after)
-        return [(row.id, _conversation(row, None)) for row in rows.order_by("id")[:limit]]
+        page = list(rows.order_by("id")[:limit])
+        chains = self._further_chains(row.id for row in page if row.is_spread)
+        return [(row.id, _conversation(row, None, chains.get(row.id))) for row in page]

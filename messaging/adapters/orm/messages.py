@@ -11,7 +11,7 @@ from typing import Any, Final, TypeVar
 
 from django.db import connections, transaction
 
-from messaging.domain.ids import ConversationId, MessageId, UserId
+from messaging.domain.ids import ConversationId, MessageId, UserId, sub_of
 from messaging.domain.mentions import EVERYBODY
 from messaging.domain.messages import (
     TALLY_USERS,
@@ -23,7 +23,7 @@ from messaging.domain.messages import (
     Tally,
     Unread,
 )
-from messaging.ports import Expired, Kept, Placed
+from messaging.ports import Expired, Kept, Overtaken, Placed
 
 T = TypeVar("T")
 
@@ -49,13 +49,24 @@ _INSERT_RECEIPTS: Final = (
 _LOCK: Final = "SELECT 1 FROM conversations WHERE id IN {} ORDER BY id FOR UPDATE"
 _MOVE_LAST: Final = (
     "WITH k (c, m) AS (VALUES {})"
-    " UPDATE conversations SET last_message_id = k.m, activity_id = k.m,"
+    " UPDATE conversations SET last_message_id = CASE WHEN last_message_id > k.m THEN last_message_id ELSE k.m END,"
+    " activity_id = CASE WHEN last_message_id > k.m THEN activity_id ELSE k.m END,"
     " last_id = CASE WHEN last_id > k.m THEN last_id ELSE k.m END FROM k"
-    " WHERE id = k.c AND (last_message_id IS NULL OR last_message_id < k.m)"
+    " WHERE id = k.c AND (last_id IS NULL OR last_id < k.m OR last_message_id IS NULL OR last_message_id < k.m)"
 )
-_MOVE_LAST_CHANGE: Final = (
+_MOVE_LAST_ROW: Final = (
     "WITH k (c, m) AS (VALUES {})"
     " UPDATE conversations SET last_id = k.m FROM k WHERE id = k.c AND (last_id IS NULL OR last_id < k.m)"
+)
+_MOVE_LAST_MESSAGE: Final = (
+    "WITH k (c, m) AS (VALUES {})"
+    " UPDATE conversations SET last_message_id = k.m, activity_id = k.m FROM k"
+    " WHERE id = k.c AND (last_message_id IS NULL OR last_message_id < k.m)"
+)
+_MOVE_CHAIN: Final = (
+    "INSERT INTO conversation_chains AS held (conversation_id, sub, first_id, last_id) VALUES {}"
+    " ON CONFLICT (conversation_id, sub) DO UPDATE SET last_id = excluded.last_id"
+    " WHERE held.last_id < excluded.last_id"
 )
 
 _INSERT_CHANGES: Final = f"INSERT INTO message_changes ({_CHANGE}) VALUES {{}} ON CONFLICT DO NOTHING"  # noqa: S608
@@ -124,6 +135,18 @@ def _packed(mentions: Sequence[UserId]) -> str | None:
 
 def _unpacked(packed: str | None) -> list[UserId]:
     return [UserId(int(user)) for user in packed.split()] if packed else []
+
+
+def _by_chain(
+    refs: Sequence[tuple[ConversationId, MessageId]],
+) -> dict[tuple[ConversationId, int], tuple[MessageId, MessageId]]:
+    """Return the first and the last of the rows of each chain."""
+    ends: dict[tuple[ConversationId, int], tuple[MessageId, MessageId]] = {}
+    for conversation, row in refs:
+        chain = conversation, sub_of(row)
+        first, last = ends.get(chain, (row, row))
+        ends[chain] = min(first, row), max(last, row)
+    return ends
 
 
 def _message(row: Sequence[Any]) -> StoredMessage:
@@ -200,6 +223,9 @@ class OrmMessageStore:
         """Store messages, fold changes in, move the last ids forward: one transaction.
 
         The unique keys tell copies, whatever was ``placed``.
+
+        Raises:
+            Overtaken: a copy of something that was not ``placed`` is there by now; nothing was written.
         """
         if not messages and not changes:
             return
@@ -227,22 +253,42 @@ class OrmMessageStore:
                 refs = [(m.conversation_id, m.message_id) for m in messages]
                 present = self._present(cursor, "messages", "message_id", refs)
                 stored = [m for m in messages if (m.conversation_id, m.message_id) in present]
+                if placed is not None and any(
+                    DedupeKey(m.conversation_id, m.sender_id, m.client_msg_id) not in placed
+                    for m in messages
+                    if (m.conversation_id, m.message_id) not in present
+                ):
+                    raise Overtaken
             newest: dict[ConversationId, MessageId] = {}
             for m in stored:
                 if newest.get(m.conversation_id, 0) < m.message_id:
                     newest[m.conversation_id] = m.message_id
-            newest_change = self._fold(cursor, changes)
+            stored_changes = self._fold(cursor, changes)
+            rows_of = _by_chain([*((m.conversation_id, m.message_id) for m in stored), *stored_changes])
             if connections[self._using].features.has_select_for_update:
                 # In id order: two routers that overlap lock the rows in the same order.
-                for chunk in _chunks(sorted({*newest, *newest_change})):
+                for chunk in _chunks(sorted({conversation for conversation, _ in rows_of})):
                     cursor.execute(_LOCK.format(_values(1, len(chunk))), chunk)
-            _execute_many(cursor, _MOVE_LAST, sorted(newest.items()))
-            _execute_many(cursor, _MOVE_LAST_CHANGE, sorted(newest_change.items()))
+            self._move(cursor, newest, rows_of)
 
-    def _fold(self, cursor: Any, changes: Sequence[StoredChange]) -> dict[ConversationId, MessageId]:
-        """Store changes and fold them into their targets; return the newest of each conversation."""
+    @staticmethod
+    def _move(
+        cursor: Any,
+        newest: Mapping[ConversationId, MessageId],
+        rows_of: Mapping[tuple[ConversationId, int], tuple[MessageId, MessageId]],
+    ) -> None:
+        """Move the newest messages of conversations, and the newest rows of their chains, forward."""
+        first_chains = {conversation: last for (conversation, sub), (_, last) in rows_of.items() if sub == 0}
+        both = {it for it in newest.items() if it in first_chains.items()}
+        _execute_many(cursor, _MOVE_LAST, sorted(both))
+        _execute_many(cursor, _MOVE_LAST_MESSAGE, sorted(newest.items() - both))
+        _execute_many(cursor, _MOVE_LAST_ROW, sorted(first_chains.items() - both))
+        _execute_many(cursor, _MOVE_CHAIN, sorted((*chain, *ends) for chain, ends in rows_of.items() if chain[1] != 0))
+
+    def _fold(self, cursor: Any, changes: Sequence[StoredChange]) -> list[tuple[ConversationId, MessageId]]:
+        """Store changes and fold them into their targets; return those that are there now."""
         if not changes:
-            return {}
+            return []
         rows = [
             (
                 c.conversation_id,
@@ -265,9 +311,7 @@ class OrmMessageStore:
             refs = [(c.conversation_id, c.change_id) for c in changes]
             present = self._present(cursor, "message_changes", "change_id", refs)
             stored = [c for c in changes if (c.conversation_id, c.change_id) in present]
-        newest: dict[ConversationId, MessageId] = {}
         for c in stored:
-            newest[c.conversation_id] = max(newest.get(c.conversation_id, c.change_id), c.change_id)
             match c.kind:
                 case MessageChangeKind.EDIT:
                     said = [c.change_id, c.body.encode(), _packed(c.mentions)]
@@ -279,7 +323,7 @@ class OrmMessageStore:
                     cursor.execute(_TAKEDOWN, [c.change_id, on, c.conversation_id, c.target_id, c.change_id])
                 case MessageChangeKind.REACT:
                     cursor.execute(_REACT, [c.conversation_id, c.target_id, c.emoji, c.actor_id, c.change_id, c.on])
-        return newest
+        return [(c.conversation_id, c.change_id) for c in stored]
 
     @staticmethod
     def _present(cursor: Any, table: str, column: str, refs: Sequence[tuple[int, int]]) -> set[tuple[int, int]]:

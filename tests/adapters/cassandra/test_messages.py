@@ -15,7 +15,7 @@ from messaging.adapters.cassandra.conversations import CassandraConversationStor
 from messaging.adapters.cassandra.layout import pack_dedupe_key, written_us
 from messaging.adapters.cassandra.messages import CassandraMessageStore
 from messaging.adapters.cassandra.session import CassandraSession
-from messaging.domain.ids import ConversationId, DeviceId, MessageId, UserId, new_random_id
+from messaging.domain.ids import ConversationId, DeviceId, MessageId, UserId, in_sub, new_random_id
 from messaging.domain.messages import (
     ConversationType,
     DedupeKey,
@@ -90,9 +90,12 @@ def test_what_is_absent_is_not_written(
     cassandra: CassandraSession, cassandra_engine: EngineSession, messages: CassandraMessageStore
 ) -> None:
     """A null would be a tombstone: read past for ten days. The server counts them."""
-    talk = Talk(CassandraConversationStore(cassandra, max_inline=100), messages)
+    conversations = CassandraConversationStore(cassandra, max_inline=100)
+    talk = Talk(conversations, messages)
     talk.again(messages)
     messages.save_receipts([StoredReceipt(talk.id, talk.first.message_id, BOB, DeviceId(1), 1_000)])
+    held = talk.first.message_id
+    conversations.keep_marks(BOB, DeviceId(1), {talk.id: {0: held, 3: in_sub(held, 3)}})
     for table in schema.TABLES:
         reading = cassandra_engine().execute(f"SELECT * FROM {cassandra.keyspace}.{table.name}", trace=True)
         steps = [event.description for event in reading.get_query_trace(max_wait_sec=30).events]
@@ -193,7 +196,7 @@ class Talk:
             ],
             "placed": sorted((at.message_id, at.prev_id) for at in messages.find_placed(self.keys).values()),
             "last": conversations.get([self.id])[self.id].last_message_id,
-            "last row": conversations.get([self.id])[self.id].last_id,
+            "last row": dict(conversations.get([self.id])[self.id].mark),
             "active": conversations.active_since(ANN, MessageId(850 * DAY_IDS), limit=99).count(self.id),
             "unread": messages.count_unread(ANN, {self.id: self.first.message_id}, cap=9)[self.id].count,
         }

@@ -59,11 +59,17 @@ services: dev ## Start Redis, PostgreSQL, Kafka and Cassandra here, without Dock
 services-stop: dev ## Stop them; their data stays in var/services
 	@$(BIN)/python -m tests.servers stop
 
+# Two processes for what needs neither servers nor a browser; the rest shares the servers that it starts. Both run, whatever
+# the first finds, so that one run tells all.
+FAST := not e2e and not process and not slow
 test: dev browser promtool lint ## Lint, then every test; ends with a list of what was left out
-	$(BIN)/pytest --durations=10
+	@failed=0; \
+	$(BIN)/pytest -q -n 2 -m "$(FAST)" || failed=1; \
+	$(BIN)/pytest --durations=10 -m "not ($(FAST))" || failed=1; \
+	exit $$failed
 
 test-fast: dev ## The tests that need no browser, no process tree and no patience
-	$(BIN)/pytest -q -n 2 -m "not e2e and not process and not slow"
+	$(BIN)/pytest -q -n 2 -m "$(FAST)"
 
 lint: dev ## Style, types, import directions, migrations in step with the models, the Dockerfile
 	$(BIN)/ruff check .

@@ -123,6 +123,10 @@ def _sqlite() -> dict[str, Any]:
     }
 
 
+#: Of a process to PostgreSQL, beside those of the event loop's threads.
+_REQUEST_CONNECTIONS = 16
+
+
 def postgresql(url: str) -> dict[str, Any]:
     """Return the entry of ``DATABASES`` for a postgresql:// URL."""
     parts = urlsplit(url)
@@ -133,10 +137,21 @@ def postgresql(url: str) -> dict[str, Any]:
         "PASSWORD": unquote(parts.password or ""),
         "HOST": parts.hostname,
         "PORT": parts.port or 5432,
-        # Threads of a process keep their connections; a request's is checked before it is used again.
-        "CONN_MAX_AGE": 600,
         "CONN_HEALTH_CHECKS": True,
-        "OPTIONS": {"connect_timeout": 5, "application_name": "chat"},
+        "OPTIONS": {
+            "connect_timeout": 5,
+            "application_name": "chat",
+            # Under ASGI a request has a thread of its own, and would have a connection of its own. The event loop's
+            # threads keep theirs; the rest is for requests, which wait ``timeout`` for one at most. Connecting is given
+            # up after ``reconnect_timeout``, and tried anew by the next request: the pool's own pauses grow too long.
+            "pool": {
+                "min_size": 0,
+                "max_size": ENV["CHAT_DB_THREADS"] + _REQUEST_CONNECTIONS,
+                "max_idle": 60.0,
+                "timeout": 5.0,
+                "reconnect_timeout": 3.0,
+            },
+        },
     }
 
 
@@ -224,6 +239,8 @@ LOGIN_REDIRECT_URL = "/"
 SESSION_COOKIE_AGE = int(timedelta(days=30).total_seconds())
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
+# Not in a cookie, where they would lie in the clear.
+MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 
 # --- web ----------------------------------------------------------------------------------------
 
@@ -256,6 +273,9 @@ if ENV["CHAT_HTTPS"]:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     SESSION_COOKIE_SECURE = True
     CSRF_COOKIE_SECURE = True
+    # Browsers take these names only from this very host, over TLS: a neighbouring host cannot plant one.
+    SESSION_COOKIE_NAME = "__Host-sessionid"
+    CSRF_COOKIE_NAME = "__Host-csrftoken"
     SECURE_HSTS_SECONDS = int(timedelta(days=365).total_seconds())
 #: How many proxies stand before us, each adding an address to X-Forwarded-For. Without one the header is the client's
 #: own word, and whoever changed it would get a new allowance of logins with every request.

@@ -1,5 +1,6 @@
 """The page of the web client. Everything on it comes over REST and the socket."""
 
+from csp.decorators import csp_update
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -13,6 +14,8 @@ from accounts.services.devices import touch
 from messaging.domain import ids
 
 
+# What others wrote is shown here, so no string becomes markup or a script (Trusted Types); ``push.js`` has the policy.
+@csp_update({"require-trusted-types-for": ["'script'"], "trusted-types": ["chat-worker"]})
 @require_GET
 @login_required
 @never_cache

@@ -11,7 +11,7 @@ export class ApiError extends Error {
   }
 }
 
-const csrf = () => document.cookie.split("; ").find((one) => one.startsWith("csrftoken="))?.slice(10) ?? "";
+const csrf = () => /(?:^|; )(?:__Host-)?csrftoken=([^;]*)/.exec(document.cookie)?.[1] ?? "";
 
 async function call(method, path, body) {
   const headers = { Accept: "application/json" };

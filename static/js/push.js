@@ -1,7 +1,10 @@
 /** Notifications of this browser: whether it can, subscribing and leaving, and what the server knows of it. */
 import * as api from "./api.js";
 
-const WORKER = "/static/js/push-worker.js";
+const SCRIPT = "/static/js/push-worker.js";
+/** The app's page takes no string for a script's address, only what this policy makes, and it makes one. */
+const trusted = globalThis.trustedTypes?.createPolicy("chat-worker", { createScriptURL: () => SCRIPT });
+const WORKER = trusted?.createScriptURL(SCRIPT) ?? SCRIPT;
 /** Whose notifications this browser shows; who else signs in here has to ask for their own. */
 const OWNER = "chat-push-user";
 

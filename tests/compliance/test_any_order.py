@@ -78,9 +78,7 @@ class World:
 
     def do_say(self, place: int, days: int) -> None:
         number = self.at(days, place)
-        container.message_store().upsert(
-            [StoredMessage(self.conversation, number, self.ann, uuid4().bytes, "x")], recipients={}
-        )
+        container.message_store().upsert([StoredMessage(self.conversation, number, self.ann, uuid4().bytes, "x")])
         self.said[number] = {}
 
     def _change(self, place: int, which: int, days: int, kind: MessageChangeKind) -> StoredChange | None:
@@ -92,7 +90,7 @@ class World:
         change = StoredChange(self.conversation, number, target, self.ann, uuid4().bytes, kind)
         if kind is MessageChangeKind.EDIT:
             change = replace(change, body="y")
-        container.message_store().upsert([], changes=[change], recipients={})
+        container.message_store().upsert([], changes=[change])
         return change
 
     def do_edit(self, place: int, which: int, days: int) -> None:

@@ -155,7 +155,9 @@ def test_an_answer_shows_what_it_answers(person: Person, account: Callable[[str]
     assert newest["reply_to"] == question
 
 
-def test_every_kind_of_text_is_shown_as_text(person: Person, account: Callable[[str], Any]) -> None:
+def test_every_kind_of_text_is_shown_as_text(
+    person: Person, account: Callable[[str], Any], expected: list[str]
+) -> None:
     long_name = "Wolfeschlegelsteinhausenbergerdorff" * 2 + " the Elder"
     ann, ben = name("ann"), account(name("ben"))
     ben.call("PATCH", "me", {"display_name": long_name})
@@ -171,6 +173,11 @@ def test_every_kind_of_text_is_shown_as_text(person: Person, account: Callable[[
     bodies = a.locator(".message .body")
     expect(bodies.nth(1)).to_have_text(html)
     assert a.locator(".message img, .message script, .message b").count() == 0
+    # And were there a slip, the browser itself would make no markup of a string, nor take one for a script's address.
+    expected += ["TrustedHTML", "TrustedScriptURL"]
+    for slip in ("document.body.innerHTML = '<b>x</b>'", "document.createElement('script').src = '/static/js/app.js'"):
+        with pytest.raises(sync_api.Error, match="Trusted"):
+            a.evaluate(slip)
     # Right to left where the text is, and the time on its other side.
     text = a.locator(".message .text").nth(2)
     assert text.evaluate("(node) => getComputedStyle(node).direction") == "rtl"

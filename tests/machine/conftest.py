@@ -53,8 +53,7 @@ def new_full_machine(
 def relational_on_postgresql(transactional_db: None, postgresql_database: dict[str, Any]) -> Iterator[None]:
     """Let Django's database be on PostgreSQL, here and in every thread that begins meanwhile."""
     settings_before, before = connections.settings["default"], connections["default"]
-    # Each request has a thread of its own here, which takes its connection along when it ends.
-    connections.settings["default"] = postgresql_database | {"CONN_MAX_AGE": 0}
+    connections.settings["default"] = postgresql_database
     del connections["default"]
     yield
     call_command("flush", interactive=False, verbosity=0, inhibit_post_migrate=True)

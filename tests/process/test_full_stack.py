@@ -4,7 +4,9 @@ import asyncio
 from collections.abc import Iterator
 from random import Random
 from typing import Final
+from uuid import uuid4
 
+import psycopg
 import pytest
 
 from tests.client import Device
@@ -26,13 +28,15 @@ def stack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 async def test_every_device_of_both_hears_the_other_pod(stack: FullStack) -> None:
     """Ann's and Bob's devices are on both pods each; messages cross in both directions, the author's own included."""
-    people = await asyncio.to_thread(stack.people, {"ann": 2, "bob": 2})
+    # Names of their own, for a second try.
+    again = uuid4().hex[:8]
+    people = await asyncio.to_thread(stack.people, {f"ann-{again}": 2, f"bob-{again}": 2})
     devices = [
         Device([gateway], account, name=f"{name} at {gateway}", heartbeat_s=300.0)
         for name, accounts in people.items()
         for gateway, account in zip(stack.gateways, accounts, strict=True)
     ]
-    ann, bob = people["ann"][0], people["bob"][0]
+    ann, bob = (accounts[0] for accounts in people.values())
     rest = Rest(stack.gateways, ann.token)
     conv = (await rest.call("POST", "conversations", {"type": "dm", "members": [bob.user]}))["id"]
     await rest.close()
@@ -60,6 +64,29 @@ async def test_every_device_of_both_hears_the_other_pod(stack: FullStack) -> Non
     assert {arrival.via for device in devices for arrival in device.arrivals if arrival.message.server_id in ids} == {
         "live"
     }
+
+
+async def test_requests_share_their_connections_to_the_database(stack: FullStack) -> None:
+    ((account,),) = (await asyncio.to_thread(stack.people, {f"cat-{uuid4().hex[:8]}": 1})).values()
+    rest = Rest(stack.gateways[:1], account.token)
+    await rest.call("GET", "me")
+    before = sessions(stack)
+    for _ in range(20):
+        await rest.call("GET", "me")
+    assert sessions(stack) <= before + 1
+    await asyncio.gather(*(rest.call("GET", "me") for _ in range(60)))
+    assert sessions(stack) <= before + 20
+    await rest.close()
+
+
+def sessions(stack: FullStack) -> int:
+    """Return how many connections the stack has to its database."""
+    with psycopg.connect(stack.variables["CHAT_DATABASE_URL"], application_name="a test") as connection:
+        found = connection.execute(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'chat'"
+        ).fetchone()
+    assert found is not None
+    return int(found[0])
 
 
 @pytest.mark.parametrize("victims", [("gateway-1",), ("router-1",), ("router-2", "gateway-2")])

@@ -25,7 +25,7 @@ def changed(intent: PushIntent, kind: MessageChangeKind, body: str = "") -> Push
     """Let the author edit or delete the message; return what the router tells of it."""
     at = MessageId(intent.message + 1)
     done = StoredChange(intent.conversation, at, intent.message, intent.sender, uuid4().bytes, kind, body)
-    container.message_store().upsert([], changes=[done], recipients={})
+    container.message_store().upsert([], changes=[done])
     return PushChanged(intent.conversation, intent.message)
 
 

@@ -15,6 +15,8 @@ from django.test import Client
 from django.utils import timezone
 
 from chatproject import container
+from messaging.adapters.cassandra.conversations import CassandraConversationStore
+from messaging.adapters.cassandra.messages import CassandraMessageStore
 from messaging.compliance import discovery, exports, roles
 from messaging.compliance.exports import MAX_ATTEMPTS, NewExport
 from messaging.compliance.models import AuditEntry, Export
@@ -136,6 +138,9 @@ class TestContent:
         events = [row["event"] for row in rows(files[f"{conv}/events.jsonl"])]
         assert (events[0]["type"], events[-1]) == ("created", {"type": "member_left", "users": [bob.ref]})
         assert {row["username"] for row in rows(files["people.jsonl"])} == {"ann", "bob", "cat"}
+        # Who left before the time is there as well.
+        later = made(asked(conv, begins_at=timezone.now()))
+        assert {row["user"] for row in rows(later[f"{conv}/members.jsonl"])} == set(members)
 
     def test_a_time_bounds_what_was_sent_and_others_are_left_out(
         self,
@@ -167,6 +172,16 @@ class TestContent:
         assert line["file"] == f"media/{ref}.bin"
         assert files[line["file"]] == b"minutes of a meeting"
         assert line["sha256"] == line["sha256_stored"] == hashlib.sha256(b"minutes of a meeting").hexdigest()
+
+    def test_on_cassandra(
+        self, request: pytest.FixtureRequest, cassandra: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(container, "message_store", lambda: CassandraMessageStore(cassandra))
+        conversations = CassandraConversationStore(cassandra, max_inline=100)
+        monkeypatch.setattr(container, "conversation_store", lambda: conversations)
+        people = [request.getfixturevalue(name) for name in ("ann", "bob", "cat", "route")]
+        self.test_who_was_there_and_could_see_what(*people)
+        self.test_more_than_a_page(people[0], people[1], people[3], monkeypatch)
 
     def test_more_than_a_page(
         self,

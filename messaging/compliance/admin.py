@@ -10,6 +10,7 @@ from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect, StreamingHttpResponse
+from django.template.defaultfilters import filesizeformat
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 
@@ -219,6 +220,8 @@ class ExportAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     @admin.display(description="progress")
     def progress(self, export: Export) -> str:
         """Return how far it is, or what is in it."""
+        if export.state == Export.State.REQUESTED:
+            return "-"
         found = f"{export.conversations_done} of {export.conversations_found} conversations"
         missing = f" ({export.media_missing} missing)" if export.media_missing else ""
         return f"{found}, {export.messages} messages, {export.media} files{missing}"
@@ -233,6 +236,16 @@ class ExportAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         """Return which conversations were named."""
         return ", ".join(export.conversations) or "-"
 
+    @admin.display(description="size")
+    def how_large(self, export: Export) -> str:
+        """Return the size of the file."""
+        return filesizeformat(export.size) if export.size else "-"
+
+    @admin.display(description="SHA-256")
+    def digest(self, export: Export) -> str:
+        """Return the hash of the file."""
+        return export.sha256 or "-"
+
     @admin.display(description="requested by")
     def who_requested(self, export: Export) -> str:
         """Return who asked for it."""
@@ -244,7 +257,7 @@ class ExportAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             return ExportForm.Meta.fields
         return (
             *("case", "which_users", "which_conversations", "begins_at", "ends_at", "reason", "requested_at"),
-            *("who_requested", "state", "progress", "error", "ready_at", "expires_at", "size", "sha256"),
+            *("who_requested", "state", "progress", "error", "ready_at", "expires_at", "how_large", "digest"),
         )
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:

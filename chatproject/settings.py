@@ -400,6 +400,10 @@ AUDIT_KEY = ENV["CHAT_AUDIT_KEY"] or (_made_once("audit_key", new_audit_key) if 
 
 #: Whose law holds where nothing else is set.
 JURISDICTION = ENV["CHAT_JURISDICTION"]
+
+#: How long the file of an export for a case is there.
+EXPORT_KEPT = timedelta(days=ENV["CHAT_EXPORT_DAYS"])
+
 # --- moderation (docs/moderation.md) --------------------------------------------------------------
 
 #: By name: what judges is above what sends, and is not imported there.
@@ -502,6 +506,11 @@ CELERY_BEAT_SCHEDULE = {
         "task": "messaging.rights.tasks.look_after_exports",
         "schedule": crontab(minute="*/30"),
         "options": {"expires": 1_700},
+    },
+    "look-after-case-exports": {
+        "task": "messaging.compliance.tasks.look_after_exports",
+        "schedule": crontab(minute="*/5"),
+        "options": {"expires": 290},
     },
     "place-takedowns": {
         "task": "messaging.moderation.tasks.place_takedowns",

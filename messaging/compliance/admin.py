@@ -9,16 +9,18 @@ from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.db.models import Model
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect, StreamingHttpResponse
+from django.template.defaultfilters import filesizeformat
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 
-from messaging.compliance import holds
+from messaging.compliance import exports, holds
 from messaging.compliance.audit import Action, record
-from messaging.compliance.forms import HoldForm, JurisdictionForm, PolicyForm, ReasonForm
-from messaging.compliance.models import AuditCheckpoint, AuditEntry, Hold, Jurisdiction, RetentionPolicy, Sweep
+from messaging.compliance.forms import ExportForm, HoldForm, JurisdictionForm, PolicyForm, ReasonForm
+from messaging.compliance.models import AuditCheckpoint, AuditEntry, Export, Hold, Jurisdiction, RetentionPolicy, Sweep
 from messaging.domain.errors import ChatError
 from messaging.domain.ids import UserId, conversation_ref, user_ref
+from messaging.streaming import from_thread
 
 
 def _actor(request: HttpRequest) -> UserId:
@@ -198,6 +200,150 @@ class HoldAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             "title": f"{titles[act]} hold {pk} (case {hold.case})",
             "form": form,
             "back": back,
+            "opts": self.opts,
+        }
+        return TemplateResponse(request, "admin/compliance/reason.html", context)
+
+
+@admin.register(Export)
+class ExportAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    """Exports for a case. Nothing of what is in them is on these pages."""
+
+    form = ExportForm
+    list_display = ["id", "case", "state", "progress", "requested_at", "expires_at"]
+    list_filter = ["state"]
+    search_fields = ["=case"]
+    ordering = ["-id"]
+    actions = None
+    change_form_template = "admin/compliance/export.html"
+
+    @admin.display(description="progress")
+    def progress(self, export: Export) -> str:
+        """Return how far it is, or what is in it."""
+        if export.state == Export.State.REQUESTED:
+            return "-"
+        found = f"{export.conversations_done} of {export.conversations_found} conversations"
+        missing = f" ({export.media_missing} missing)" if export.media_missing else ""
+        return f"{found}, {export.messages} messages, {export.media} files{missing}"
+
+    @admin.display(description="users")
+    def which_users(self, export: Export) -> str:
+        """Return whose conversations are in it."""
+        return ", ".join(export.users) or "-"
+
+    @admin.display(description="conversations")
+    def which_conversations(self, export: Export) -> str:
+        """Return which conversations were named."""
+        return ", ".join(export.conversations) or "-"
+
+    @admin.display(description="size")
+    def how_large(self, export: Export) -> str:
+        """Return the size of the file."""
+        return filesizeformat(export.size) if export.size else "-"
+
+    @admin.display(description="SHA-256")
+    def digest(self, export: Export) -> str:
+        """Return the hash of the file."""
+        return export.sha256 or "-"
+
+    @admin.display(description="requested by")
+    def who_requested(self, export: Export) -> str:
+        """Return who asked for it."""
+        return user_ref(export.requested_by)
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Return the form's fields, or all there is to read."""
+        if obj is None:
+            return ExportForm.Meta.fields
+        return (
+            *("case", "which_users", "which_conversations", "begins_at", "ends_at", "reason", "requested_at"),
+            *("who_requested", "state", "progress", "error", "ready_at", "expires_at", "how_large", "digest"),
+        )
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """What was asked for is only ended."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """An export stays on record."""
+        return False
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        """Ask for it."""
+        obj.pk = exports.request_export(actor=_actor(request), new=form.new()).pk
+
+    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
+        """Show and take the form; what the service refuses is said on it."""
+        try:
+            with transaction.atomic():
+                return super().add_view(request, form_url, extra_context)
+        except ChatError as error:
+            self.message_user(request, error.detail, messages.ERROR)
+            return HttpResponseRedirect(request.get_full_path())
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        """Show an export, with what may be done with it now."""
+        export = Export.objects.filter(pk=object_id).first() if object_id.isdecimal() else None
+        acts: list[tuple[str, str]] = []
+        waiting = export is not None and export.state in (Export.State.REQUESTED, Export.State.MAKING)
+        ready = export is not None and export.state == Export.State.READY
+        if ready and request.user.has_perm("compliance.download_export"):
+            acts.append(("download", "Download"))
+        if (ready or waiting) and request.user.has_perm("compliance.end_export"):
+            acts.append(("end", "Delete the file" if ready else "Cancel"))
+        context = {**(extra_context or {}), "acts": acts, "waiting": waiting}
+        return super().change_view(request, object_id, form_url, context)
+
+    def get_urls(self) -> list[URLPattern]:
+        """Add the pages that ask for a reason."""
+        view = self.admin_site.admin_view
+        download = path("<int:pk>/download/", view(self.download_view), name="compliance_export_download")
+        end = path("<int:pk>/end/", view(self.end_view), name="compliance_export_end")
+        return [download, end, *super().get_urls()]
+
+    def download_view(self, request: HttpRequest, pk: int) -> HttpResponseBase:
+        """Ask for a reason, and give the file out."""
+        if not request.user.has_perm("compliance.download_export"):
+            raise PermissionDenied
+        form = ReasonForm(request.POST or None)
+        if request.method != "POST" or not form.is_valid():
+            return self._ask(request, pk, form, "Download")
+        try:
+            reason = form.cleaned_data["reason"]
+            export, pieces = exports.open_file(actor=_actor(request), export_id=pk, reason=reason)
+        except ChatError as error:
+            self.message_user(request, error.detail, messages.ERROR)
+            return HttpResponseRedirect(reverse("admin:compliance_export_change", args=[pk]))
+        headers = {
+            "Content-Disposition": f'attachment; filename="export-{export.pk}.zip"',
+            "Content-Length": str(export.size),
+            "Cache-Control": "no-store",
+            "X-Content-Type-Options": "nosniff",
+        }
+        return StreamingHttpResponse(from_thread(pieces), content_type="application/zip", headers=headers)
+
+    def end_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Ask for a reason, and cancel it or delete its file."""
+        if not request.user.has_perm("compliance.end_export"):
+            raise PermissionDenied
+        form = ReasonForm(request.POST or None)
+        if request.method != "POST" or not form.is_valid():
+            return self._ask(request, pk, form, "End")
+        try:
+            exports.end(actor=_actor(request), export_id=pk, reason=form.cleaned_data["reason"])
+            self.message_user(request, "It is done, and written down.", messages.SUCCESS)
+        except ChatError as error:
+            self.message_user(request, error.detail, messages.ERROR)
+        return HttpResponseRedirect(reverse("admin:compliance_export_change", args=[pk]))
+
+    def _ask(self, request: HttpRequest, pk: int, form: ReasonForm, what: str) -> HttpResponse:
+        context = {
+            **self.admin_site.each_context(request),
+            "title": f"{what} export {pk}",
+            "form": form,
+            "back": reverse("admin:compliance_export_change", args=[pk]),
             "opts": self.opts,
         }
         return TemplateResponse(request, "admin/compliance/reason.html", context)

@@ -59,6 +59,7 @@ class Action(StrEnum):
     # E-discovery.
     EXPORT_REQUESTED = "export.requested"
     EXPORT_MADE = "export.made"
+    EXPORT_CANCELLED = "export.cancelled"
     EXPORT_DOWNLOADED = "export.downloaded"
     EXPORT_DELETED = "export.deleted"
     # Reports and what follows from them.

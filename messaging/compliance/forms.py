@@ -7,8 +7,9 @@ from django.core.exceptions import ValidationError
 
 from accounts.models import User
 from messaging.compliance.audit import MAX_REASON_CHARS
+from messaging.compliance.exports import NewExport
 from messaging.compliance.holds import NewHold
-from messaging.compliance.models import Hold, Jurisdiction, RetentionPolicy
+from messaging.compliance.models import Export, Hold, Jurisdiction, RetentionPolicy
 from messaging.domain import ids
 from messaging.domain.ids import ConversationId, UserId
 
@@ -52,6 +53,68 @@ class ConversationField(forms.CharField):
             return ids.parse_conversation(text) if text else None
         except ids.InvalidId:
             raise ValidationError("no such conversation; give an id that begins with c_") from None
+
+
+class _SeveralField(forms.CharField):
+    """Several of what ``one`` takes, apart by white space; the value is a list of ids, each once."""
+
+    one: type[UserField | ConversationField]
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(required=False, widget=forms.Textarea(attrs={"rows": 3}), **kwargs)
+
+    def to_python(self, value: Any) -> Any:
+        """Return the ids."""
+        return list(dict.fromkeys(self.one().to_python(word) for word in str(value or "").split()))
+
+
+class UsersField(_SeveralField):
+    """Users, by id or name."""
+
+    one = UserField
+
+
+class ConversationsField(_SeveralField):
+    """Conversations, by id."""
+
+    one = ConversationField
+
+
+class ExportForm(forms.ModelForm):  # type: ignore[type-arg]
+    """An export to make."""
+
+    users = UsersField(help_text="User names or ids (u_…): every conversation in which one of them is or was.")
+    conversations = ConversationsField(help_text="Ids (c_…): these as well.")
+    reason = ReasonField()
+
+    class Meta:
+        model = Export
+        fields = ("case", "users", "conversations", "begins_at", "ends_at", "reason")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # A page that only shows has none of them.
+        for name in {"begins_at", "ends_at"} & self.fields.keys():
+            self.fields[name].required = False
+
+    def clean(self) -> dict[str, Any]:
+        """Pass one that names something."""
+        data = super().clean() or {}
+        if not self.errors and not data.get("users") and not data.get("conversations"):
+            raise ValidationError("name users or conversations")
+        return data
+
+    def new(self) -> NewExport:
+        """Return what was asked for; valid forms only."""
+        data = self.cleaned_data
+        return NewExport(
+            data["case"],
+            data["reason"],
+            tuple(data["users"]),
+            tuple(data["conversations"]),
+            data["begins_at"],
+            data["ends_at"],
+        )
 
 
 class HoldForm(forms.ModelForm):  # type: ignore[type-arg]

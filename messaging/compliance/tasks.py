@@ -7,7 +7,7 @@ from typing import Final
 from celery import shared_task
 
 from chatproject import container
-from messaging.compliance import audit, retention
+from messaging.compliance import audit, exports, retention
 from messaging.compliance.models import Sweep
 
 #: How long one job sweeps; the next goes on. Under the time limit of jobs.
@@ -47,3 +47,15 @@ def go_on_sweeping() -> None:
     if sweep is not None:
         retention.go_on(sweep, until=time.monotonic() + _SWEEP_S)
     retention.measure()
+
+
+@shared_task(ignore_result=True, soft_time_limit=21_000, time_limit=21_600)  # type: ignore[untyped-decorator]
+def make_export(export_id: int) -> None:
+    """Make the file of an export. Where the queue gives it out again meanwhile, the second finds it taken."""
+    exports.make(export_id)
+
+
+@shared_task(ignore_result=True)  # type: ignore[untyped-decorator]
+def look_after_exports() -> None:
+    """Delete the files of exports that are over, and go on with what a worker lost."""
+    exports.look_after()

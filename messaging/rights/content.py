@@ -1,11 +1,7 @@
 """What is in the copy of somebody's data: JSON Lines for programs, a page for people, and a manifest of both."""
 
-import hashlib
-import json
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import IO, Any, Final
-from zipfile import ZIP_DEFLATED, ZipFile
 
 from django.template.loader import render_to_string
 from django.utils import timezone
@@ -13,6 +9,7 @@ from django.utils import timezone
 from accounts.models import User
 from accounts.selectors import credentials, people
 from chatproject import container
+from messaging.archive import Archive, time_of, written
 from messaging.domain import ids
 from messaging.domain.ids import UserId
 from messaging.domain.messages import ConversationType, Membership
@@ -26,41 +23,13 @@ _PAGE: Final = 500
 _ON_THE_PAGE: Final = 5_000
 
 
-class _Archive:
-    """A zip in the making, which knows what it has written."""
-
-    def __init__(self, file: IO[bytes]) -> None:
-        self._zip = ZipFile(file, "w", ZIP_DEFLATED)
-        self.files: list[dict[str, Any]] = []
-
-    def lines(self, name: str, rows: Iterator[dict[str, Any]]) -> None:
-        """Write one JSON object a line."""
-        digest, count = hashlib.sha256(), 0
-        with self._zip.open(name, "w") as out:
-            for row in rows:
-                line = json.dumps(row, ensure_ascii=False).encode() + b"\n"
-                digest.update(line)
-                out.write(line)
-                count += 1
-        self.files.append({"name": name, "rows": count, "sha256": digest.hexdigest()})
-
-    def text(self, name: str, content: str) -> None:
-        """Write one text."""
-        self._zip.writestr(name, content)
-        self.files.append({"name": name, "sha256": hashlib.sha256(content.encode()).hexdigest()})
-
-    def close(self, manifest: dict[str, Any]) -> None:
-        """Write the manifest, and end the file."""
-        self._zip.writestr("manifest.json", json.dumps({**manifest, "files": self.files}, indent=2))
-        self._zip.close()
-
-
 def write(user: User, file: IO[bytes]) -> None:
     """Write the copy of a user's data as a zip.
 
     It has what the user wrote (also what was deleted or is withheld, while it is stored), and nothing that others did.
     """
-    archive, made_at = _Archive(file), timezone.now()
+    made_at = timezone.now()
+    archive = Archive(file, made_at)
     rows = list(_conversations(UserId(user.pk)))
     shown: list[dict[str, Any]] = []
     archive.lines("profile.jsonl", iter([_profile(user)]))
@@ -72,7 +41,7 @@ def write(user: User, file: IO[bytes]) -> None:
     archive.lines("decisions.jsonl", map(_notice, notices_for(UserId(user.pk), limit=10_000)))
     context = {"user": user, "made_at": made_at, "files": archive.files, "messages": shown, "most": _ON_THE_PAGE}
     archive.text("index.html", render_to_string("rights/export.html", context))
-    archive.close({"format": FORMAT, "user": ids.user_ref(user.pk), "made_at": _at(made_at)})
+    archive.close({"format": FORMAT, "user": ids.user_ref(user.pk), "made_at": written(made_at)})
 
 
 def _noting(shown: list[dict[str, Any]], messages: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
@@ -103,10 +72,10 @@ def _written(user_id: UserId, place: Membership) -> Iterator[dict[str, Any]]:
                 yield {
                     "id": ids.server_id(conversation, message.message_id),
                     "conversation": ids.conversation_ref(conversation),
-                    "at": _at_ms(message.message_id),
+                    "at": time_of(message.message_id),
                     "body": message.last_text,
                     "media": message.media,
-                    "edited_at": None if message.edit_id is None else _at_ms(message.edit_id),
+                    "edited_at": None if message.edit_id is None else time_of(message.edit_id),
                     "deleted": message.delete_id is not None,
                     "withheld": message.withheld,
                 }
@@ -120,9 +89,9 @@ def _profile(user: User) -> dict[str, Any]:
         "display_name": user.display_name,
         "email": user.email,
         "share_presence": user.share_presence,
-        "joined_at": _at(user.date_joined),
-        "last_login_at": _at(user.last_login),
-        "last_seen_at": _at(user.last_seen_at),
+        "joined_at": written(user.date_joined),
+        "last_login_at": written(user.last_login),
+        "last_seen_at": written(user.last_seen_at),
     }
 
 
@@ -131,8 +100,8 @@ def _device(device: Any) -> dict[str, Any]:
         "id": ids.device_ref(device.pk),
         "kind": device.kind,
         "name": device.name,
-        "created_at": _at(device.created_at),
-        "last_used_at": _at(device.last_used_at),
+        "created_at": written(device.created_at),
+        "last_used_at": written(device.last_used_at),
     }
 
 
@@ -147,22 +116,14 @@ def _conversation(row: InboxRow) -> dict[str, Any]:
         "type": "dm" if row.conversation.type is ConversationType.DM else "group",
         "name": row.conversation.name,
         "role": place.role.value,
-        "joined_at": _at(place.joined_at),
-        "muted_until": _at(place.muted_until),
+        "joined_at": written(place.joined_at),
+        "muted_until": written(place.muted_until),
     }
 
 
 def _report(report: Report) -> dict[str, Any]:
-    return {"category": report.category, "text": report.text, "at": _at(report.created_at)}
+    return {"category": report.category, "text": report.text, "at": written(report.created_at)}
 
 
 def _notice(notice: Any) -> dict[str, Any]:
-    return {"kind": notice.kind, "reason": notice.reason, "at": _at(notice.at), "until": _at(notice.until)}
-
-
-def _at(moment: datetime | None) -> str | None:
-    return None if moment is None else moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
-
-
-def _at_ms(number: int) -> str | None:
-    return _at(datetime.fromtimestamp(ids.timestamp_ms(number) / 1000, UTC))
+    return {"kind": notice.kind, "reason": notice.reason, "at": written(notice.at), "until": written(notice.until)}

@@ -1,11 +1,8 @@
 """Bytes to a browser, so that nothing in them runs and no shared cache keeps them (docs/decisions/0053 and 0054)."""
 
-import contextlib
 import re
-from collections.abc import AsyncIterator, Iterator
 from typing import Final
 
-from asgiref.sync import sync_to_async
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect, StreamingHttpResponse
 from django.utils.cache import patch_vary_headers
 from django.utils.http import content_disposition_header
@@ -15,6 +12,7 @@ from messaging.domain.errors import NotFound
 from messaging.media.models import Kind, MediaObject
 from messaging.media.sniffing import OCTETS
 from messaging.ports import MEDIA_LINK_TTL_S, MediaMissing
+from messaging.streaming import from_thread
 
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 #: The reader's own browser may show it again so long without asking (s). What is deleted is gone for everybody else.
@@ -66,7 +64,7 @@ def _from_store(request: HttpRequest, key: str, *, etag: str) -> HttpResponseBas
         pieces = iter(()) if request.method == "HEAD" else store.read(key, start=start, end=end)
     except MediaMissing:
         raise NotFound("no such media") from None
-    response = StreamingHttpResponse(_from_thread(pieces))
+    response = StreamingHttpResponse(from_thread(pieces))
     response["ETag"] = etag
     response["Accept-Ranges"] = "bytes"
     response["Content-Length"] = str(end - start)
@@ -87,20 +85,3 @@ def _span(request: HttpRequest, size: int, etag: str) -> tuple[int, int] | None:
     else:
         start, end = int(first), size if not last else min(size, int(last) + 1)
     return (start, end) if start < end else None
-
-
-def _next(pieces: Iterator[bytes]) -> bytes:
-    return next(pieces, b"")
-
-
-async def _from_thread(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
-    """Yield the pieces; each is read in a thread, as files do not read on the loop."""
-    try:
-        while piece := await sync_to_async(_next, thread_sensitive=False)(pieces):
-            yield piece
-    finally:
-        # A reader that leaves in the middle leaves the file open otherwise. Where a thread reads it at this very
-        # moment, that thread is the last to hold it.
-        if close := getattr(pieces, "close", None):
-            with contextlib.suppress(ValueError):
-                close()

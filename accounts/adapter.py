@@ -4,11 +4,11 @@ from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
 from django.http import HttpRequest, HttpResponse
-from kombu.exceptions import OperationalError
 
 from accounts.middleware import suspended_page
 from accounts.models import User, username_validator
 from accounts.tasks import send_mail_task
+from messaging.jobs import queued
 
 USERNAME_VALIDATORS = [username_validator]
 
@@ -37,7 +37,5 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ha
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
         """Hand a mail to the job queue; send it at once where the queue does not take it."""
         message = self.render_mail(template_prefix, email, {**context, "current_site": None})
-        try:
-            send_mail_task.delay(message.subject, message.body, message.from_email, message.to)
-        except (OperationalError, OSError):
+        if not queued(send_mail_task, message.subject, message.body, message.from_email, message.to):
             message.send()

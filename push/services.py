@@ -15,6 +15,7 @@ from django.utils import timezone
 from accounts.models import User
 from messaging.domain.errors import InvalidInput, Unavailable
 from messaging.domain.ids import DeviceId
+from messaging.jobs import queued
 from push.models import PushSettings, Subscription, address_digest
 from push.selectors import device_of, settings_of, subscription_of
 
@@ -81,15 +82,11 @@ def send_test_push(*, user: User, device_id: DeviceId) -> None:
         NotFound: no such device of the user's, or it gets no pushes.
         Unavailable: the jobs' broker is away.
     """
-    from kombu.exceptions import OperationalError
-
     from push.tasks import send_test
 
     subscription_of(user, device_id)
-    try:
-        send_test.delay(device_id)
-    except (OperationalError, OSError):
-        raise Unavailable("cannot send now", retry_after=10.0) from None
+    if not queued(send_test, device_id):
+        raise Unavailable("cannot send now", retry_after=10.0)
 
 
 def change_settings(*, user: User, changes: dict[str, Any]) -> PushSettings:

@@ -19,7 +19,6 @@ from django.conf import settings
 from django.db import DatabaseError, transaction
 from django.db.models import F, Q
 from django.utils import timezone
-from kombu.exceptions import OperationalError as QueueError
 
 from chatproject import container
 from messaging.compliance import discovery
@@ -28,6 +27,7 @@ from messaging.compliance.models import Export
 from messaging.domain import ids
 from messaging.domain.errors import Conflict, InvalidInput, NotFound
 from messaging.domain.ids import ConversationId, UserId, conversation_ref, user_ref
+from messaging.jobs import queued
 from messaging.ports import MediaMissing, StoreUnavailable
 
 logger = logging.getLogger(__name__)
@@ -106,9 +106,7 @@ def _record(
 def _enqueue(export_id: int) -> None:
     from messaging.compliance.tasks import make_export
 
-    try:
-        make_export.delay(export_id)
-    except (QueueError, OSError):
+    if not queued(make_export, export_id):
         # ``look_after`` comes by.
         logger.warning("export %d waits for the queue", export_id)
 

@@ -13,7 +13,6 @@ from typing import Final
 from django.db import transaction
 from django.db.models import Sum
 from django.utils import timezone
-from kombu.exceptions import OperationalError as BrokerError
 from prometheus_client import Counter, Histogram
 
 from chatproject import container
@@ -21,6 +20,7 @@ from messaging.domain import ids
 from messaging.domain.errors import ChatError, Conflict, InvalidInput, NotFound, RateLimited, TooLarge
 from messaging.domain.ids import ConversationId, MediaId, UserId
 from messaging.domain.messages import DedupeKey
+from messaging.jobs import queued
 from messaging.media import images, sniffing
 from messaging.media.models import Kind, MediaObject, MediaUse, State
 from messaging.media.names import clean_name
@@ -162,9 +162,7 @@ def _queue(media_id: MediaId) -> None:
     # Tasks import the services.
     from messaging.media.tasks import process
 
-    try:
-        process.delay(media_id)
-    except (BrokerError, OSError):
+    if not queued(process, media_id):
         # The clock's job finds it.
         logger.warning("the job of an upload could not be queued; it will be by the clock")
 

@@ -9,14 +9,14 @@ from typing import Final
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
-from kombu.exceptions import OperationalError as QueueError
 
 from accounts.models import User
-from accounts.tasks import send_mail_task
+from accounts.services.notices import mail_notice
 from messaging.compliance import audit
 from messaging.compliance.audit import Action
 from messaging.domain.errors import Conflict, NotFound, RateLimited
 from messaging.domain.ids import UserId, user_ref
+from messaging.jobs import queued
 from messaging.rights import content
 from messaging.rights.models import DataExport, DataExportPart
 
@@ -54,9 +54,7 @@ def request_export(*, user: User) -> DataExport:
 def _enqueue(export_id: int) -> None:
     from messaging.rights.tasks import make_export
 
-    try:
-        make_export.delay(export_id)
-    except (QueueError, OSError):
+    if not queued(make_export, export_id):
         # ``make_lost`` comes by.
         logger.warning("export %d waits for the queue", export_id)
 
@@ -87,13 +85,8 @@ def make(export_id: int) -> None:
 
 
 def _tell(user: User) -> None:
-    if not user.email:
-        return
     text = f"You can download the copy of your data from your settings for {KEPT.days} days.\n"
-    try:
-        send_mail_task.delay("The copy of your data is ready", text, None, [user.email])
-    except (QueueError, OSError):
-        logger.warning("a notice could not be mailed")
+    mail_notice(user=user, subject="The copy of your data is ready", text=text)
 
 
 def make_lost() -> int:

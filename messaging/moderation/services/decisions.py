@@ -13,11 +13,10 @@ from uuid import UUID, uuid5
 from asgiref.sync import async_to_sync
 from django.db import transaction
 from django.utils import timezone
-from kombu.exceptions import OperationalError as QueueError
 
 from accounts.models import User
 from accounts.services import suspension
-from accounts.tasks import send_mail_task
+from accounts.services.notices import mail_notice
 from chatproject import container
 from messaging.compliance import audit
 from messaging.compliance.audit import Action
@@ -315,11 +314,4 @@ def _record(
 
 
 def _mail(user: User, subject: str, told: str) -> None:
-    if not user.email:
-        return
-    body = f"{told}\n\nMore is in your settings, under Moderation.\n"
-    try:
-        send_mail_task.delay(subject, body, None, [user.email])
-    except (QueueError, OSError):
-        # It is in the settings all the same.
-        logger.warning("a notice could not be mailed")
+    mail_notice(user=user, subject=subject, text=f"{told}\n\nMore is in your settings, under Moderation.\n")

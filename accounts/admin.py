@@ -10,6 +10,7 @@ from django.http import HttpRequest
 
 from accounts.models import Block, Device, User
 from accounts.services.devices import revoke_device
+from accounts.staff import NotEdited
 from messaging.domain.ids import DeviceId
 
 
@@ -32,7 +33,7 @@ admin.site.unregister(Authenticator)
 
 
 @admin.register(Authenticator)
-class SecondFactorAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class SecondFactorAdmin(NotEdited):
     """Second factors. Deleting both rows of somebody who lost app and codes lets the password alone do again."""
 
     list_display = ["user", "type", "created_at", "last_used_at"]
@@ -41,14 +42,6 @@ class SecondFactorAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     list_select_related = ["user"]
     # Without the secret, sealed as it is.
     fields = ["user", "type", "created_at", "last_used_at"]
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        """Only its owner adds one."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Nobody changes one."""
-        return False
 
 
 @admin.register(Device)

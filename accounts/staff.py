@@ -1,10 +1,10 @@
-"""The admin site: the sign-in page of everybody else, and a second factor."""
+"""The admin site: the sign-in page of everybody else, a second factor, and what its pages have in common."""
 
 from typing import Any
 
 from django.conf import settings
 from django.contrib import messages
-from django.contrib.admin import AdminSite
+from django.contrib.admin import AdminSite, ModelAdmin
 from django.contrib.admin.apps import AdminConfig
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
@@ -46,6 +46,26 @@ def _code_is_missing(request: HttpRequest) -> bool:
     if not settings.ADMIN_REQUIRE_2FA or is_demo_admin(request.user):
         return False
     return not used_second_factor(request)
+
+
+class NotEdited(ModelAdmin):  # type: ignore[type-arg]
+    """What people or the program write: the staff adds and changes none, and deletes one with the permission only."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Nobody adds one here."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Nobody changes one here."""
+        return False
+
+
+class ReadOnly(NotEdited):
+    """What the staff only reads."""
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Nobody deletes one here."""
+        return False
 
 
 class StaffAdminConfig(AdminConfig):

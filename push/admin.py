@@ -1,27 +1,13 @@
 """Subscriptions and pushes for the staff; addresses and keys are not shown."""
 
-from typing import Any
-
 from django.contrib import admin
-from django.http import HttpRequest
 
+from accounts.staff import NotEdited, ReadOnly
 from push.models import Push, PushSettings, Subscription
 
 
-class ReadOnly(admin.ModelAdmin):  # type: ignore[type-arg]
-    """What only its owner, or the worker, writes."""
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        """Nobody adds one here."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Nobody changes one here."""
-        return False
-
-
 @admin.register(Subscription)
-class SubscriptionAdmin(ReadOnly):
+class SubscriptionAdmin(NotEdited):
     """Devices that get pushes, their last success and last error. Deleting one ends its pushes."""
 
     list_display = ["user", "device_name", "provider", "environment", "enabled", "last_success_at", "last_error"]
@@ -52,20 +38,12 @@ class PushSettingsAdmin(ReadOnly):
     ]
     search_fields = ["user__username"]
 
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Nobody deletes one here."""
-        return False
-
 
 @admin.register(Push)
 class PushAdmin(ReadOnly):
-    """What became of each push in the last days; those that are dead with the reason."""
+    """What became of each push in the last days, after which they go; those that are dead with the reason."""
 
     list_display = ["id", "device", "state", "reason", "attempts", "created_at", "done_at"]
     list_filter = ["state"]
     search_fields = ["device__user__username"]
     list_select_related = ["device__user"]
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Nobody deletes one here: they go by themselves."""
-        return False

@@ -14,6 +14,7 @@ from django.template.defaultfilters import filesizeformat
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 
+from accounts.staff import ReadOnly
 from messaging.compliance import exports, holds
 from messaging.compliance.audit import Action, record
 from messaging.compliance.forms import ExportForm, HoldForm, JurisdictionForm, PolicyForm, ReasonForm
@@ -29,26 +30,8 @@ def _actor(request: HttpRequest) -> UserId:
     return UserId(request.user.pk)
 
 
-class Reading(admin.ModelAdmin):  # type: ignore[type-arg]
-    """What is only read here."""
-
-    actions = None
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        """Nobody adds one here."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Nobody changes one."""
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Nobody deletes one."""
-        return False
-
-
 @admin.register(AuditEntry)
-class AuditEntryAdmin(Reading):
+class AuditEntryAdmin(ReadOnly):
     """The audit log, newest first."""
 
     list_display = ["seq", "at", "actor", "action", "object", "case", "short_reason"]
@@ -66,7 +49,7 @@ class AuditEntryAdmin(Reading):
 
 
 @admin.register(AuditCheckpoint)
-class AuditCheckpointAdmin(Reading):
+class AuditCheckpointAdmin(ReadOnly):
     """Signatures over entries of the audit log."""
 
     list_display = ["seq", "at", "key"]
@@ -74,7 +57,7 @@ class AuditCheckpointAdmin(Reading):
 
 
 @admin.register(Sweep)
-class SweepAdmin(Reading):
+class SweepAdmin(ReadOnly):
     """What each sweep found and did."""
 
     list_display = ["id", "started_at", "finished_at", "conversations", "due", "deleted", "held", "failed"]

@@ -6,13 +6,14 @@ from django.contrib import admin
 from django.db.models import Count, QuerySet
 from django.http import HttpRequest
 
+from accounts.staff import ReadOnly
 from messaging.domain import ids
 from messaging.media.models import MediaObject
 
 
 @admin.register(MediaObject)
-class MediaObjectAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
-    """Objects, newest first; read-only."""
+class MediaObjectAdmin(ReadOnly):
+    """Objects, newest first. What messages refer to goes with them, the rest by itself."""
 
     list_display = ["ref", "owner", "kind", "content_type", "size", "state", "reason", "used", "created_at"]
     list_filter = ["state", "kind", "created_at"]
@@ -40,15 +41,3 @@ class MediaObjectAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def used(self, item: Any) -> int:
         """Return how many messages refer to it."""
         return int(item.used)
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        """Files come from people."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """What came stays as it came."""
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """What messages refer to goes with them, the rest by itself."""
-        return False

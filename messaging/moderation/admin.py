@@ -17,6 +17,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST
 
 from accounts.models import User
+from accounts.staff import ReadOnly
 from messaging.compliance import audit
 from messaging.compliance.audit import Action
 from messaging.domain.errors import ChatError
@@ -164,24 +165,8 @@ class MineFilter(admin.SimpleListFilter):
         return queryset.filter(assigned_to=None) if self.value() == "nobody" else queryset
 
 
-class _Kept(admin.ModelAdmin):  # type: ignore[type-arg]
-    """What services write and nobody deletes."""
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        """It comes from members and from decisions."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Only by what its page offers."""
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Nobody takes out of the files what was decided."""
-        return False
-
-
 @admin.register(Case)
-class CaseAdmin(_Kept):
+class CaseAdmin(ReadOnly):
     """The queue: oldest first, what is open."""
 
     list_display = ["number", "kind", "about", "why", "report_count", "state", "outcome", "assigned_to", "created_at"]
@@ -335,7 +320,7 @@ def _history_of(person: User | None) -> dict[str, Any]:
 
 
 @admin.register(Takedown)
-class TakedownAdmin(_Kept):
+class TakedownAdmin(ReadOnly):
     """Messages that are withheld, or were. They are given back by deciding an appeal, or here."""
 
     list_display = ["subject", "author", "reason", "made_at", "lifted_at", "placed"]
@@ -356,7 +341,7 @@ class TakedownAdmin(_Kept):
 
 
 @admin.register(Sanction)
-class SanctionAdmin(_Kept):
+class SanctionAdmin(ReadOnly):
     """Warnings and suspensions. A suspension is lifted here."""
 
     list_display = ["user", "kind", "reason", "created_at", "until", "lifted_at"]

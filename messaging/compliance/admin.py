@@ -3,6 +3,7 @@
 Who may see or do what is in ``roles.py``. Nothing that anybody wrote in a chat is on these pages.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from django.contrib import admin, messages
@@ -64,17 +65,79 @@ class SweepAdmin(ReadOnly):
     ordering = ["-id"]
 
 
+class Filed(admin.ModelAdmin):  # type: ignore[type-arg]
+    """What a service takes from a form, and what stays on record then: what may be done to it asks for a reason.
+
+    ``shown``: what there is to read of one that is there.
+    """
+
+    shown: tuple[str, ...]
+    search_fields = ["=case"]
+    ordering = ["-id"]
+    actions = None
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Return the form's fields, or all there is to read."""
+        return self.form.Meta.fields if obj is None else self.shown  # type: ignore[attr-defined]  # a model's form
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Nobody changes one by its fields."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """It stays on record."""
+        return False
+
+    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
+        """Show and take the form; what the service refuses is said on it."""
+        try:
+            # Or the entry and what it tells of would outlive a failure after them.
+            with transaction.atomic():
+                return super().add_view(request, form_url, extra_context)
+        except ChatError as error:
+            self.message_user(request, error.detail, messages.ERROR)
+            return HttpResponseRedirect(request.get_full_path())
+
+    def _page(self, pk: int) -> str:
+        return reverse(f"admin:compliance_{self.opts.model_name}_change", args=[pk])
+
+    def _with_reason(
+        self, request: HttpRequest, pk: int, *, title: str, act: Callable[[str], HttpResponseBase | None]
+    ) -> HttpResponseBase:
+        """Ask for a reason, and act with it; answer with what that gives, or lead back to the page of ``pk``."""
+        form = ReasonForm(request.POST or None)
+        if request.method != "POST" or not form.is_valid():
+            context = {
+                **self.admin_site.each_context(request),
+                "title": title,
+                "form": form,
+                "back": self._page(pk),
+                "opts": self.opts,
+            }
+            return TemplateResponse(request, "admin/compliance/reason.html", context)
+        try:
+            answer = act(form.cleaned_data["reason"])
+        except ChatError as error:
+            self.message_user(request, error.detail, messages.ERROR)
+            return HttpResponseRedirect(self._page(pk))
+        if answer is not None:
+            return answer
+        self.message_user(request, "It is done, and written down.", messages.SUCCESS)
+        return HttpResponseRedirect(self._page(pk))
+
+
 @admin.register(Hold)
-class HoldAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class HoldAdmin(Filed):
     """Legal holds: placed by one, released by two."""
 
     form = HoldForm
     list_display = ["id", "case", "what", "placed_at", "state"]
     list_filter = ["released_at"]
-    search_fields = ["=case"]
-    ordering = ["-id"]
-    actions = None
     change_form_template = "admin/compliance/hold.html"
+    shown = (
+        *("case", "what", "begins_at", "ends_at", "reason", "state", "placed_at", "who_placed"),
+        *("release_requested_at", "who_asked", "released_at", "who_released"),
+    )
 
     @admin.display(description="what")
     def what(self, hold: Hold) -> str:
@@ -105,37 +168,10 @@ class HoldAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         """Return who agreed to it."""
         return "-" if hold.released_by is None else user_ref(hold.released_by)
 
-    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        """Return the form's fields, or all there is to read."""
-        if obj is None:
-            return HoldForm.Meta.fields
-        return (
-            *("case", "what", "begins_at", "ends_at", "reason", "state", "placed_at", "who_placed"),
-            *("release_requested_at", "who_asked", "released_at", "who_released"),
-        )
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """What was placed is only released."""
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """A hold stays on record."""
-        return False
-
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         """Place it."""
         placed = holds.place_hold(actor=_actor(request), new=form.new())
         obj.pk = placed.pk
-
-    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
-        """Show and take the form; what the service refuses is said on it."""
-        try:
-            # Or the entry and the hold would outlive a failure after them.
-            with transaction.atomic():
-                return super().add_view(request, form_url, extra_context)
-        except ChatError as error:
-            self.message_user(request, error.detail, messages.ERROR)
-            return HttpResponseRedirect(request.get_full_path())
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
@@ -160,45 +196,35 @@ class HoldAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         act = path("<int:pk>/release/<str:act>/", self.admin_site.admin_view(self.act_view), name="compliance_hold_act")
         return [act, *super().get_urls()]
 
-    def act_view(self, request: HttpRequest, pk: int, act: str) -> HttpResponse:
+    def act_view(self, request: HttpRequest, pk: int, act: str) -> HttpResponseBase:
         """Ask for a reason, and do it."""
         acts = {"request": holds.request_release, "approve": holds.approve_release, "refuse": holds.refuse_release}
         titles = {"request": "Ask for the release of", "approve": "Agree to the release of", "refuse": "Let stand"}
         hold = Hold.objects.filter(pk=pk).first()
-        back = reverse("admin:compliance_hold_change", args=[pk])
         if act not in acts or hold is None:
-            return HttpResponseRedirect(back)
+            return HttpResponseRedirect(self._page(pk))
         if not self._may_release(request):
             raise PermissionDenied
-        form = ReasonForm(request.POST or None)
-        if request.method == "POST" and form.is_valid():
-            try:
-                acts[act](actor=_actor(request), hold_id=pk, reason=form.cleaned_data["reason"])
-                self.message_user(request, "It is done, and written down.", messages.SUCCESS)
-            except ChatError as error:
-                self.message_user(request, error.detail, messages.ERROR)
-            return HttpResponseRedirect(back)
-        context = {
-            **self.admin_site.each_context(request),
-            "title": f"{titles[act]} hold {pk} (case {hold.case})",
-            "form": form,
-            "back": back,
-            "opts": self.opts,
-        }
-        return TemplateResponse(request, "admin/compliance/reason.html", context)
+        return self._with_reason(
+            request,
+            pk,
+            title=f"{titles[act]} hold {pk} (case {hold.case})",
+            act=lambda reason: acts[act](actor=_actor(request), hold_id=pk, reason=reason),
+        )
 
 
 @admin.register(Export)
-class ExportAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class ExportAdmin(Filed):
     """Exports for a case. Nothing of what is in them is on these pages."""
 
     form = ExportForm
     list_display = ["id", "case", "state", "progress", "requested_at", "expires_at"]
     list_filter = ["state"]
-    search_fields = ["=case"]
-    ordering = ["-id"]
-    actions = None
     change_form_template = "admin/compliance/export.html"
+    shown = (
+        *("case", "which_users", "which_conversations", "begins_at", "ends_at", "reason", "requested_at"),
+        *("who_requested", "state", "progress", "error", "ready_at", "expires_at", "how_large", "digest"),
+    )
 
     @admin.display(description="progress")
     def progress(self, export: Export) -> str:
@@ -234,35 +260,9 @@ class ExportAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         """Return who asked for it."""
         return user_ref(export.requested_by)
 
-    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        """Return the form's fields, or all there is to read."""
-        if obj is None:
-            return ExportForm.Meta.fields
-        return (
-            *("case", "which_users", "which_conversations", "begins_at", "ends_at", "reason", "requested_at"),
-            *("who_requested", "state", "progress", "error", "ready_at", "expires_at", "how_large", "digest"),
-        )
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """What was asked for is only ended."""
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """An export stays on record."""
-        return False
-
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         """Ask for it."""
         obj.pk = exports.request_export(actor=_actor(request), new=form.new()).pk
-
-    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
-        """Show and take the form; what the service refuses is said on it."""
-        try:
-            with transaction.atomic():
-                return super().add_view(request, form_url, extra_context)
-        except ChatError as error:
-            self.message_user(request, error.detail, messages.ERROR)
-            return HttpResponseRedirect(request.get_full_path())
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
@@ -290,46 +290,29 @@ class ExportAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         """Ask for a reason, and give the file out."""
         if not request.user.has_perm("compliance.download_export"):
             raise PermissionDenied
-        form = ReasonForm(request.POST or None)
-        if request.method != "POST" or not form.is_valid():
-            return self._ask(request, pk, form, "Download")
-        try:
-            reason = form.cleaned_data["reason"]
-            export, pieces = exports.open_file(actor=_actor(request), export_id=pk, reason=reason)
-        except ChatError as error:
-            self.message_user(request, error.detail, messages.ERROR)
-            return HttpResponseRedirect(reverse("admin:compliance_export_change", args=[pk]))
-        headers = {
-            "Content-Disposition": f'attachment; filename="export-{export.pk}.zip"',
-            "Content-Length": str(export.size),
-            "Cache-Control": "no-store",
-            "X-Content-Type-Options": "nosniff",
-        }
-        return StreamingHttpResponse(from_thread(pieces), content_type="application/zip", headers=headers)
 
-    def end_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        def give(reason: str) -> HttpResponseBase:
+            export, pieces = exports.open_file(actor=_actor(request), export_id=pk, reason=reason)
+            headers = {
+                "Content-Disposition": f'attachment; filename="export-{export.pk}.zip"',
+                "Content-Length": str(export.size),
+                "Cache-Control": "no-store",
+                "X-Content-Type-Options": "nosniff",
+            }
+            return StreamingHttpResponse(from_thread(pieces), content_type="application/zip", headers=headers)
+
+        return self._with_reason(request, pk, title=f"Download export {pk}", act=give)
+
+    def end_view(self, request: HttpRequest, pk: int) -> HttpResponseBase:
         """Ask for a reason, and cancel it or delete its file."""
         if not request.user.has_perm("compliance.end_export"):
             raise PermissionDenied
-        form = ReasonForm(request.POST or None)
-        if request.method != "POST" or not form.is_valid():
-            return self._ask(request, pk, form, "End")
-        try:
-            exports.end(actor=_actor(request), export_id=pk, reason=form.cleaned_data["reason"])
-            self.message_user(request, "It is done, and written down.", messages.SUCCESS)
-        except ChatError as error:
-            self.message_user(request, error.detail, messages.ERROR)
-        return HttpResponseRedirect(reverse("admin:compliance_export_change", args=[pk]))
-
-    def _ask(self, request: HttpRequest, pk: int, form: ReasonForm, what: str) -> HttpResponse:
-        context = {
-            **self.admin_site.each_context(request),
-            "title": f"{what} export {pk}",
-            "form": form,
-            "back": reverse("admin:compliance_export_change", args=[pk]),
-            "opts": self.opts,
-        }
-        return TemplateResponse(request, "admin/compliance/reason.html", context)
+        return self._with_reason(
+            request,
+            pk,
+            title=f"End export {pk}",
+            act=lambda reason: exports.end(actor=_actor(request), export_id=pk, reason=reason),
+        )
 
 
 class Recorded(admin.ModelAdmin):  # type: ignore[type-arg]

@@ -80,7 +80,17 @@ class ConversationsField(_SeveralField):
     one = ConversationField
 
 
-class ExportForm(forms.ModelForm):  # type: ignore[type-arg]
+class _TimedForm(forms.ModelForm):  # type: ignore[type-arg]
+    """What has a time that may be open at either end."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # A page that only shows has none of them.
+        for name in {"begins_at", "ends_at"} & self.fields.keys():
+            self.fields[name].required = False
+
+
+class ExportForm(_TimedForm):
     """An export to make."""
 
     users = UsersField(help_text="User names or ids (u_…): every conversation in which one of them is or was.")
@@ -90,12 +100,6 @@ class ExportForm(forms.ModelForm):  # type: ignore[type-arg]
     class Meta:
         model = Export
         fields = ("case", "users", "conversations", "begins_at", "ends_at", "reason")
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        # A page that only shows has none of them.
-        for name in {"begins_at", "ends_at"} & self.fields.keys():
-            self.fields[name].required = False
 
     def clean(self) -> dict[str, Any]:
         """Pass one that names something."""
@@ -117,7 +121,7 @@ class ExportForm(forms.ModelForm):  # type: ignore[type-arg]
         )
 
 
-class HoldForm(forms.ModelForm):  # type: ignore[type-arg]
+class HoldForm(_TimedForm):
     """A hold to place."""
 
     user = UserField(required=False, help_text="A user name, or an id (u_…).")
@@ -127,12 +131,6 @@ class HoldForm(forms.ModelForm):  # type: ignore[type-arg]
     class Meta:
         model = Hold
         fields = ("case", "user", "conversation", "begins_at", "ends_at", "reason")
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        # A page that only shows has none of them.
-        for name in {"begins_at", "ends_at"} & self.fields.keys():
-            self.fields[name].required = False
 
     def new(self) -> NewHold:
         """Return what was asked for; valid forms only."""

@@ -314,25 +314,20 @@ class _Poll:
             REFUSED.inc()
             self._refuse(key, error)
             return
-        change = self._targets.fold(
-            StoredChange(
-                conversation_id=key.conversation_id,
-                change_id=change_id,
-                target_id=event.target,
-                actor_id=event.actor,
-                client_msg_id=event.client_msg_id,
-                kind=MessageChangeKind(event.kind),
-                body=event.body,
-                emoji=event.emoji,
-                on=event.on,
-                prev_id=self._chain(change_id, key, known),
-                mentions=self._named(key, event.mentions, audience),
-            )
+        change = StoredChange(
+            conversation_id=key.conversation_id,
+            change_id=change_id,
+            target_id=event.target,
+            actor_id=event.actor,
+            client_msg_id=event.client_msg_id,
+            kind=MessageChangeKind(event.kind),
+            body=event.body,
+            emoji=event.emoji,
+            on=event.on,
+            prev_id=self._chain(change_id, key, known),
+            mentions=self._named(key, event.mentions, audience),
         )
-        self._changes.append(change)
-        if change.kind is not MessageChangeKind.REACT:
-            self._out.changed.append(events.PushChanged(change.conversation_id, change.target_id))
-        self._deliver_change(change, audience, known, trace=event.trace)
+        self._make(change, audience, known, trace=event.trace)
 
     def _on_moderation(self, change_id: MessageId, key: DedupeKey, event: events.MessageModerated) -> None:
         """Withhold a message, or give it back. Moderators are no members, so only the target is looked at."""
@@ -347,20 +342,24 @@ class _Poll:
         except ChatError:
             REFUSED.inc()
             return
-        change = self._targets.fold(
-            StoredChange(
-                conversation_id=key.conversation_id,
-                change_id=change_id,
-                target_id=event.target,
-                actor_id=key.sender_id,
-                client_msg_id=event.client_msg_id,
-                kind=MessageChangeKind.TAKEDOWN if event.on else MessageChangeKind.RESTORE,
-                prev_id=self._chain(change_id, key, known),
-            )
+        change = StoredChange(
+            conversation_id=key.conversation_id,
+            change_id=change_id,
+            target_id=event.target,
+            actor_id=key.sender_id,
+            client_msg_id=event.client_msg_id,
+            kind=MessageChangeKind.TAKEDOWN if event.on else MessageChangeKind.RESTORE,
+            prev_id=self._chain(change_id, key, known),
         )
+        self._make(change, known.readers(change_id), known)
+
+    def _make(self, change: StoredChange, readers: frozenset[UserId], known: Known, *, trace: bytes = b"") -> None:
+        """Let a change count, and tell its readers of it, and those who show what it changes."""
+        change = self._targets.fold(change)
         self._changes.append(change)
-        self._out.changed.append(events.PushChanged(change.conversation_id, change.target_id))
-        self._deliver_change(change, known.readers(change_id), known)
+        if change.kind is not MessageChangeKind.REACT:
+            self._out.changed.append(events.PushChanged(change.conversation_id, change.target_id))
+        self._deliver_change(change, readers, known, trace=trace)
 
     def _target_of(self, change_id: MessageId, key: DedupeKey, target_id: MessageId, known: Known) -> StoredMessage:
         """Return what a change that is read for the first time is about. Raises Conflict, NotFound."""
@@ -400,9 +399,7 @@ class _Poll:
             mine = self._targets.emoji_of(ref, event.actor)
             check_reaction(event.emoji, mine=mine, all_emoji=self._targets.counts(ref), limits=self._limits)
 
-    def _deliver_change(
-        self, change: StoredChange, readers: frozenset[UserId], known: Known, *, trace: bytes = b""
-    ) -> None:
+    def _deliver_change(self, change: StoredChange, readers: frozenset[UserId], known: Known, *, trace: bytes) -> None:
         """Show the change to those who can see its target; the others get its place in the chain and no more."""
         blind = known.blind(readers, change.target_id)
         target = self._targets.get((change.conversation_id, change.target_id))

@@ -20,6 +20,14 @@ from messaging.domain.ids import ConversationId, MessageId, UserId
 MAX_BODY_BYTES: Final = 1024 * 1024
 
 
+def bounded(stream: IO[Any]) -> bytes:
+    """Return a request's body, of at most ``MAX_BODY_BYTES``. Raises TooLarge."""
+    data: bytes = stream.read(MAX_BODY_BYTES + 1)
+    if len(data) > MAX_BODY_BYTES:
+        raise TooLarge(f"the request is over {MAX_BODY_BYTES} bytes")
+    return data
+
+
 class BoundedJSONParser(BaseParser):
     """Strict JSON of at most ``MAX_BODY_BYTES``. Raises TooLarge, ParseError."""
 
@@ -29,9 +37,7 @@ class BoundedJSONParser(BaseParser):
         self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
     ) -> Any:
         """Return the decoded body."""
-        data = stream.read(MAX_BODY_BYTES + 1)
-        if len(data) > MAX_BODY_BYTES:
-            raise TooLarge(f"the request is over {MAX_BODY_BYTES} bytes")
+        data = bounded(stream)
         try:
             # As the socket reads its frames: a lone surrogate, which no answer could repeat, is not JSON.
             return msgspec.json.decode(data)

@@ -13,7 +13,7 @@ from rest_framework.throttling import ScopedRateThrottle
 from rest_framework.views import APIView
 
 from messaging.api.endpoints import answers, checked
-from messaging.api.parsing import MAX_BODY_BYTES, BoundedJSONParser, me
+from messaging.api.parsing import BoundedJSONParser, bounded, me
 from messaging.domain import ids
 from messaging.domain.errors import InvalidInput, NotFound, TooLarge
 from messaging.domain.ids import MediaId
@@ -42,10 +42,7 @@ class OctetParser(BaseParser):
         self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
     ) -> Any:
         """Return the bytes."""
-        data = stream.read(MAX_BODY_BYTES + 1)
-        if len(data) > MAX_BODY_BYTES:
-            raise TooLarge(f"the request is over {MAX_BODY_BYTES} bytes")
-        return data
+        return bounded(stream)
 
 
 class MediaView(APIView):

@@ -15,13 +15,14 @@ from messaging.compliance.models import AuditEntry
 from messaging.rights import exports
 from messaging.rights.models import DataExport, DataExportPart
 from tests.api.conftest import Person, ann, bob, cat, person, problem, route  # noqa: F401  # fixtures
+from tests.media.objects import bytes_of
 
 pytestmark = pytest.mark.django_db
 Route = Callable[[], None]
 
 
 def unzipped(answer: Any) -> dict[str, Any]:
-    content = b"".join(answer.streaming_content)
+    content = bytes_of(answer)
     assert len(content) == int(answer.headers["Content-Length"])
     files = zipfile.ZipFile(io.BytesIO(content))
     return {name: files.read(name).decode() for name in files.namelist()}

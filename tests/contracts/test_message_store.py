@@ -224,6 +224,9 @@ def test_an_unread_mention_is_told_as_it_is_now(store: MessageStore, conversatio
     assert one(store, conversation, 4).mentioned == [ANN]
     assert one(store, conversation, 4).mentions == [ANN]
     assert one(store, conversation, 3).mentioned == []
+    for number, kind in ((10, "takedown"), (11, "restore")):
+        store.upsert([], changes=[change(conversation, number, 4, kind, MODERATORS)])
+        assert is_mentioned(ANN, 3) is (kind == "restore")
 
 
 def test_receipts_may_come_twice(store: MessageStore, conversation: ConversationId) -> None:

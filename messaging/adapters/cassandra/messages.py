@@ -62,7 +62,7 @@ _OLDEST: Final = (
     " WHERE conversation_id = ? AND bucket = ? AND message_id > ? AND message_id <= ? ORDER BY message_id ASC LIMIT ?"
 )
 _UNREAD: Final = (
-    "SELECT message_id, sender_id, kind, delete_id, mentions, edit_mentions FROM {ks}.messages"
+    "SELECT message_id, sender_id, kind, delete_id, takedown, mentions, edit_mentions FROM {ks}.messages"
     " WHERE conversation_id = ? AND bucket = ? AND message_id > ? AND message_id <= ? LIMIT ?"
 )
 
@@ -567,8 +567,10 @@ class CassandraMessageStore:
 
 def _is_mentioned(row: Row, user_id: UserId) -> bool:
     """Return whether a row of ``_UNREAD`` mentions a user now."""
-    deleted, written, edited = row[3:]
-    return deleted is None and mentions_user((written or ()) if edited is None else edited[1], user_id)
+    deleted, takedown, written, edited = row[3:]
+    if deleted is not None or (takedown is not None and takedown[1]):
+        return False
+    return mentions_user((written or ()) if edited is None else edited[1], user_id)
 
 
 class _Unread:

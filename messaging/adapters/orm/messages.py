@@ -437,8 +437,9 @@ class OrmMessageStore:
                 cursor.execute(
                     f"WITH k (c, mark) AS (VALUES {_values(len(chunk), 2)})"  # noqa: S608
                     # Both numbers in one, for a subquery has one: twice how many there are, and whether one mentions.
-                    " SELECT k.c, (SELECT 2 * COUNT(*) + COALESCE(MAX(CASE WHEN delete_id IS NULL"
-                    " AND (named LIKE %s OR named LIKE %s) THEN 1 ELSE 0 END), 0) FROM (SELECT t.delete_id,"
+                    " SELECT k.c, (SELECT 2 * COUNT(*) + COALESCE(MAX(CASE WHEN readable"
+                    " AND (named LIKE %s OR named LIKE %s) THEN 1 ELSE 0 END), 0)"
+                    " FROM (SELECT t.delete_id IS NULL AND NOT t.withheld AS readable,"
                     " CASE WHEN t.edit_id IS NULL THEN t.mentions ELSE t.edited_mentions END AS named FROM messages t"
                     " WHERE t.conversation_id = k.c AND t.message_id > k.mark AND t.sender_id <> %s AND t.kind = 'text'"
                     " LIMIT %s) AS newer) FROM k",

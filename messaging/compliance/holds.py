@@ -78,16 +78,6 @@ def held(
     return {id_: Held(_merged(spans)) for id_, spans in ranges.items()}, held_users.intersection(users)
 
 
-def is_held(conversation_id: ConversationId, message_id: MessageId) -> bool:
-    """Return whether a message or change is held. Only for showing; who deletes asks ``deleting``."""
-    return held([conversation_id])[0][conversation_id].covers(message_id)
-
-
-def is_user_held(user_id: UserId) -> bool:
-    """Return whether an account is held. Only for showing; who deletes asks ``deleting``."""
-    return user_id in held(users=[user_id])[1]
-
-
 @contextmanager
 def deleting(
     conversations: Collection[ConversationId] = (), users: Collection[UserId] = ()

@@ -15,6 +15,7 @@ from django.utils import timezone
 from prometheus_client import Counter, Gauge
 
 from messaging.compliance import chain, guards, signing
+from messaging.compliance.locks import AUDIT, hold_lock
 from messaging.compliance.models import AuditCheckpoint, AuditEntry, AuditOutlet
 from messaging.domain.errors import InvalidInput
 from messaging.domain.ids import UserId, user_ref
@@ -28,9 +29,6 @@ UNTOLD = Gauge("chat_audit_untold", "Entries of the audit log that the topic com
 
 SYSTEM: Final = "system"
 MAX_REASON_CHARS: Final = 2_000
-#: Held to the end of the transaction, so that entries take their places one after another. Any number that nobody
-#: else uses.
-_LOCK: Final = 4_715_830_261
 _PAGE: Final = 1_000
 #: All entries have one key on the topic, and so one order.
 _KEY: Final = b"audit"
@@ -119,7 +117,7 @@ def record(
     for value in (object, reason, case, details):
         chain.check_plain(value)
     with transaction.atomic(using=using):
-        _take_turn(using)
+        hold_lock(AUDIT, using=using)
         last = AuditEntry.objects.using(using).order_by("-seq").first()
         now = timezone.now()
         entry = chain.Entry(
@@ -151,14 +149,6 @@ def record(
     return row
 
 
-def _take_turn(using: str) -> None:
-    """Let nobody else append before this transaction ends. SQLite's write lock, held from its begin, does it alone."""
-    connection = connections[using]
-    if connection.vendor == "postgresql":
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
-
-
 # --- checkpoints ----------------------------------------------------------------------------------
 
 
@@ -170,7 +160,7 @@ def make_checkpoint() -> AuditCheckpoint | None:
     key: str = settings.AUDIT_KEY
     made = None
     with transaction.atomic():
-        _take_turn("default")
+        hold_lock(AUDIT)
         newest = AuditEntry.objects.order_by("-seq").first()
         attested = AuditCheckpoint.objects.order_by("-seq").first()
         attested_seq = 0 if attested is None else attested.seq

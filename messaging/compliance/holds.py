@@ -8,19 +8,16 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
 
-from django.db import connections, transaction
+from django.db import transaction
 from django.utils import timezone
 
 from chatproject import container
 from messaging.compliance.audit import Action, record
+from messaging.compliance.locks import DELETING, hold_lock
 from messaging.compliance.models import Hold
 from messaging.domain.errors import Conflict, Forbidden, InvalidInput
 from messaging.domain.ids import MAX_ID, ConversationId, MessageId, UserId, conversation_ref, first_id_at, user_ref
-
-#: Shared by those who delete, and alone for who places a hold. Any number that nobody else uses.
-_LOCK: Final = 4_715_830_262
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,17 +85,8 @@ def deleting(
     transaction of the relational database, which is also what it does on Cassandra waits for.
     """
     with transaction.atomic():
-        _lock(shared=True)
+        hold_lock(DELETING, shared=True)
         yield held(conversations, users)
-
-
-def _lock(*, shared: bool) -> None:
-    """Let deleting and placing wait for each other. SQLite's write lock, held from a transaction's begin, does it."""
-    connection = connections["default"]
-    if connection.vendor == "postgresql":
-        function = "pg_advisory_xact_lock_shared" if shared else "pg_advisory_xact_lock"
-        with connection.cursor() as cursor:
-            cursor.execute(f"SELECT {function}(%s)", [_LOCK])
 
 
 def _span(hold: Hold) -> tuple[MessageId, MessageId]:
@@ -145,7 +133,7 @@ def place_hold(*, actor: UserId, new: NewHold) -> Hold:
     if new.begins_at is not None and new.ends_at is not None and new.ends_at < new.begins_at:
         raise InvalidInput("the time ends before it begins")
     with transaction.atomic():
-        _lock(shared=False)
+        hold_lock(DELETING)
         hold = Hold.objects.create(
             case=new.case.strip(),
             reason=new.reason.strip(),

@@ -1,7 +1,6 @@
 /** One file on its way to the server: in parts, again after a broken connection, until it is ready or refused. */
+import { backoff } from "./wire.js";
 
-const BASE_MS = 1_000;
-const CAP_MS = 30_000;
 /** How long a file is looked at is asked for after these pauses; the last one repeats. */
 const POLLS_MS = [250, 500, 1_000, 2_000];
 
@@ -47,7 +46,7 @@ export class Upload extends EventTarget {
         }
         this.#attempt += 1;
         this.#set("waiting");
-        await this.#pause(this.env.random() * Math.min(CAP_MS, BASE_MS * 2 ** this.#attempt));
+        await this.#pause(backoff(this.#attempt + 1, this.env.random));
       }
     }
   }

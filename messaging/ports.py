@@ -309,8 +309,8 @@ class Standing:
 
     @property
     def floor(self) -> MessageId:
-        """The newest id that the user may not see: from before the membership, or over its time."""
-        return max(self.membership.joined_id, self.expired_id)
+        """The newest id that the user may not see."""
+        return self.membership.floor(self.expired_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -322,8 +322,8 @@ class InboxRow:
 
     @property
     def floor(self) -> MessageId:
-        """As that of ``Standing``."""
-        return max(self.membership.joined_id, self.conversation.expired_id)
+        """The newest id that the user may not see."""
+        return self.membership.floor(self.conversation.expired_id)
 
 
 #: A quarter of a year.

@@ -51,6 +51,10 @@ class Membership:
         """Whether the user is a member now."""
         return self.left_id is None
 
+    def floor(self, expired_id: MessageId) -> MessageId:
+        """Return the newest id that the user may not see: from before the membership, or over its time."""
+        return max(self.joined_id, expired_id)
+
 
 @dataclass(frozen=True, slots=True)
 class Chain:

@@ -19,8 +19,8 @@ class Access:
 
     @property
     def floor(self) -> MessageId:
-        """The newest id that the one who asks may not see: from before the membership, or over its time."""
-        return max(self.membership.joined_id, self.conversation.expired_id)
+        """The newest id that the one who asks may not see."""
+        return self.membership.floor(self.conversation.expired_id)
 
 
 @dataclass(frozen=True, slots=True)

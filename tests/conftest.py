@@ -298,11 +298,13 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     """End with what passed at the second try only, and with what was left out, and why."""
-    again = [report.nodeid for report in terminalreporter.stats.get("rerun", [])]
+    again = terminalreporter.stats.get("rerun", [])
     if again:
         terminalreporter.section("failed the first time")
-        for nodeid in again:
-            terminalreporter.write_line(nodeid, yellow=True)
+        for report in again:
+            terminalreporter.write_line(report.nodeid, yellow=True)
+            # Where it broke and the end of why: nothing else of the first try is kept.
+            terminalreporter.write_line("  " + "\n  ".join(report.longreprtext.splitlines()[-12:]))
     left_out = _left_out(terminalreporter)
     terminalreporter.section("left out")
     for nodeid, reason in left_out:

@@ -101,7 +101,7 @@ def launch(
 
 
 def running(pid_file: Path) -> int | None:
-    """Return the id of the process that ``pid_file`` names while it runs; a zombie does not.
+    """Return the id of the process that ``pid_file`` names while it runs; a zombie does not, once its threads are gone.
 
     The file holds the time of its start as well: after a reboot the number may be somebody else's.
     """
@@ -110,7 +110,9 @@ def running(pid_file: Path) -> int | None:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except (OSError, ValueError):
         return None
-    return int(pid) if fields[19] == started and fields[0] != "Z" else None
+    # The first thread of a process that is killed may be a zombie while others still hold its sockets open.
+    dead = fields[0] == "Z" and int(fields[17]) <= 1
+    return int(pid) if fields[19] == started and not dead else None
 
 
 def kill_all(directory: Path) -> None:
@@ -133,9 +135,10 @@ def send(pid_file: Path, number: signal.Signals) -> None:
 
 
 def _gone(process: psutil.Process) -> bool:
-    # A zombie is gone as well: whoever is to collect it may take their time.
+    # A zombie is gone as well, once its threads are: whoever is to collect it may take their time.
     with contextlib.suppress(psutil.NoSuchProcess):
-        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+        zombie = process.status() == psutil.STATUS_ZOMBIE and process.num_threads() <= 1
+        return zombie or not process.is_running()
     return True
 
 

@@ -6,7 +6,6 @@ is in this process.
 """
 
 import asyncio
-import json
 import os
 import tempfile
 import time
@@ -14,10 +13,11 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
-from uuid import uuid4
 
 import httpx
 import msgspec
+
+from clients.python.chat_client import Client
 
 _PASSWORD: Final = "four-wet-boots"
 #: How long after the last message pushes are waited for.
@@ -119,26 +119,17 @@ async def _write(
     port: int, token: str, talks: Sequence[str], *, per_s: float, count: int
 ) -> list[tuple[str, int, float]]:
     """Write to the conversations in turn; return (conversation, number, when due) of each, once all are acked."""
-    from websockets.asyncio.client import connect
-
     due: list[tuple[str, int, float]] = []
-    headers = {"Authorization": f"Bearer {token}"}
-    async with connect(f"ws://127.0.0.1:{port}/ws", additional_headers=headers, proxy=None) as socket:
-
-        async def acks() -> None:
-            left = count
-            while left:
-                left -= json.loads(await socket.recv())["op"] == "ack"
-
-        async with asyncio.timeout(count / per_s + _PATIENCE_S), asyncio.TaskGroup() as tasks:
-            tasks.create_task(acks())
-            began = time.time()
-            for number in range(count):
-                conv, at = talks[number % len(talks)], began + number / per_s
-                await asyncio.sleep(at - time.time())
-                frame = {"op": "send", "msg_id": str(uuid4()), "conv": conv, "body": str(number)}
-                await socket.send(json.dumps(frame))
-                due.append((conv, number, at))
+    async with asyncio.timeout(count / per_s + _PATIENCE_S), Client([f"http://127.0.0.1:{port}"], token) as writer:
+        await writer.until(lambda: writer.up)
+        began = time.time()
+        written = []
+        for number in range(count):
+            conv, at = talks[number % len(talks)], began + number / per_s
+            await asyncio.sleep(at - time.time())
+            written.append(await writer.send(conv, str(number)))
+            due.append((conv, number, at))
+        await writer.settled(*written)
     return due
 
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Final
 
+from clients.python.chat_client.timeline import Message
 from drills.engines import Engines
 from tests.client import Device, Outgoing
 from tests.history import may_change, violations
 from tests.process.full_stack import FullStack
 from tests.process.town import SENDERS, Town, everything_arrived, history_of
-from tests.timeline import Message
 
 #: Between two messages of one person.
 _EVERY_S: Final = 0.5

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from itertools import pairwise
 
+from clients.python.chat_client.timeline import Change, Message, chain_of, order_of
 from tests.client import Device, Outgoing
-from tests.timeline import Change, Message, chain_of, order_of
 
 
 class Kind(StrEnum):

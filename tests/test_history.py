@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import pytest
 
+from clients.python.chat_client.timeline import Change, Message
 from messaging.domain import ids
 from tests.client import Acked, Outgoing, Written
 from tests.history import Evidence, Kind, View, Violation, stays, violations
-from tests.timeline import Change, Message
 
 CONV = "c_talk"
 

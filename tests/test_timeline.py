@@ -4,8 +4,8 @@ from itertools import permutations
 
 import pytest
 
+from clients.python.chat_client.timeline import Change, Message, Row, Timeline
 from messaging.domain import ids
-from tests.timeline import Change, Message, Row, Timeline
 
 
 def ref(number: int) -> str:
@@ -143,3 +143,48 @@ def test_a_chain_of_which_nothing_is_held_begins_with_its_first_row_only() -> No
     timeline.take(in_chain(3, 6, 2))
     assert (timeline.gap, timeline.mark) == (place(3, 6), place(1, 0))
     assert timeline.take(in_chain(2, 6)) == [in_chain(2, 6), in_chain(3, 6, 2)]
+
+
+def test_of_an_earlier_life_nothing_is_shown_again() -> None:
+    timeline = Timeline(ref(2))
+    assert timeline.mark == ref(2)
+    assert timeline.cover([message(1), message(2), message(3)], [], ref(3)) == [message(3)]
+    assert timeline.take(message(2)) == []
+    assert timeline.take(message(4)) == [message(4)]
+    assert (shown(timeline), timeline.gap) == ([ref(3), ref(4)], None)
+
+
+def test_only_the_newest_are_kept_and_what_was_let_go_stays_away() -> None:
+    timeline = Timeline(keep=2)
+    for number in range(5):
+        timeline.take(message(number))
+        timeline.trim()
+    assert shown(timeline) == [ref(3), ref(4)]
+    assert timeline.holds(ref(0))
+    assert timeline.take(message(1)) == []
+    timeline.take(change(5, "edit", 1, body="late"))
+    timeline.take(change(6, "edit", 3, body="kept"))
+    assert [it.body for it in timeline.shown] == ["kept", ""]
+
+
+def test_what_is_over_its_time_is_dropped() -> None:
+    timeline = Timeline()
+    for number in range(4):
+        timeline.take(message(number))
+    timeline.expire(ref(2))
+    assert shown(timeline) == [ref(2), ref(3)]
+    assert timeline.cover([message(0), message(1)], [], ref(3)) == []
+    timeline.expire(ref(1))
+    assert shown(timeline) == [ref(2), ref(3)]
+
+
+def test_what_moderators_withhold_says_nothing_until_they_give_it_back() -> None:
+    timeline = Timeline()
+    timeline.take(message(0, body="bad", media=("f_1",), reactions=(("👍", 1),)))
+    timeline.take(change(1, "takedown", 0))
+    [withheld] = timeline.shown
+    assert (withheld.body, withheld.media, withheld.withheld) == ("", (), True)
+    timeline.take(change(2, "restore", 0, body="good", media=("f_1",), edited_at=7))
+    [back] = timeline.shown
+    assert (back.body, back.media, back.withheld, back.edited_at) == ("good", ("f_1",), False, 7)
+    assert back.reactions == (("👍", 1),)

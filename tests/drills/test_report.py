@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
+from clients.python.chat_client.timeline import Message
 from drills.__main__ import main
 from drills.catalogue import DRILLS
 from drills.drill import Report, Scene, percentile
 from tests.client import Acked, Arrival, Attempt, Device, Outgoing, Written
 from tests.process.town import Town
 from tests.rest import Account
-from tests.timeline import Message
 
 PAGE = (Path(__file__).parents[2] / "docs" / "drills.md").read_text()
 

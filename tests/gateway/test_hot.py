@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from chatproject import runtime
+from clients.python.chat_client.timeline import chain_of
 from messaging.domain import ids
 from messaging.services.hot import set_hot
 from tests.client import Device
@@ -15,7 +16,6 @@ from tests.conftest import outside_the_loop
 from tests.gateway.conftest import Server, conv_ref
 from tests.history import Evidence, views_of, violations
 from tests.rest import Account
-from tests.timeline import chain_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -17,12 +17,12 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from clients.python.chat_client.timeline import Message, order_of
 from messaging.domain.ids import MAX_ID, REPLAY_MARGIN_MS, conversation_ref, parse_server_id, timestamp_ms
 from tests.client import Backfilled, Device, Outgoing
 from tests.history import Evidence, stays, views_of, violations
 from tests.machine.system import System
 from tests.rest import Refused
-from tests.timeline import Message, order_of
 
 T = TypeVar("T")
 

@@ -10,11 +10,11 @@ from random import Random
 from secrets import token_hex
 from typing import Final
 
+from clients.python.chat_client.timeline import Message, order_of
 from tests.client import Device, Outgoing
 from tests.history import Evidence, views_of, violations
 from tests.process.stacks import Stack
 from tests.rest import Account, Rest
-from tests.timeline import Message, order_of
 
 SENDERS: Final = 20
 #: Messages that a sender has in flight at most.

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from chatproject import container
+from clients.python.chat_client.timeline import Change, Message, Timeline
 from messaging.domain import frames, ids
 from messaging.domain.events import MessageChanged, MessageModerated
 from messaging.domain.ids import UserId, server_id
@@ -21,7 +22,6 @@ from messaging.router.apply import Applied, Applier
 from messaging.selectors import history
 from messaging.services.send import Outgoing, change_record, message_record
 from tests.router.conftest import START_MS, Apply, Talk, ended, frames_for, id_of
-from tests.timeline import Change, Message, Timeline
 
 pytestmark = pytest.mark.django_db
 

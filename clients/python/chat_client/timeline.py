@@ -1,27 +1,27 @@
 """One conversation as a device holds it: each message once, in the order of ``prev``, as changes have left it. Pure.
 
-A hot conversation has several chains of ``prev``; what is shown stands in the order of ids.
+See *Ids*, *Delivery* and *Changes* in docs/protocol.md. A hot conversation has several chains of ``prev``; what is
+shown stands in the order of ids.
 """
 
-from bisect import insort
+from base64 import urlsafe_b64decode
+from bisect import bisect_left, insort
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from messaging.domain import ids
-
 #: The ops of frames that are changes.
-CHANGES = frozenset({"edit", "delete", "react", "link"})
+CHANGES = frozenset({"edit", "delete", "react", "takedown", "restore", "link"})
 
 
 def order_of(server_id: str | None) -> int:
     """Return what orders the ids of a conversation; before all of them comes none."""
-    return 0 if server_id is None else ids.parse_server_id(server_id)[1]
+    return 0 if server_id is None else int.from_bytes(urlsafe_b64decode(server_id[2:] + "==")[-8:], "big")
 
 
 def chain_of(server_id: str) -> int:
     """Return the chain that an id is in; 0 in an ordinary conversation."""
-    return ids.sub_of(order_of(server_id))
+    return order_of(server_id) >> 17 & 31
 
 
 def parts_of(mark: str | None) -> dict[int, str]:
@@ -48,6 +48,11 @@ class Message:
     edited_at: int | None = None
     deleted: bool = False
     reactions: tuple[tuple[str, int], ...] = ()
+    media: tuple[str, ...] = ()
+    reply_to: str | None = None
+    forwarded: bool = False
+    mentions: tuple[str, ...] = ()
+    withheld: bool = False
 
     @classmethod
     def of(cls, frame: Mapping[str, Any]) -> "Message":
@@ -66,6 +71,11 @@ class Message:
             edited_at=frame.get("edited_at"),
             deleted=frame.get("deleted", False),
             reactions=tuple(sorted((it["emoji"], it["count"]) for it in frame.get("reactions", ()))),
+            media=tuple(frame.get("media", ())),
+            reply_to=frame.get("reply_to"),
+            forwarded=frame.get("forwarded", False),
+            mentions=tuple(frame.get("mentions", ())),
+            withheld=frame.get("withheld", False),
         )
 
 
@@ -84,6 +94,10 @@ class Change:
     on: bool = False
     count: int = 0
     ts: int = 0
+    edited_at: int | None = None
+    media: tuple[str, ...] = ()
+    reply_to: str | None = None
+    mentions: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, frame: Mapping[str, Any]) -> "Change":
@@ -100,6 +114,10 @@ class Change:
             on=frame.get("on", False),
             count=frame.get("count", 0),
             ts=frame.get("ts", 0),
+            edited_at=frame.get("edited_at"),
+            media=tuple(frame.get("media", ())),
+            reply_to=frame.get("reply_to"),
+            mentions=tuple(frame.get("mentions", ())),
         )
 
 
@@ -109,9 +127,15 @@ def changed(message: Message, change: Change) -> Message:
         return message
     match change.op:
         case "edit":
-            return replace(message, body=change.body, edited_at=change.ts)
+            return replace(message, body=change.body, edited_at=change.ts, mentions=change.mentions)
         case "delete":
-            return replace(message, body="", edited_at=None, deleted=True, reactions=())
+            emptied = replace(message, body="", media=(), reply_to=None, mentions=(), edited_at=None)
+            return replace(emptied, deleted=True, reactions=())
+        case "takedown":
+            return replace(message, body="", media=(), reply_to=None, mentions=(), withheld=True)
+        case "restore":
+            back = replace(message, body=change.body, media=change.media, reply_to=change.reply_to, withheld=False)
+            return replace(back, mentions=change.mentions, edited_at=change.edited_at)
         case "react":
             counts = dict(message.reactions) | {change.emoji: change.count}
             return replace(message, reactions=tuple(sorted((it, count) for it, count in counts.items() if count)))
@@ -128,7 +152,8 @@ class Timeline:
     missing. What is read with a mark counts at once.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, mark: str | None = None, *, keep: int | None = None) -> None:
+        """``mark``: what was shown in an earlier life and is not shown again. ``keep``: of ``shown``, the newest."""
         #: In order, each once, as changes have left it.
         self.shown: list[Message] = []
         #: Ids among ``shown`` before which the chain does not hold: nothing earlier was to be had.
@@ -136,7 +161,11 @@ class Timeline:
         #: Copies of messages that were dropped.
         self.repeats = 0
         #: The newest row of each chain up to which nothing is missing.
-        self._marks: dict[int, str] = {}
+        self._marks: dict[int, str] = parts_of(mark)
+        #: Of each chain, up to where messages are known and not held.
+        self._floors = {chain: order_of(part) for chain, part in self._marks.items()}
+        self._expired = 0
+        self._keep = keep
         self._waiting: dict[str, Row] = {}
         #: The newest change that what is shown of a message can have in it.
         self._as_of: dict[str, int] = {}
@@ -146,8 +175,19 @@ class Timeline:
         """What is held, as it goes into a ``sync``; None where nothing is."""
         return ",".join(self._marks[chain] for chain in sorted(self._marks)) or None
 
+    def _forgotten(self, server_id: str) -> bool:
+        order = order_of(server_id)
+        return order < self._expired or order <= self._floors.get(chain_of(server_id), 0)
+
     def _covers(self, server_id: str) -> bool:
         return order_of(server_id) <= order_of(self._marks.get(chain_of(server_id)))
+
+    @property
+    def oldest(self) -> int | None:
+        """The order of the oldest message that is known: shown, or of an earlier life; None where nothing is."""
+        if self._floors:
+            return min(self._floors.values())
+        return order_of(self.shown[0].server_id) if self.shown else None
 
     @property
     def gap(self) -> str | None:
@@ -156,7 +196,7 @@ class Timeline:
 
     def holds(self, server_id: str) -> bool:
         """Return whether the message came already, shown or not."""
-        return server_id in self._as_of or server_id in self._waiting
+        return server_id in self._as_of or server_id in self._waiting or self._forgotten(server_id)
 
     def shows(self, server_id: str) -> bool:
         """Return whether the message is shown."""
@@ -218,6 +258,8 @@ class Timeline:
     def _put(self, message: Message, as_of: int) -> list[Message]:
         """Show a message as it was at a place in the order, unless what is shown of it is newer."""
         held = self._as_of.get(message.server_id)
+        if held is None and self._forgotten(message.server_id):
+            return []
         if held is None:
             # In the order in which they come, which has to be that of the ids as well: the judge looks.
             if not self.shown or order_of(message.server_id) > order_of(self.shown[-1].server_id):
@@ -231,4 +273,23 @@ class Timeline:
         return [message] if held is None else []
 
     def _place(self, server_id: str) -> int:
-        return next(at for at, it in enumerate(self.shown) if it.server_id == server_id)
+        return bisect_left(self.shown, order_of(server_id), key=lambda it: order_of(it.server_id))
+
+    def trim(self) -> None:
+        """Let go of the oldest of what is shown, down to ``keep``."""
+        if self._keep is None:
+            return
+        for message in self.shown[: -self._keep]:
+            chain, order = chain_of(message.server_id), order_of(message.server_id)
+            self._floors[chain] = max(order, self._floors.get(chain, 0))
+        self._drop(max(0, len(self.shown) - self._keep))
+
+    def expire(self, server_id: str) -> None:
+        """Drop what is older than ``server_id``: nobody is to have it any more."""
+        self._expired = max(self._expired, order_of(server_id))
+        self._drop(self._place(server_id))
+
+    def _drop(self, count: int) -> None:
+        for message in self.shown[:count]:
+            del self._as_of[message.server_id]
+        del self.shown[:count]

@@ -64,6 +64,10 @@ def postgresql_database(
     del connections.settings[alias]
     yield ready
     with django_db_blocker.unblock():
+        # Threads that have ended may have left their connections open, and nobody may use what is dropped.
+        with made._nodb_cursor() as cursor:
+            named = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s"
+            cursor.execute(named, [ready["NAME"]])
         made.creation.destroy_test_db(verbosity=0)
 
 

@@ -4,16 +4,19 @@ Intents are worked off as the job does it: who wants it is read from the databas
 push, and all go over one HTTP/2 connection to another process. The database is SQLite, in a directory of its own.
 
 - as it is: a backlog, as fast as it goes;
-- ``--outage``: the same backlog comes while the provider answers 503, and is worked off once it is back;
+- ``--outage``: the same backlog comes while the provider answers 503, and is worked off once it is back; with a
+  number, its messages are dated over as many seconds before that, so that some are too late for a push;
 - ``--offered``: so many intents a second, each due at a fixed time, from which the time to the provider counts;
 - ``--limit``: the bucket that holds all workers of an installation to a rate.
 """
 
+import json
 import multiprocessing
 import os
 import tempfile
 import time
 from argparse import ArgumentParser, Namespace
+from base64 import b64decode
 from collections import Counter
 from collections.abc import Sequence
 from multiprocessing.connection import Connection
@@ -35,6 +38,10 @@ class PushReport(msgspec.Struct, frozen=True, omit_defaults=True):
     ``replaced``: by a later push of the same conversation to the same device. ``provider_ms``: from when an intent was
     due to when the provider had it (percentiles). ``most_in_1_s``: that arrived in any second but the first, which has
     what the bucket held in the beginning.
+
+    Of an outage: ``taken_in_s``, how long it took to take the backlog in meanwhile; ``late``, what was too old for a
+    push by the end; ``mails`` to people about them, which speak of ``mailed`` messages together; ``repeated``, what
+    was pushed or mailed once more, or pushed as well as mailed, when the whole backlog came a second time.
     """
 
     pushes: int
@@ -44,14 +51,20 @@ class PushReport(msgspec.Struct, frozen=True, omit_defaults=True):
     cpu_s: float
     pushes_per_cpu_s: float
     connections: int
+    lost: int
+    repeated: int
     replaced: int = 0
     provider_ms: dict[str, float] = {}
     most_in_1_s: int = 0
+    taken_in_s: float = 0.0
+    late: int = 0
+    mails: int = 0
+    mailed: int = 0
 
     @property
     def is_clean(self) -> bool:
-        """Whether nothing was lost."""
-        return self.sent + self.replaced == self.pushes
+        """Whether nothing was lost, and nothing told twice."""
+        return not self.lost and not self.repeated and self.mailed == self.late
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -59,7 +72,15 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--backlog", type=int, default=10_000, help="pushes to get through")
     # With few, a later message of a group replaces an earlier one that waits with it.
     parser.add_argument("--groups", type=int, default=10, help=f"groups of {_GROUP}, written to in turn")
-    parser.add_argument("--outage", action="store_true", help="let the provider be out while the backlog comes")
+    parser.add_argument(
+        "--outage",
+        type=int,
+        nargs="?",
+        const=1,
+        default=0,
+        metavar="SECONDS",
+        help="let the provider be out while the backlog comes; date its messages over so long before the end",
+    )
     parser.add_argument("--offered", type=int, default=0, help="intents a second, in place of a backlog")
     parser.add_argument("--seconds", type=int, default=30, help="for how long they are offered")
     parser.add_argument("--limit", type=int, default=0, help="pushes a second that the bucket lets through; 0: any")
@@ -86,8 +107,8 @@ def run(args: Namespace) -> int:
 def _serve(folder: str, key: bytes, pipe: Connection) -> None:
     """Be Apple, in a process of its own.
 
-    Told ``out`` or ``back``, it answers so from then on; told to end, it says when each push was taken, by token, and
-    how many connections there were.
+    Told ``out`` or ``back``, it answers so from then on; told to end, it says which pushes were taken, as token,
+    message and time, and how many connections there were.
     """
     from cryptography.hazmat.primitives.asymmetric import ec
     from cryptography.hazmat.primitives.serialization import load_pem_public_key
@@ -103,7 +124,7 @@ def _serve(folder: str, key: bytes, pipe: Connection) -> None:
         server.always = Answer(503, "ServiceUnavailable") if told == "out" else None
         refused = len(server.got)
         pipe.send(told)
-    pipe.send(([(got.token, got.at) for got in server.got[refused:]], server.connections))
+    pipe.send(([(got.token, got.body["server_id"], got.at) for got in server.got[refused:]], server.connections))
     server.close()
 
 
@@ -113,7 +134,6 @@ def _measure(folder: Path, args: Namespace) -> PushReport:
     django.setup()
     from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
     from django.core.management import call_command
-    from django.utils import timezone
 
     from chatproject import container
     from push import outbox, sending
@@ -143,7 +163,7 @@ def _measure(folder: Path, args: Namespace) -> PushReport:
         # One for each device, so that its token tells which one it was.
         backlog = args.offered * args.seconds + _GROUP
         groups = -(-backlog // (_GROUP - 1))
-    warm, *intents = _backlog(backlog, groups)
+    warm, *intents = _backlog(backlog, groups, age_s=args.outage)
     # The connection is there, and the code is warm.
     outbox.accept([warm])
     first = len(warm.users)
@@ -152,9 +172,12 @@ def _measure(folder: Path, args: Namespace) -> PushReport:
         ours.send(what)
         ours.recv()
 
+    taken_in_s = 0.0
     if args.outage:
         told("out")
+        began = time.perf_counter()
         _accept(intents)
+        taken_in_s = time.perf_counter() - began
         told("back")
     due: dict[str, float] = {}
     wall, cpu = time.perf_counter(), time.process_time()
@@ -162,20 +185,22 @@ def _measure(folder: Path, args: Namespace) -> PushReport:
         due = _offer(intents, args.offered, args.seconds)
     elif not args.outage:
         _accept(intents)
-    while (due_s := outbox.next_due_s(timezone.now())) is not None:
-        time.sleep(min(due_s, 1.0))
-        outbox.send_due()
+    _drain()
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    mails = _mails()
+    if args.outage:
+        _accept(intents)
+        _drain()
     states = Counter(Push.objects.values_list("state", flat=True))
-    sent, replaced = states[Push.State.SENT], states[Push.State.COLLAPSED]
+    sent, replaced, late = (states[one] for one in (Push.State.SENT, Push.State.COLLAPSED, Push.State.SPILLED))
     sending.stop()
     ours.send("end")
     arrived, connections = ours.recv()
     apple.join(10)
-    assert len(arrived) == sent - (first if args.outage else 0), (len(arrived), states)
-    pushes = sum(states.values())
-    taken = sorted(at for _, at in arrived[0 if args.outage else first :])
-    delays = sorted(1000 * (at - due[token]) for token, at in arrived if token in due)
+    pushes = sum(len(intent.users) for intent in (warm, *intents))
+    told_of = {(token, message) for token, message, _ in arrived}
+    taken = sorted(at for *_, at in arrived[0 if args.outage else first :])
+    delays = sorted(1000 * (at - due[token]) for token, _, at in arrived if token in due)
     return PushReport(
         pushes=pushes,
         sent=sent,
@@ -185,9 +210,60 @@ def _measure(folder: Path, args: Namespace) -> PushReport:
         pushes_per_cpu_s=round((pushes - first) / cpu, 1),
         connections=connections,
         replaced=replaced,
+        # What the table says was sent has to have arrived.
+        lost=pushes - replaced - late - min(sent, len(told_of) + (first if args.outage else 0)),
         provider_ms={f"p{part}": round(delays[len(delays) * part // 100], 1) for part in (50, 99)} if delays else {},
         most_in_1_s=_most_in_1_s([at for at in taken if at >= taken[0] + 1.0]) if args.limit else 0,
+        taken_in_s=round(taken_in_s, 2),
+        late=late,
+        mails=len(mails),
+        mailed=sum(mails),
+        repeated=len(arrived) - len(told_of) + len(told_of & _spilled()) + len(_mails()),
     )
+
+
+def _drain() -> None:
+    """Work off what waits, as the job does that comes every minute and where something is due."""
+    from django.utils import timezone
+
+    from push import outbox, summary
+
+    while True:
+        outbox.send_due()
+        now = timezone.now()
+        summary.spill(now)
+        outbox.measure(now)
+        due_s = outbox.next_due_s(now)
+        if due_s is None:
+            break
+        time.sleep(min(due_s, 1.0))
+    # What came too late after somebody's mail is in that person's next one.
+    while summary.spill(now + summary.EVERY):
+        pass
+
+
+def _mails() -> list[int]:
+    """Take the mails that wait to be sent, and return of how many messages each speaks."""
+    from django.conf import settings
+
+    found = []
+    for file in (Path(settings.JOBS_DIR) / "waiting").glob("*.msg"):
+        [subject, *_], *_ = json.loads(b64decode(json.loads(file.read_bytes())["body"]))
+        found.append(int(subject.split()[0]))
+        file.unlink()
+    return found
+
+
+def _spilled() -> set[tuple[str, str]]:
+    """Return what became part of a mail, as token and message."""
+    from messaging.domain import ids
+    from push.models import Push
+
+    rows = Push.objects.filter(state=Push.State.SPILLED)
+    return {
+        (token, ids.server_id(conversation, message))
+        for token, conversation, message in rows.values_list("device__push__address", "conversation_id", "message_id")
+    }
 
 
 def _accept(intents: Sequence[Any]) -> None:
@@ -231,8 +307,11 @@ def _most_in_1_s(times: Sequence[float]) -> int:
     return most
 
 
-def _backlog(pushes: int, groups: int) -> list[Any]:
-    """Return intents for so many pushes, or a few more; their people, devices and messages are in the database."""
+def _backlog(pushes: int, groups: int, *, age_s: float = 0) -> list[Any]:
+    """Return intents for so many pushes, or a few more; their people, devices and messages are in the database.
+
+    The messages but the first are dated over the last ``age_s`` seconds.
+    """
     from accounts.models import Device, User
     from chatproject import container
     from messaging.domain import ids
@@ -244,7 +323,9 @@ def _backlog(pushes: int, groups: int) -> list[Any]:
 
     talks: list[tuple[ConversationId, list[UserId]]] = []
     for number in range(groups):
-        people = User.objects.bulk_create([User(username=f"g{number}u{index}") for index in range(_GROUP)])
+        people = User.objects.bulk_create(
+            [User(username=f"g{number}u{index}", email=f"{index}@g{number}.example") for index in range(_GROUP)]
+        )
         devices = Device.objects.bulk_create([Device(user=user, kind=Device.Kind.TOKEN, name="x") for user in people])
         subscriptions = []
         for index, (user, device) in enumerate(zip(people, devices, strict=True)):
@@ -262,9 +343,11 @@ def _backlog(pushes: int, groups: int) -> list[Any]:
         container.conversation_store().create(new)
         talks.append((talk, users))
     intents, rows = [], []
-    for number in range(-(-pushes // (_GROUP - 1))):
+    count, now = -(-pushes // (_GROUP - 1)), time.time()
+    for number in range(count):
         talk, users = talks[number % groups]
-        message = ids.message_id_at(ts_ms=int(time.time() * 1000), sub=0, offset=number)
+        ago_s = age_s * (count - number) / count if number else 0.0
+        message = ids.message_id_at(ts_ms=int((now - ago_s) * 1000), sub=0, offset=number)
         rows.append(StoredMessage(talk, message, users[0], uuid4().bytes, "Lunch at noon?"))
         intents.append(PushIntent(talk, message, users[0], users=sorted(users[1:])))
     container.message_store().upsert(rows)

@@ -401,6 +401,9 @@ class ConversationStore(Protocol):
     def set_hot(self, conversation_id: ConversationId, k: int) -> bool:
         """Set ``hot_k``; return whether there is such a conversation."""
 
+    def spread(self) -> dict[ConversationId, int]:
+        """Return ``hot_k`` of those conversations of which it is over 1: as many as operators and rates have marked."""
+
     def mark_read(self, marks: Sequence[tuple[UserId, ConversationId, MessageId]]) -> None:
         """Move ``last_read_id`` forward (never back)."""
 

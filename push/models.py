@@ -108,8 +108,10 @@ class Push(models.Model):
     reason = models.CharField(max_length=120, blank=True)
     attempts = models.PositiveSmallIntegerField(default=0)
     created_at = models.DateTimeField(default=timezone.now)
-    #: When a waiting one is due. Whoever sends it moves this on first, so that nobody else does.
-    next_at = models.DateTimeField(default=timezone.now)
+    #: When a waiting one is due. Whoever sends it moves this on first, so that nobody else does. None: never, it is too
+    #: late for a push and waits for the mail.
+    next_at = models.DateTimeField(default=timezone.now, null=True)
+    #: Of whoever sends it, until ``next_at``.
     claim = models.UUIDField(null=True)
     done_at = models.DateTimeField(null=True)
 
@@ -121,6 +123,11 @@ class Push(models.Model):
         indexes = [
             models.Index(fields=["state", "next_at"]),
             models.Index(fields=["user_id", "conversation_id", "state"]),
+            # The badge, and what else waits for a person, without a look at the rows.
+            models.Index(fields=["user_id", "state", "message_id"]),
+            models.Index(
+                fields=["message_id", "user_id"], condition=models.Q(state="waiting"), name="push_waiting_by_age"
+            ),
             models.Index(fields=["claim"], condition=models.Q(state="waiting"), name="push_claimed"),
             models.Index(fields=["created_at"]),
         ]

@@ -8,6 +8,7 @@ import logging
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID, uuid4
@@ -42,6 +43,10 @@ LATE_AFTER_S: Final = 300
 #: For so long a push that is being sent is nobody else's.
 LEASE_S: Final = 90
 _BATCH: Final = 200
+#: How much of what is due for the same people is looked through for these.
+_MAX_LOOK: Final = 5_000
+#: Rows that one attempt takes on: what is due, and what waits behind it for the same notification on a device.
+_MAX_CLAIM: Final = 1_000
 #: Values of one query; databases bound them.
 _MAX_IN_QUERY: Final = 1_000
 _KEEP_DAYS: Final = 7
@@ -59,7 +64,7 @@ def accept(intents: Sequence[events.PushIntent]) -> None:
     for start in range(0, len(candidates), _BATCH):
         part = candidates[start : start + _BATCH]
         late = [candidate for candidate in part if candidate.message < late_before(now)]
-        _insert(late, claim=None, next_at=now)
+        _insert(late, claim=None, next_at=None)
         plans, _ = decide([it for it in part if it.message >= late_before(now)], now=now, also_quiet=True)
         claim = uuid4()
         _insert([plan.candidate for plan in plans], claim=claim, next_at=now + timedelta(seconds=LEASE_S))
@@ -93,7 +98,7 @@ def _candidates(intents: Sequence[events.PushIntent]) -> list[Candidate]:
     return list(found)
 
 
-def _insert(candidates: Iterable[Candidate], *, claim: UUID | None, next_at: datetime) -> None:
+def _insert(candidates: Iterable[Candidate], *, claim: UUID | None, next_at: datetime | None) -> None:
     """Make the rows that are not there yet."""
     rows = [
         Push(
@@ -126,41 +131,78 @@ def candidate_of(row: Push) -> Candidate:
 
 
 def send_due(*, limit: int = 5_000) -> int:
-    """Try again what is due, as long as it is not too late for it; return how many were tried."""
+    """Try again what is due, as long as it is not too late for it; return how many were tried.
+
+    Ends early where no provider takes anything now.
+    """
     tried = 0
     while tried < limit:
         now = timezone.now()
-        due = Push.objects.filter(state=Push.State.WAITING, next_at__lte=now, message_id__gte=late_before(now))
-        chosen = list(due.order_by("next_at").values_list("pk", flat=True)[:_BATCH])
-        if not chosen:
+        rows = _claim_due(now)
+        if not rows:
             break
-        claim = uuid4()
-        # Of two workers that chose the same, the second finds them no longer due.
-        due.filter(pk__in=chosen).update(claim=claim, next_at=now + timedelta(seconds=LEASE_S))
-        rows = _claimed(claim)
+        tried += len(rows)
         plans, refused = decide([candidate_of(row) for row in rows], now=now, also_quiet=True)
         for reason in set(refused.values()):
             unwanted = [row.pk for row in rows if refused.get(candidate_of(row)) == reason]
             _finish(unwanted, Push.State.SKIPPED, reason)
         wanted = {plan.candidate: plan for plan in plans}
-        _send([row for row in rows if candidate_of(row) in wanted], wanted)
-        tried += len(rows)
+        outcomes = _send([row for row in rows if candidate_of(row) in wanted], wanted)
+        if outcomes and all(outcome.untried for outcome in outcomes):
+            break
     return tried
 
 
-def _send(rows: Sequence[Push], plans: dict[Candidate, Plan]) -> None:
-    """Send claimed rows; of one conversation only the last message goes to a device."""
+def _claim_due(now: datetime) -> list[Push]:
+    """Claim what is due the longest, and with it what is due besides for the same notifications on the devices."""
+    due = Push.objects.filter(state=Push.State.WAITING, next_at__lte=now, message_id__gte=late_before(now))
+    fields = ("pk", "user_id", "device_id", "conversation_id")
+    first = list(due.order_by("next_at").values_list(*fields)[:_BATCH])
+    if not first:
+        return []
+    shown = {(device, conversation) for _, _, device, conversation in first}
+    theirs = due.filter(user_id__in={user for _, user, _, _ in first}).order_by("-message_id").values_list(*fields)
+    chosen = {pk: None for pk, *_ in first}
+    chosen |= {pk: None for pk, _, device, conversation in theirs[:_MAX_LOOK] if (device, conversation) in shown}
+    claim = uuid4()
+    # Of two workers that chose the same, the second finds them no longer due.
+    due.filter(pk__in=list(chosen)[:_MAX_CLAIM]).update(claim=claim, next_at=now + timedelta(seconds=LEASE_S))
+    return _claimed(claim)
+
+
+def _send(rows: Sequence[Push], plans: dict[Candidate, Plan]) -> list[Outcome]:
+    """Send claimed rows; of one conversation only the last message goes to a device. Return what came of these."""
+    rows = _not_replaced(rows)
     last: dict[tuple[int, int], Push] = {}
     for row in sorted(rows, key=lambda row: row.message_id):
         last[row.device_id, row.conversation_id] = row
     chosen = list(last.values())
     if not chosen:
-        return
+        return []
     numbers = badges({UserId(row.user_id) for row in chosen})
     wanted = [plans[candidate_of(row)] for row in chosen]
     items = [(address_of(plan.subscription), plan.notice(numbers.get(plan.candidate.user, 1))) for plan in wanted]
     outcomes = sending.engine().send(items)
     _record(rows, list(zip(chosen, wanted, outcomes, strict=True)))
+    return outcomes
+
+
+def _not_replaced(rows: Sequence[Push]) -> list[Push]:
+    """Return the rows whose device was sent nothing later of the conversation, in whose place they would be shown."""
+    if not rows:
+        return []
+    later = Push.objects.filter(
+        user_id__in={row.user_id for row in rows},
+        state=Push.State.SENT,
+        message_id__gt=min(row.message_id for row in rows),
+    )
+    shown: dict[tuple[int, int], int] = {}
+    for device, conversation, message in later.values_list("device_id", "conversation_id", "message_id"):
+        shown[device, conversation] = max(message, shown.get((device, conversation), 0))
+    left = [row for row in rows if row.message_id > shown.get((row.device_id, row.conversation_id), 0)]
+    kept = {row.pk for row in left}
+    _finish([row.pk for row in rows if row.pk not in kept], Push.State.COLLAPSED, "")
+    return left
 
 
 def _record(rows: Sequence[Push], done: Sequence[tuple[Push, Plan, Outcome]]) -> None:
@@ -172,6 +214,7 @@ def _record(rows: Sequence[Push], done: Sequence[tuple[Push, Plan, Outcome]]) ->
             earlier[row.device_id, row.conversation_id].append(row.pk)
     sent: list[int] = []
     replaced: list[int] = []
+    again: dict[_Retry, tuple[list[int], float]] = {}
     with transaction.atomic():
         for row, plan, outcome in done:
             before = earlier[row.device_id, row.conversation_id]
@@ -183,8 +226,13 @@ def _record(rows: Sequence[Push], done: Sequence[tuple[Push, Plan, Outcome]]) ->
                 case Result.GONE | Result.REFUSED:
                     _finish([row.pk, *before], Push.State.DEAD, outcome.reason)
                 case Result.RETRY:
-                    _again([row.pk, *before], row.attempts, outcome, now)
+                    kind = _Retry(0 if outcome.untried else row.attempts, outcome.untried, outcome.reason)
+                    pks, asked_s = again.get(kind, ([], 0.0))
+                    pks += [row.pk, *before]
+                    again[kind] = pks, max(asked_s, outcome.retry_after_s or 0.0)
             note(plan.subscription, outcome, save_success=False)
+        for kind, (pks, asked_s) in again.items():
+            _again(pks, kind, asked_s, now)
         _finish(sent, Push.State.SENT, "")
         _finish(replaced, Push.State.COLLAPSED, "")
         reached = [row.device_id for row, _, outcome in done if outcome.result is Result.SENT]
@@ -198,12 +246,22 @@ def _finish(pks: Sequence[int], state: str, reason: str) -> None:
         )
 
 
-def _again(pks: Sequence[int], attempts: int, outcome: Outcome, now: datetime) -> None:
-    wait_s = sending.backoff_s(0 if outcome.untried else attempts, outcome.retry_after_s)
+@dataclass(frozen=True, slots=True)
+class _Retry:
+    """What pushes have in common that are tried again together. ``untried``: no provider has seen them."""
+
+    attempts: int
+    untried: bool
+    reason: str
+
+
+def _again(pks: Sequence[int], kind: _Retry, asked_s: float, now: datetime) -> None:
+    """Let go of the rows until their next attempt: one statement for all, however many an outage has touched."""
     Push.objects.filter(pk__in=pks, state=Push.State.WAITING).update(
-        next_at=now + timedelta(seconds=wait_s),
-        reason=outcome.reason[:120],
-        attempts=F("attempts") + (0 if outcome.untried else 1),
+        next_at=now + timedelta(seconds=sending.backoff_s(kind.attempts, asked_s)),
+        claim=None,
+        reason=kind.reason[:120],
+        attempts=F("attempts") + (0 if kind.untried else 1),
     )
 
 

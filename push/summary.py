@@ -1,9 +1,11 @@
 """What is too late for a push: one mail a person in place of many stale notifications (design section 8)."""
 
 from collections import Counter as Tally
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
+from uuid import uuid4
 
 from django.conf import settings
 from django.db import transaction
@@ -23,33 +25,57 @@ MAILS = Counter("chat_push_summaries_total", "Mails sent in place of pushes that
 
 #: A backlog drains over many minutes; a person gets one mail in this time, with all that is late then.
 EVERY: Final = timedelta(minutes=15)
-_MAX_USERS: Final = 500
+_MAX_USERS: Final = 5_000
+#: People, and pushes, that are decided about together.
+_USERS: Final = 100
+_CANDIDATES: Final = 1_000
 _MAX_LINES: Final = 20
 
 
 def spill(now: datetime) -> int:
     """Give up the pushes that are too late; whoever has unread messages among them gets a mail. Returns how many.
 
-    They are never pushed after this.
+    They are never pushed after this. At most so many people at a time as ``_MAX_USERS``; the next call goes on.
     """
     late = Push.objects.filter(state=Push.State.WAITING, message_id__lt=late_before(now))
+    # Where somebody is at it, what comes of that decides: pushed, or given up next time.
+    late = late.exclude(claim__isnull=False, next_at__gt=now)
+    # They are due no more: whoever looks for what is has not to pass over them until their mail goes.
+    late.filter(next_at__isnull=False).update(next_at=None)
     told_lately = PushSettings.objects.filter(summary_at__gt=now - EVERY).values("pk")
-    users = late.exclude(user_id__in=told_lately).values_list("user_id", flat=True).distinct()[:_MAX_USERS]
-    return sum(_spill_for(user, late.filter(user_id=user), now) for user in list(users))
+    users = list(late.exclude(user_id__in=told_lately).values_list("user_id", flat=True).distinct()[:_MAX_USERS])
+    return sum(_spill_for(users[start : start + _USERS], late, now) for start in range(0, len(users), _USERS))
 
 
-def _spill_for(user_id: int, late: QuerySet[Push], now: datetime) -> int:
-    rows = list(late)
-    candidates = {candidate_of(row): None for row in rows}
-    plans, _ = decide(list(candidates), now=now)
+def _spill_for(user_ids: Sequence[int], late: QuerySet[Push], now: datetime) -> int:
+    rows = list(late.filter(user_id__in=user_ids))
+    plans: dict[int, list[Plan]] = defaultdict(list)
+    for start in range(0, len(rows), _CANDIDATES):
+        for plan in decide([candidate_of(row) for row in rows[start : start + _CANDIDATES]], now=now)[0]:
+            plans[plan.candidate.user].append(plan)
+    return _give_up([row.pk for row in rows], plans, now)
+
+
+def _give_up(pks: Sequence[int], plans: Mapping[int, Sequence[Plan]], now: datetime) -> int:
+    claim, spilled = uuid4(), 0
+    users: set[int] = set()
     with transaction.atomic():
-        mine = Push.objects.filter(pk__in=[row.pk for row in rows], state=Push.State.WAITING)
-        spilled = mine.update(state=Push.State.SPILLED, done_at=now, reason="")
-        if not spilled:
-            return 0
-        PushSettings.objects.update_or_create(user_id=user_id, defaults={"summary_at": now})
-        # Inside: where the mail cannot be queued, all stays as it was.
-        _mail(User.objects.get(pk=user_id), plans)
+        for start in range(0, len(pks), _CANDIDATES):
+            mine = Push.objects.filter(pk__in=pks[start : start + _CANDIDATES])
+            # Of two that have read the same, each mails whom it was the first to take.
+            waiting = mine.filter(state=Push.State.WAITING)
+            spilled += waiting.update(state=Push.State.SPILLED, claim=claim, done_at=now, reason="")
+            users |= set(mine.filter(claim=claim).values_list("user_id", flat=True))
+        people = list(User.objects.filter(pk__in=users))
+        PushSettings.objects.bulk_create(
+            [PushSettings(user=person, summary_at=now) for person in people],
+            update_conflicts=True,
+            unique_fields=["user"],
+            update_fields=["summary_at"],
+        )
+        # Inside: where the mails cannot be queued, all stays as it was.
+        for person in people:
+            _mail(person, plans.get(person.pk, ()))
     SPILLED.inc(spilled)
     return spilled
 

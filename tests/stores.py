@@ -82,7 +82,9 @@ def postgresql(postgresql_database: dict[str, Any], db: None) -> Iterator[str]:
     # the one alias that they let through all the same, in any thread.
     alias = NO_DB_ALIAS
     connections.settings[alias] = postgresql_database
-    tables = ", ".join(model._meta.db_table for model in apps.get_app_config("messaging").get_models())
+    tables = ", ".join(
+        model._meta.db_table for model in apps.get_app_config("messaging").get_models() if model._meta.managed
+    )
     with connections[alias].cursor() as cursor:
         cursor.execute(f"TRUNCATE {tables} CASCADE")
     yield alias

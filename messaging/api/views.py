@@ -22,6 +22,7 @@ from messaging.services import changes, conversations, post, read_marks
 _DEFAULT_PAGE: Final = 50
 
 _LIMIT = OpenApiParameter("limit", OpenApiTypes.INT, description="1 to 200; 50 by default.")
+_MAX_QUERY_CHARS: Final = 80
 _CURSOR = OpenApiParameter("cursor", OpenApiTypes.STR, description="`next` of the page before.")
 
 
@@ -231,11 +232,26 @@ class MembersView(MessagingView):
 
     @extend_schema(
         operation_id="members_list",
-        parameters=[_CURSOR, _LIMIT],
+        parameters=[
+            _CURSOR,
+            _LIMIT,
+            OpenApiParameter("q", OpenApiTypes.STR, description="Beginning of a name: these alone, in one page."),
+        ],
         responses=_answers(400, 404, _200=serializers.MembersSerializer),
     )
     def get(self, request: Request, conversation: str) -> Response:
-        """List the members in pages."""
+        """List the members in pages, or find some by the beginning of their user name or display name."""
+        query = request.query_params.get("q", "").strip()
+        if query:
+            if len(query) > _MAX_QUERY_CHARS or "\x00" in query:
+                raise InvalidInput(f"q: up to {_MAX_QUERY_CHARS} characters")
+            found = inbox.members_named(
+                user_id=me(request),
+                conversation_id=conversation_of(conversation),
+                query=query,
+                limit=limit_of(request, default=_DEFAULT_PAGE),
+            )
+            return Response({"results": [render.member(view) for view in found], "next": None})
         page = inbox.members_page(
             user_id=me(request),
             conversation_id=conversation_of(conversation),

@@ -69,6 +69,8 @@ class Action(StrEnum):
     USER_SUSPENDED = "user.suspended"
     USER_REINSTATED = "user.reinstated"
     FILTER_CHANGED = "filter.changed"
+    # What operators do with single conversations.
+    CONVERSATION_SPREAD = "conversation.spread"
     # What a person asks for themselves.
     DATA_EXPORT_REQUESTED = "data_export.requested"
     ERASURE_REQUESTED = "erasure.requested"

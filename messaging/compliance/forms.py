@@ -68,6 +68,20 @@ class _SeveralField(forms.CharField):
         return list(dict.fromkeys(self.one().to_python(word) for word in str(value or "").split()))
 
 
+class SpreadForm(forms.Form):
+    """Which conversation is to be spread, and over how many sub-partitions."""
+
+    conversation = ConversationField()
+    k = forms.IntegerField(
+        label="Sub-partitions",
+        min_value=1,
+        max_value=ids.MAX_HOT_K,
+        initial=8,
+        help_text="1: it is not hot any more. Messages then have an order for each sender, no longer one for all.",
+    )
+    reason = ReasonField()
+
+
 class UsersField(_SeveralField):
     """Users, by id or name."""
 

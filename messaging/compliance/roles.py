@@ -61,6 +61,8 @@ ROLES: Final[dict[str, tuple[str, ...]]] = {
         "push.view_subscription",
         "push.delete_subscription",
         "compliance.view_sweep",
+        "messaging.view_hotconversation",
+        "messaging.change_hotconversation",
     ),
 }
 

@@ -122,12 +122,15 @@ class Allowance:
 class Connection:
     """The protocol's side of one socket. Time in monotonic seconds."""
 
-    __slots__ = ("_allowance", "_limits", "_opened", "device", "last_heard", "state", "user")
+    __slots__ = ("_allowance", "_limits", "_opened", "_syncs", "_watches", "device", "last_heard", "state", "user")
 
     def __init__(self, *, limits: Limits, now: float) -> None:
         self._limits = limits
         self._opened = now
         self._allowance: Allowance | None = None
+        #: Made at the first such frame.
+        self._syncs: TokenBucket | None = None
+        self._watches: TokenBucket | None = None
         self.state = State.ANONYMOUS
         self.last_heard = now
         self.user = UserId(0)
@@ -185,11 +188,11 @@ class Connection:
             raise Unauthenticated("authenticate first")
         match frame:
             case frames.Send():
-                self._take_send(allowance, now)
+                self._take(allowance.sends, "too many messages", now)
                 return [Append(frame, ids.parse_conversation(frame.conv))]
             case frames.Edit() | frames.Delete() | frames.React():
                 # All go the same way as a message, and cost as much.
-                self._take_send(allowance, now)
+                self._take(allowance.sends, "too many messages", now)
                 return [Alter(frame, *ids.parse_server_id(frame.server_id))]
             case frames.Delivered():
                 return [SaveReceipt(False, *ids.parse_server_id(frame.server_id))]
@@ -200,21 +203,32 @@ class Connection:
                 return [ShowTyping(conversation)] if allowance.typing.take(conversation, now) else []
             case frames.Sync():
                 resume = None if frame.resume is None else ids.parse_device(frame.resume)
-                return [Replay(self._marks(frame.marks), frame.keep, resume)]
+                effect = Replay(self._marks(frame.marks), frame.keep, resume)
+                if self._syncs is None:
+                    limits = self._limits
+                    self._syncs = TokenBucket(rate_per_s=limits.sync_rate_per_s, burst=limits.sync_burst, now=now)
+                self._take(self._syncs, "too many syncs", now)
+                return [effect]
             case frames.Presence():
                 if len(frame.users) > self._limits.max_presence_users:
                     raise TooLarge(f"{len(frame.users)} users; the limit is {self._limits.max_presence_users}")
-                return [Watch(frozenset(map(ids.parse_user, frame.users)))]
+                users = frozenset(map(ids.parse_user, frame.users))
+                if self._watches is None:
+                    limits = self._limits
+                    rate = limits.presence_rate_per_s
+                    self._watches = TokenBucket(rate_per_s=rate, burst=limits.presence_burst, now=now)
+                self._take(self._watches, "too many presence subscriptions", now)
+                return [Watch(users)]
             case frames.Ping():
                 # The pong's time is the gateway's to fill in: this machine has no wall clock.
                 return [Reply(frames.Pong(ts=0))]
 
     @staticmethod
-    def _take_send(allowance: Allowance, now: float) -> None:
-        wait_s = allowance.sends.take(now)
+    def _take(bucket: TokenBucket, detail: str, now: float) -> None:
+        wait_s = bucket.take(now)
         if wait_s:
             # Rounded up: who comes back after exactly this time is let through.
-            raise RateLimited("too many messages", retry_after=ceil(wait_s * 1000) / 1000)
+            raise RateLimited(detail, retry_after=ceil(wait_s * 1000) / 1000)
 
     def _marks(self, marks: dict[str, str]) -> dict[ConversationId, Mark]:
         if len(marks) > self._limits.max_sync_marks:

@@ -57,6 +57,12 @@ class Limits:
     #: Token bucket of ``send`` per user and pod.
     send_rate_per_s: float = 20.0
     send_burst: int = 60
+    #: Token buckets of ``sync`` and ``presence`` per connection: each reads the stores, and nothing else bounds them.
+    #: Bursts are what a client needs that has come back, finds gaps in all its conversations, or leafs through them.
+    sync_rate_per_s: float = 2.0
+    sync_burst: int = 60
+    presence_rate_per_s: float = 1.0
+    presence_burst: int = 20
     #: Sends of one connection that may wait for the log at once; beyond it the socket is not read.
     max_inflight_sends: int = 128
     #: Bytes that may wait for one connection before it is closed as too slow (1013).

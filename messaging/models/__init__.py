@@ -1,12 +1,19 @@
 """Tables of the relational adapters (design section 4). Data and constraints only; the rules are in services."""
 
-from messaging.models.conversations import ConversationChainRow, ConversationRow, DeviceMarkRow, MembershipRow
+from messaging.models.conversations import (
+    ConversationChainRow,
+    ConversationRow,
+    DeviceMarkRow,
+    HotConversation,
+    MembershipRow,
+)
 from messaging.models.messages import MessageChangeRow, MessageRow, ReactionRow, ReceiptRow
 
 __all__ = [
     "ConversationChainRow",
     "ConversationRow",
     "DeviceMarkRow",
+    "HotConversation",
     "MembershipRow",
     "MessageChangeRow",
     "MessageRow",

@@ -36,6 +36,18 @@ class ConversationRow(models.Model):
 
     class Meta:
         db_table = "conversations"
+        indexes = [models.Index(fields=["hot_k"], condition=models.Q(hot_k__gt=1), name="conversations_hot")]
+
+
+class HotConversation(models.Model):
+    """A conversation that is spread, as the staff's pages and rights name it.
+
+    It has no table: which there are the store of conversations tells, wherever that is.
+    """
+
+    class Meta:
+        managed = False
+        default_permissions = ("view", "change")
 
 
 class ConversationChainRow(models.Model):

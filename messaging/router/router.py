@@ -52,11 +52,16 @@ MESSAGE_BATCHES = Histogram(
 POISON = Counter(
     "chat_router_poison_total", "Records that could not be read and went to the dead-letter topic.", ["topic"]
 )
+HOT = Gauge(
+    "chat_hot_conversations",
+    "Conversations that are spread over sub-partitions, as this router has read it within a minute.",
+)
 SPREAD = Counter("chat_hot_conversations_spread_total", "Times a conversation was spread further for its rate.")
 HELD = Gauge("chat_router_held", "1 while the router cannot store and holds its place in the log.", ["topic"])
 
 GROUP = "router"
 _MAX_RECORDS = 500
+_COUNT_EVERY_S: Final = 60.0
 #: Of hot conversations at once: between two such polls the others have their turn.
 _MAX_HOT_RECORDS = 200
 _POLL_TIMEOUT_S = 1.0
@@ -159,6 +164,7 @@ class Router:
                 self._run(TOPIC_RECEIPTS, self._on_receipts, every_s=self._pace.receipts_s), name="router-receipts"
             ),
             loop.create_task(self._reads.run(), name="router-reads"),
+            loop.create_task(self._count_hot(), name="router-count"),
         ]
 
     async def stop(self) -> None:
@@ -271,6 +277,15 @@ class Router:
             SPREAD.inc()
             told = events.InvalidateConversation(conversation)
             await tell_pods_of(members, told, registry=self._registry, bus=self._bus)
+
+    async def _count_hot(self) -> None:
+        """Tell again and again how many conversations are spread, by whomever."""
+        while True:
+            try:
+                HOT.set(len(await self._database.run(self._conversations.spread)))
+            except Exception:
+                logger.warning("it cannot be told how many conversations are spread", exc_info=True)
+            await asyncio.sleep(_COUNT_EVERY_S)
 
     async def _on_receipts(self, records: list[Record]) -> None:
         applied = await self._database.run(self._receipts.apply, records)

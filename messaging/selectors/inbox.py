@@ -19,6 +19,8 @@ from messaging.selectors.history import message_frame
 UNREAD_CAP: Final = 100
 _INBOX: Final = "inbox"
 _MEMBERS: Final = "members"
+#: Members that are looked through at once for a name.
+_LOOK: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +98,22 @@ def members_page(*, user_id: UserId, conversation_id: ConversationId, cursor: st
     page = rows[:limit]
     following = seal(_MEMBERS, conversation_id, page[-1].user_id) if len(rows) > limit else None
     return MembersPage(_named(page), following)
+
+
+def members_named(*, user_id: UserId, conversation_id: ConversationId, query: str, limit: int) -> list[MemberView]:
+    """Return members whose user name or display name, or a word of it, begins with ``query``; ``limit`` at most.
+
+    Reads all members, a page at a time, until there are as many. Raises NotFound: the user is no member.
+    """
+    require_member(user_id, conversation_id)
+    store = container.conversation_store()
+    found: list[Membership] = []
+    after = UserId(0)
+    while len(found) < limit and (page := store.members(conversation_id, after=after, limit=_LOOK)):
+        wanted = people.named_among([place.user_id for place in page], query)
+        found += [place for place in page if place.user_id in wanted]
+        after = page[-1].user_id
+    return _named(found[:limit])
 
 
 def member_view(*, user_id: UserId, conversation_id: ConversationId, member_id: UserId) -> MemberView:

@@ -22,8 +22,7 @@ def set_hot(*, conversation_id: ConversationId, k: int) -> None:
     Raises:
         InvalidInput: ``k`` is out of range. NotFound: there is no such conversation.
     """
-    if not 1 <= k <= MAX_HOT_K:
-        raise InvalidInput(f"a conversation is spread over 1 to {MAX_HOT_K} sub-partitions")
+    check_k(k)
     store = container.conversation_store()
     if not store.set_hot(conversation_id, k):
         raise NotFound("no such conversation")
@@ -33,6 +32,12 @@ def set_hot(*, conversation_id: ConversationId, k: int) -> None:
         registry=container.registry(),
         bus=container.pod_bus(),
     )
+
+
+def check_k(k: int) -> None:
+    """Raise InvalidInput where a conversation cannot be spread over ``k`` sub-partitions."""
+    if not 1 <= k <= MAX_HOT_K:
+        raise InvalidInput(f"a conversation is spread over 1 to {MAX_HOT_K} sub-partitions")
 
 
 def members_of(store: ConversationStore, conversation_id: ConversationId) -> list[UserId]:

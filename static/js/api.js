@@ -53,6 +53,7 @@ export const addMembers = (id, members) => call("POST", `conversations/${id}/mem
 export const removeMember = (id, user) => call("DELETE", `conversations/${id}/members/${user}`);
 export const setRole = (id, user, role) => call("PATCH", `conversations/${id}/members/${user}`, { role });
 export const members = (id, cursor) => call("GET", `conversations/${id}/members?${query({ cursor, limit: "100" })}`);
+export const membersNamed = (id, q) => call("GET", `conversations/${id}/members?${query({ q, limit: "50" })}`);
 export const mute = (id, until) => call("PUT", `conversations/${id}/mute`, { until });
 export const setTimer = (id, timer_s) => call("PUT", `conversations/${id}/timer`, { timer_s });
 export const blocks = () => call("GET", "blocks");

@@ -5,7 +5,7 @@ import { recorder, tray } from "./attach.js";
 import { paintAvatar } from "./dom.js";
 import { counted } from "./format.js";
 import { changed, database, dispatch, leaveDatabase, me, onChange, openDatabase, root, setDraft, state, view } from "./model.js";
-import { excerpt, faceOf, mentionable, mentionsOfText, nameOf, preview, summaryOf, titleOf } from "./names.js";
+import { excerpt, faceOf, lookForMembers, mentionable, mentionsOfText, nameOf, preview, summaryOf, titleOf } from "./names.js";
 import { $, banner, composer, confirm, forwarding, info, infoOf, lightbox, list, listed, menu, messages, paint, paintConnection, paintList, people, reporting, seen, toast } from "./page.js";
 import { shownOf, sortedConversations, threadOf } from "./store.js";
 import { events, fetchConversation, loadBlocks, loadConversations, loadNewest, loadOlder, openThread, wire } from "./sync.js";
@@ -229,6 +229,7 @@ window.addEventListener("hashchange", route);
 setInterval(() => document.visibilityState === "visible" && changed(), REPAINT_MS);
 
 composer.mentions.people = () => mentionable(state.convs[view.active]);
+composer.mentions.lookFor = (text) => lookForMembers(state.convs[view.active], text);
 composer.addEventListener("compose", ({ detail }) => send(detail.body, detail.reply_to, tray.take()));
 composer.addEventListener("draft", ({ detail }) => setDraft(view.active, detail));
 composer.addEventListener("typing", () => wire.tell({ op: "typing", conv: view.active }));

@@ -59,10 +59,36 @@ export const preview = (text) => text.slice(0, 400).replace(/\s+/gu, " ").trim()
 /** May one mention all at once here? In a large group, whose members are not all known here, only who moderates it. */
 const mayMentionAll = (conv) => conv.type === "group" && (Boolean(conv.members) || ["owner", "admin"].includes(conv.role));
 
-/** The people of a conversation that are known here: its members, or, of a large group, who has written. */
+/** Of large groups, whose members are not all known here: those that were looked for by name, by conversation and id. */
+const sought = new Map();
+/** What was looked for already, by conversation. */
+const queries = new Map();
+
+/** The people of a conversation that are known here: its members, or, of a large group, who has written or was looked for. */
 function peopleOf(conv) {
-  const authors = () => [...new Set(threadOf(state, conv.id).messages.map((one) => one.from))].map((id) => state.users[id]);
-  return (conv.members ?? authors()).filter((one) => one?.username);
+  const some = () => {
+    const authors = threadOf(state, conv.id).messages.map((one) => state.users[one.from]);
+    return [...new Map([...authors, ...(sought.get(conv.id)?.values() ?? [])].filter(Boolean).map((one) => [one.id, one])).values()];
+  };
+  return (conv.members ?? some()).filter((one) => one?.username);
+}
+
+/** Look for members of a large group by the beginning of a name; return whether there are some that were not known. */
+export async function lookForMembers(conv, text) {
+  const before = queries.get(conv?.id) ?? new Set();
+  if (!conv || conv.members || before.has(text)) return false;
+  queries.set(conv.id, before.add(text));
+  const known = sought.get(conv.id) ?? new Map();
+  try {
+    const { results } = await api.membersNamed(conv.id, text);
+    const fresh = results.filter((one) => !known.has(one.id));
+    for (const one of fresh) known.set(one.id, one);
+    sought.set(conv.id, known);
+    return fresh.length > 0;
+  } catch {
+    before.delete(text);
+    return false;
+  }
 }
 
 /** Whom one can mention in a conversation: {id, username, name}. */

@@ -28,6 +28,8 @@ const missed = new Map();
 /** Conversations one is no longer in; the message that says so still arrives. */
 const left = new Set();
 let watched = "";
+/** Whether what was refused as too fast is about to be asked for again. */
+let asking = false;
 
 export const wire = new Wire({
   url: `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/ws`,
@@ -88,6 +90,7 @@ function receive(frame) {
     case "error":
       // One that was acked, and at its place in the log was not allowed.
       if (frame.msg_id) refused(frame.msg_id, frame);
+      else if (frame.code === "rate_limited") askAgain(frame.retry_after ?? 1);
       break;
     case "backfill":
       takeBackfill(frame);
@@ -196,6 +199,18 @@ function repair(conv) {
   if (!mark || !wire.tell({ op: "sync", marks: { [conv]: mark } })) loadNewest(conv);
   // A repair that never answers does not stand in the way of the next.
   setTimeout(() => repairing.delete(conv), REPAIR_MS);
+}
+
+/** A `sync` or a subscription was one too many: both again in a while, once for all of them. */
+function askAgain(seconds) {
+  if (asking) return;
+  asking = true;
+  setTimeout(() => {
+    asking = false;
+    watched = "";
+    sync(limits.max_sync_marks);
+    watchPresence();
+  }, Math.max(200, seconds * 1000));
 }
 
 function receipt(frame) {

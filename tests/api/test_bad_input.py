@@ -306,6 +306,8 @@ def test_a_malformed_parameter_is_invalid(ann: Person, bob: Person, path: str, n
         problem(response, 400, "invalid")
 
 
-def test_no_search_makes_it_fail(ann: Person) -> None:
+def test_no_search_makes_it_fail(ann: Person, bob: Person) -> None:
+    group = ann.group(bob)
     for text in NASTY_TEXT:
-        fine(ann.client.get("/v1/users", {"q": text.encode("utf-8", "surrogatepass")}))
+        for path in ("users", f"conversations/{group}/members"):
+            fine(ann.client.get(f"/v1/{path}", {"q": text.encode("utf-8", "surrogatepass")}))

@@ -11,6 +11,7 @@ from chatproject import container
 from messaging.domain import ids
 from messaging.domain.events import ConversationChanged
 from messaging.domain.messages import Role
+from messaging.selectors import inbox
 from messaging.selectors.access import visible_presence
 from messaging.services.send import append_change
 from tests.api.conftest import Person, problem
@@ -43,6 +44,32 @@ def test_members_come_in_pages_with_cursors_of_their_own(ann: Person, bob: Perso
         cursor = page["next"]
         problem(ann.get(f"conversations/{other}/members", cursor=cursor), 400, "invalid")
     assert sorted(seen) == ["ann", "bob", "cat"]
+
+
+def test_members_are_found_by_the_beginning_of_a_name(
+    ann: Person, bob: Person, cat: Person, dan: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inbox, "_LOOK", 1)
+    group = ann.group(bob, cat)
+    bob.user.display_name = "Robert van Daal"
+    bob.user.save()
+
+    def found(query: str, **more: str) -> list[str]:
+        page = ann.get(f"conversations/{group}/members", q=query, **more).json()
+        assert page["next"] is None
+        return [member["username"] for member in page["results"]]
+
+    assert (found("bo"), found("@BO"), found("rob"), found("daa"), found("an")) == (["bob"],) * 4 + (["ann"],)
+    assert found("da") == ["bob"], "and not Dan, who is no member"
+    assert found("nobody") == []
+    assert len(found(" ")) == 3, "nothing is asked for: all of them"
+    for one in (bob, cat):
+        one.user.display_name = "Robin"
+        one.user.save()
+    assert len(found("Robin", limit="1")) == 1
+    assert sorted(found("Robin")) == ["bob", "cat"]
+    problem(ann.get(f"conversations/{group}/members", q="x" * 81), 400, "invalid")
+    problem(dan.get(f"conversations/{group}/members", q="bo"), 404, "not_found")
 
 
 def test_owner_and_admin_add(ann: Person, bob: Person, cat: Person, dan: Person, route: Route) -> None:

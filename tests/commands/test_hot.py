@@ -7,6 +7,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from chatproject import container
+from messaging.compliance.models import AuditEntry
 from messaging.domain.ids import conversation_ref
 
 pytestmark = pytest.mark.django_db
@@ -24,6 +25,10 @@ def test_it_spreads_a_conversation_and_gathers_it_again(make_user: Any, make_gro
     for arguments, k in (([], 8), (["--k", "31"], 31), (["--k", "1"], 1)):
         assert f"{ref} is spread over {k};" in run(ref, *arguments)
         assert container.conversation_store().get([id_])[id_].hot_k == k
+    entries = AuditEntry.objects.order_by("seq").values_list("actor", "action", "object", "details")
+    assert list(entries) == [
+        ("system", "conversation.spread", ref, {"from": before, "to": k}) for before, k in ((1, 8), (8, 31), (31, 1))
+    ]
 
 
 @pytest.mark.parametrize(
@@ -38,3 +43,4 @@ def test_it_spreads_a_conversation_and_gathers_it_again(make_user: Any, make_gro
 def test_what_cannot_be_is_refused(arguments: list[str], told: str) -> None:
     with pytest.raises(CommandError, match=told):
         run(*arguments)
+    assert not AuditEntry.objects.exists()

@@ -7,6 +7,7 @@ import pytest
 from django.contrib.auth.models import Group
 from django.test import Client
 
+from chatproject import container
 from messaging.compliance import roles
 from messaging.compliance.models import AuditEntry, Hold, Jurisdiction, RetentionPolicy
 from messaging.domain.ids import UserId, conversation_ref, user_ref
@@ -56,6 +57,35 @@ def test_each_role_sees_its_pages(staff: Staff, role: str, seen: set[str]) -> No
     found = {page for page in PAGES if client.get(f"/admin/compliance/{page}/").status_code == 200}
     assert found == seen
     assert client.get("/admin/").status_code == 200
+
+
+def test_an_operator_spreads_a_conversation_and_is_named_for_it(staff: Staff, make_user: Any, make_group: Any) -> None:
+    id_ = make_group(make_user(), make_user()).id
+    operator, ref = staff(roles.OPERATOR), conversation_ref(id_)
+    url = "/admin/messaging/hotconversation/"
+    assert b"None is spread" in operator.get(url).content
+    form = {"conversation": ref, "k": "8", "reason": "the town hall is on Friday"}
+    for wrong, told in (
+        ({"reason": ""}, b"required"),
+        ({"k": "32"}, b"less than or equal to 31"),
+        ({"conversation": "c_x"}, b"no such conversation"),
+        ({"conversation": conversation_ref(7)}, b"No such conversation"),
+    ):
+        assert told in operator.post(url, form | wrong).content
+    for role in (roles.MODERATOR, roles.OFFICER, roles.AUDITOR):
+        assert staff(role).get(url).status_code == staff(role).post(url, form).status_code == 403
+    assert AuditEntry.objects.count() == 0
+    assert container.conversation_store().spread() == {}
+    assert operator.post(url, form).status_code == 302
+    assert ref.encode() in operator.get(url).content
+    assert operator.post(url, form | {"k": "1", "reason": "it is over"}).status_code == 302
+    assert container.conversation_store().spread() == {}
+    entries = [(it.action, it.object, it.reason, it.details) for it in AuditEntry.objects.order_by("seq")]
+    assert entries == [
+        ("conversation.spread", ref, "the town hall is on Friday", {"from": 1, "to": 8}),
+        ("conversation.spread", ref, "it is over", {"from": 8, "to": 1}),
+    ]
+    assert all(it.actor.startswith("u_") for it in AuditEntry.objects.all())
 
 
 def test_an_auditor_changes_nothing(staff: Staff, make_user: Callable[..., Any]) -> None:

@@ -373,7 +373,9 @@ def test_being_hot_is_noted_and_can_be_taken_back(store: ConversationStore) -> N
     for k in (8, 16, 1):
         assert store.set_hot(conversation.id, k)
         assert store.get([conversation.id])[conversation.id].hot_k == k
+        assert store.spread() == ({conversation.id: k} if k > 1 else {})
     assert not store.set_hot(ConversationId(5), 8)
+    assert store.spread() == {}
     assert store.get([ConversationId(5)]) == {}
 
 

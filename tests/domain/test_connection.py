@@ -1,7 +1,7 @@
 """The connection's state machine: every frame in every state, and every deadline. No socket, no clock."""
 
 from dataclasses import replace
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given
@@ -250,6 +250,36 @@ def test_nothing_else_counts_as_a_send() -> None:
         assert it.receive(frames.Ping(), NOW) == [Reply(frames.Pong(ts=0))]
         assert it.receive(frames.Delivered(SERVER_ID), NOW) == [SaveReceipt(False, CONV, MESSAGE)]
     assert it.receive(SEND, NOW) == [Append(SEND, CONV)]
+
+
+@pytest.mark.parametrize(
+    ("frame", "limits"),
+    [
+        (frames.Sync(), {"sync_rate_per_s": 2.0, "sync_burst": 3}),
+        (frames.Presence([USER_REF]), {"presence_rate_per_s": 2.0, "presence_burst": 3}),
+    ],
+    ids=["sync", "presence"],
+)
+def test_what_reads_the_stores_is_held_to_a_rate_of_each_connection(
+    frame: frames.ClientFrame, limits: dict[str, Any]
+) -> None:
+    allowance = Allowance(limits=LIMITS, now=NOW)
+    it, other = (connection(limits=replace(LIMITS, **limits), allowance=allowance) for _ in range(2))
+    [effect] = it.receive(frame, NOW)
+    for _ in range(2):
+        assert it.receive(frame, NOW) == [effect]
+    error = refusal(it.receive(frame, NOW))
+    assert (error.code, error.msg_id, error.retry_after) == (RateLimited.code, None, 0.5)
+    assert it.state is State.OPEN
+    assert it.receive(SEND, NOW) == [Append(SEND, CONV)], "nothing else waits for it"
+    assert other.receive(frame, NOW) == [effect], "nor does another device of the same user"
+    assert it.receive(frame, NOW + 0.5) == [effect]
+
+
+def test_a_sync_that_asks_for_too_much_takes_nothing_from_one_that_does_not() -> None:
+    it = connection(limits=replace(LIMITS, sync_burst=1, max_sync_marks=0))
+    assert refusal(it.receive(frames.Sync({CONV_REF: SERVER_ID}), NOW)).code == "too_large"
+    assert it.receive(frames.Sync(), NOW) == [Replay({})]
 
 
 def test_the_connections_of_a_user_share_one_allowance() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.e2e import pages
-from tests.e2e.conftest import Account
+from tests.e2e.conftest import Account, Server
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 expect = sync_api.expect
@@ -64,3 +64,23 @@ def test_a_mention_is_suggested_sent_and_marked(person: Callable[..., Any], acco
     ann.keyboard.press("Enter")
     bob.locator(".mention.mine", has_text="@all").wait_for()
     assert bob.locator(".mention").all_inner_texts() == ["@all"]
+
+
+def test_in_a_large_group_whoever_is_a_member_is_suggested(server: Server, person: Callable[..., Any]) -> None:
+    ann, silent = person(pages.name("ann")), pages.name("zoe")
+    crowd = server.people(silent, *(pages.name("crowd") for _ in range(100)))
+    made = pages.api(ann, "POST", "conversations", {"type": "group", "name": "Town", "members": crowd})
+    pages.open_chat(ann, "Town")
+    ann.get_by_label("Message", exact=True).click()
+    ann.keyboard.type(f"@{silent[:6]}")
+    ann.get_by_role("option").first.wait_for()
+    assert chosen(ann) == f"@{silent}"
+    ann.keyboard.press("Enter")
+    ann.keyboard.type("hello")
+    ann.keyboard.press("Enter")
+    assert ann.locator(".message.out .mention").all_inner_texts() == [f"@{silent}"]
+    expect(pages.ticks(ann)).to_have_attribute("data-status", "sent")
+    [said] = [
+        it for it in pages.api(ann, "GET", f"conversations/{made['id']}/messages")["results"] if it["kind"] == "text"
+    ]
+    assert said["mentions"] == [crowd[0]]

@@ -616,6 +616,48 @@ async def test_sending_too_fast_is_refused_with_a_time(
     assert 0 < refusal["retry_after"] <= 0.5
 
 
+async def test_syncing_too_fast_is_refused_and_the_next_in_time_brings_all(
+    start_server: Start, limits: Callable[..., None], make_user: MakeUser, make_dm: Make
+) -> None:
+    limits(sync_rate_per_s=2.0, sync_burst=2)
+    server = await start_server()
+    ann, bob = make_user("ann"), make_user("bob")
+    conv = conv_ref(make_dm(ann, bob))
+    writer, reader = await server.sign_in(ann), await server.sign_in(bob)
+    first, second = [(await writer.say(conv))["server_id"] for _ in range(2)]
+    await reader.expect("msg", server_id=second)
+    for _ in range(2):
+        await reader.send("sync", marks={conv: first})
+        await reader.expect("synced")
+    await reader.send("sync", marks={conv: first})
+    refusal = await reader.refusal("rate_limited")
+    assert 0 < refusal["retry_after"] <= 0.5
+    # It waits as it was told, is still connected, and so is whoever comes back.
+    await asyncio.sleep(refusal["retry_after"])
+    await reader.send("sync", marks={conv: first})
+    assert [it["server_id"] for it in (await reader.expect("backfill", conv=conv))["messages"]][-1] == second
+    back = await server.sign_in(bob)
+    await back.send("sync", marks={conv: first})
+    await back.expect("synced")
+
+
+async def test_subscribing_too_fast_is_refused_and_the_last_subscription_stays(
+    start_server: Start, limits: Callable[..., None], make_user: MakeUser, make_dm: Make
+) -> None:
+    limits(presence_rate_per_s=0.1, presence_burst=1)
+    server = await start_server()
+    ann, bob = make_user("ann"), make_user("bob")
+    make_dm(ann, bob)
+    client = await server.sign_in(ann)
+    ref = ids.user_ref(bob.pk)
+    await client.send("presence", users=[ref])
+    await client.expect("presence", user=ref, state="offline")
+    await client.send("presence", users=[])
+    assert 0 < (await client.refusal("rate_limited"))["retry_after"] <= 10
+    await server.sign_in(bob)
+    await client.expect("presence", user=ref, state="online")
+
+
 @pytest.mark.slow
 async def test_a_reader_that_does_not_read_is_cut_off_and_comes_back_by_a_sync(
     start_server: Start, limits: Callable[..., None], make_user: MakeUser, make_dm: Make

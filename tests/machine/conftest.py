@@ -24,7 +24,12 @@ from tests.machine.system import EmbeddedSystem, FullSystem, System
 def short_limits(settings: Any, caplog: pytest.LogCaptureFixture, transactional_db: None) -> None:
     # Short backfills and small small groups, so that a few messages and people reach past both.
     settings.LIMITS = replace(
-        settings.LIMITS, max_backfill=6, max_group_small=3, send_rate_per_s=10_000.0, send_burst=10_000
+        settings.LIMITS,
+        max_backfill=6,
+        max_group_small=3,
+        send_rate_per_s=10_000.0,
+        send_burst=10_000,
+        sync_burst=10_000,
     )
     # No part of the API, and half of its time.
     settings.MIDDLEWARE = []

@@ -12,6 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+from channels.db import database_sync_to_async
 from channels.layers import channel_layers
 from channels.routing import ProtocolTypeRouter
 from django.core.asgi import get_asgi_application
@@ -19,13 +20,14 @@ from django.core.asgi import get_asgi_application
 from accounts.models import User
 from accounts.services.devices import sign_in_device
 from chatproject import container
-from messaging.domain.ids import user_ref
+from messaging.domain.ids import parse_conversation, user_ref
 from messaging.endings import end
 from messaging.gateway.consumer import ChatConsumer
 from messaging.gateway.pod import Pod
 from messaging.gateway.server import PodServer, build_server
 from messaging.ports import TOPIC_HOT, TOPIC_MESSAGES, TOPIC_RECEIPTS
 from messaging.router.router import GROUP, Router
+from messaging.services.hot import set_hot
 from messaging.threads import DatabaseThreads
 from tests.rest import Account
 
@@ -63,6 +65,9 @@ class System(Protocol):
 
     async def release_router(self) -> None:
         """Start the router again; it has forgotten all but what is stored. Idempotent."""
+
+    async def spread(self, conv: str, k: int) -> None:
+        """Spread a conversation over ``k`` sub-partitions, as an operator would; 1: gather it again."""
 
     async def caught_up(self) -> None:
         """Return once the router has done all that is in the log. Raises TimeoutError."""
@@ -230,6 +235,9 @@ class InProcessSystem(ABC):
             )
             await router.start()
             self._router = router, database
+
+    async def spread(self, conv: str, k: int) -> None:
+        await database_sync_to_async(set_hot)(conversation_id=parse_conversation(conv), k=k)
 
     async def caught_up(self) -> None:
         log = container.message_log()

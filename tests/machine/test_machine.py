@@ -7,6 +7,7 @@ import pytest
 from hypothesis import settings
 from hypothesis.stateful import run_state_machine_as_test
 
+from clients.python.chat_client.timeline import chain_of
 from tests.machine.machine import ChatMachine, Part
 
 pytestmark = pytest.mark.slow
@@ -65,4 +66,22 @@ def test_who_comes_back_sees_nothing_of_the_time_between(machine: ChatMachine) -
     machine.send(number=2, talk=2, count=2, wait=True)
     machine.add(which=machine.addable.index((machine.talks[2], "dan")))
     machine.crash(Part.ALL, number=2, talk=2, count=3, acks=1)
+    machine.teardown()
+
+
+def test_a_conversation_is_spread_and_gathered_while_it_is_in_use(machine: ChatMachine) -> None:
+    for k in (3, 31, 1, 2):
+        machine.spread(talk=1, k=k)
+        for number in (0, 2, 4):
+            machine.send(number=number, talk=1, count=3, wait=True)
+        machine.resend(which=len(machine.sent) - 1, elsewhere=False)
+        machine.crash(Part.ALL, number=2, talk=1, count=3, acks=1)
+        for number in range(len(machine.devices)):
+            machine.connect(number=number)
+        machine.edit(number=0, talk=1, which=1, wait=True)
+    machine.rest()
+    chains = {
+        chain_of(it.server_id) for device in machine.devices for it in device.timeline(machine.talks[1].conv).shown
+    }
+    assert len(chains) > 2
     machine.teardown()

@@ -13,6 +13,8 @@ from uuid import uuid4
 import msgspec
 import pytest
 from django.conf import settings as django_settings
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from accounts.models import Block, Device
@@ -460,6 +462,73 @@ def test_a_provider_that_is_out_is_left_alone_and_the_others_go_on(
     assert Push.objects.filter(state=State.WAITING).count() == 3 * len(phones)
 
 
+def test_what_failed_is_not_shown_in_place_of_what_came_after_it(town: Town, make_dm: Any) -> None:
+    ann, bob = town.person("ann"), town.person("bob")
+    phone, tablet = town.phone(bob), town.phone(bob)
+    talk = make_dm(ann, bob)
+    phone.fails(Answer(500, "InternalServerError"))
+    tablet.fails(*[Answer(500, "InternalServerError")] * 2)
+    outbox.accept([town.say(talk, ann, "1")])
+    outbox.accept([town.say(talk, ann, "2")])
+    due_now()
+    outbox.send_due()
+    assert [text for _, text in phone.texts] == ["1", "2"]
+    assert [text for _, text in tablet.texts] == ["1", "2", "2"]
+    assert sorted(states()) == [State.COLLAPSED] * 2 + [State.SENT] * 2
+
+
+def test_of_what_waits_for_a_device_the_last_of_each_conversation_is_shown(
+    town: Town, make_dm: Any, monkeypatch: Any
+) -> None:
+    """However much of it is looked at together."""
+    monkeypatch.setattr(outbox, "_BATCH", 2)
+    ann, bob, cat = town.person("ann"), town.person("bob"), town.person("cat")
+    phone = town.phone(bob)
+    first, second = make_dm(ann, bob), make_dm(cat, bob)
+    phone.fails(*[Answer(500, "InternalServerError")] * 4)
+    for text in ("1", "2"):
+        outbox.accept([town.say(first, ann, text)])
+        outbox.accept([town.say(second, cat, text)])
+    due_now()
+    assert outbox.send_due() == 4
+    assert sorted(phone.texts[4:]) == [("ann", "2"), ("cat", "2")]
+    assert sorted(states()) == [State.COLLAPSED] * 2 + [State.SENT] * 2
+
+
+def test_what_a_provider_that_is_out_leaves_costs_the_same_for_few_and_for_many(
+    town: Town, make_group: Any, apple: ApnsServer
+) -> None:
+    people = [town.person(f"p{number}") for number in range(40)]
+    for person in people:
+        town.phone(person)
+    few, many = make_group(*people[:3]), make_group(*people)
+    apple.always = Answer(503, "ServiceUnavailable")
+    for _ in range(3):
+        outbox.accept([town.say(few, people[0], "its circuit opens")])
+    counts = []
+    for group in (few, many):
+        with CaptureQueriesContext(connection) as asked:
+            outbox.accept([town.say(group, people[0], "Hi")])
+        counts.append(len(asked))
+    assert counts[0] == counts[1]
+
+
+def test_while_no_provider_takes_anything_the_backlog_is_left_alone(
+    town: Town, make_dm: Any, apple: ApnsServer, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(outbox, "_BATCH", 2)
+    ann = town.person("ann")
+    people = [town.person(f"p{number}") for number in range(9)]
+    apple.always = Answer(503, "ServiceUnavailable")
+    for person in people:
+        town.phone(person)
+        outbox.accept([town.say(make_dm(ann, person), ann, "Hi")])
+    tried = len(apple.got)
+    due_now()
+    assert outbox.send_due() == 2, "and not nine, of which no provider would see one"
+    assert len(apple.got) == tried
+
+
 # --- taken back -------------------------------------------------------------------------------------
 
 
@@ -553,6 +622,37 @@ def test_while_a_backlog_drains_a_person_gets_one_mail_with_what_is_late_then(to
     assert subject == "2 unread messages"
 
 
+def test_what_waits_for_the_mail_is_not_in_the_way_of_what_is_due(town: Town, make_dm: Any) -> None:
+    ann, bob = town.person("ann"), town.person("bob")
+    phone = town.phone(bob)
+    phone.fails(Answer(500, "InternalServerError"))
+    outbox.accept([town.say(make_dm(ann, bob), ann, "1"), town.say(make_dm(ann, bob), ann, "2", age_s=400)])
+    assert Push.objects.filter(next_at=None).count() == 1
+    PushSettings.objects.create(user=bob, summary_at=timezone.now())
+    assert summary.spill(timezone.now() + timedelta(seconds=outbox.LATE_AFTER_S + 1)) == 0
+    assert Push.objects.filter(state=State.WAITING, next_at=None).count() == 2
+    assert outbox.next_due_s(timezone.now()) is None
+
+
+def test_what_is_being_sent_when_it_gets_late_is_not_mailed_as_well(town: Town, make_dm: Any, monkeypatch: Any) -> None:
+    ann, bob = town.person("ann"), town.person("bob", email="bob@example.org")
+    phone = town.phone(bob)
+    later = timezone.now() + timedelta(seconds=outbox.LATE_AFTER_S + 1)
+    mailed: list[int] = []
+
+    def spill(*arguments: Any) -> Any:
+        Push.objects.update(next_at=later + timedelta(seconds=outbox.LEASE_S))
+        mailed.append(summary.spill(later))
+        return badges(*arguments)
+
+    badges = outbox.badges
+    monkeypatch.setattr(outbox, "badges", spill)
+    outbox.accept([town.say(make_dm(ann, bob), ann, "Hi")])
+    assert (mailed, len(phone.got), states()) == ([0], 1, [State.SENT])
+    Push.objects.update(state=State.WAITING)
+    assert summary.spill(later + timedelta(seconds=outbox.LEASE_S + 1)) == 1, "whoever sent it may have died"
+
+
 @pytest.mark.parametrize("wanted", ["no address", "no mails", "nothing shown"])
 def test_the_mail_is_as_its_reader_wants_it(town: Town, make_dm: Any, wanted: str) -> None:
     ann, bob = (
@@ -604,17 +704,17 @@ def test_the_job_takes_records_of_both_kinds_and_passes_over_poison(town: Town, 
     assert phone.taken_back == [ids.server_id(talk.id, intent.message)]
 
 
-def test_what_failed_has_a_job_of_its_own_soon(town: Town, make_dm: Any) -> None:
+def test_what_failed_has_a_job_of_its_own_soon(town: Town, make_dm: Any, make_group: Any) -> None:
     ann, bob = town.person("ann"), town.person("bob")
     phone = town.phone(bob)
     phone.fails(Answer(500, "InternalServerError"))
     talk = make_dm(ann, bob)
     tasks.push_messages(msgspec.to_builtins([record(town.say(talk, ann, "1"))]))
-    tasks.push_messages(msgspec.to_builtins([record(town.say(talk, ann, "2"))]))
+    tasks.push_messages(msgspec.to_builtins([record(town.say(make_group(ann, bob), ann, "2"))]))
     assert [name for name, _ in queued()] == ["push.tasks.send_due_pushes"], "one for all"
     due_now()
     tasks.send_due_pushes()
-    assert [text for _, text in phone.texts] == ["1", "2", "1"]
+    assert [text for _, text in phone.texts] == ["1", "ann: 2", "1"]
     assert queued() == [], "nothing waits any more"
 
 

@@ -176,6 +176,8 @@ class Client:
         #: The marks of the last sync, and how many were answered.
         self._asked: Mapping[str, str] = {}
         self._synced = 0
+        #: For how long it was told to wait before the next one, in seconds.
+        self._wait_s = 0.0
         #: When the next sync is due.
         self._beat = 0.0
         #: Messages to be reported as delivered.
@@ -523,8 +525,11 @@ class Client:
         async with self._syncing:
             self._asked = marks
             before = self._synced
-            await self.tell("sync", marks=dict(marks))
-            await self._answer(lambda: self._synced > before)
+            while self._synced == before:
+                self._wait_s = 0.0
+                await self.tell("sync", marks=dict(marks))
+                await self._answer(lambda: self._synced > before or self._wait_s > 0.0)
+                await asyncio.sleep(self._wait_s)
         for conv in list(self.timelines):
             self._mend(conv)
 
@@ -643,6 +648,8 @@ class Client:
                     self._settle(mine)
                 else:
                     self._on_refusal(mine, frame)
+            case "error" if frame["code"] == "rate_limited" and self._syncing.locked():
+                self._wait_s = frame.get("retry_after") or 1.0
             case _:
                 self.on_frame(frame)
 

@@ -193,6 +193,13 @@ TABLES: Final = (
         "(user_id, device_id), conversation_id",
         (_LEVELED, f"default_time_to_live = {KEPT_MARKS_S}"),
     ),
+    # Those that are spread, for whoever looks after them; ``conversations`` has the truth.
+    Table(
+        "hot_conversations",
+        {"shard": "int", "conversation_id": "bigint", "hot_k": "int"},
+        "(shard), conversation_id",
+        (_LEVELED,),
+    ),
     Table("dm_pairs", {"low": "bigint", "high": "bigint", "conversation_id": "bigint"}, "(low, high)", (_LEVELED,)),
 )
 

@@ -28,6 +28,7 @@ from messaging.adapters.kafka.settings import MAX_RECORD_BYTES, OVERHEAD_BYTES, 
 from messaging.adapters.kafka.topics import Topics, Unfit
 from messaging.adapters.log_metrics import DEDUPE_HITS
 from messaging.ports import (
+    TOPIC_HOT,
     TOPIC_MESSAGES,
     LogUnavailable,
     NewRecord,
@@ -48,10 +49,12 @@ FAILED = Counter("chat_log_failed_total", "Appends that failed, by what went wro
 REPLACED = Counter("chat_log_producers_replaced_total", "Times the producer was given up for a new one.")
 CLOCK_SKEW = Gauge(
     "chat_log_clock_skew_seconds",
-    "This machine's clock minus the time at which the log took the last message, by partition.",
-    ["partition"],
+    "This machine's clock minus the time at which the log took the last message, by topic and partition.",
+    ["topic", "partition"],
 )
 
+#: The topics whose records are messages: each partition has a leader, and each leader a clock, from which ids are made.
+_MESSAGES: Final = frozenset({TOPIC_MESSAGES, TOPIC_HOT})
 #: Below the 5 s that a sender waits (messaging/services/send.py): there is time for one more try.
 _DEADLINE_S: Final = 4.0
 #: A producer that decides nothing for so long is given up. Until then it keeps records whose senders were told after
@@ -399,8 +402,8 @@ class Writer:
 
     def _landed(self, append: _Append, metadata: Any) -> None:
         outcome = outcome_of(metadata.partition, metadata.offset, metadata.timestamp)
-        if isinstance(outcome, Position) and append.record.topic == TOPIC_MESSAGES:
-            CLOCK_SKEW.labels(outcome.partition).set(time.time() - outcome.ts_ms / 1000)
+        if isinstance(outcome, Position) and append.record.topic in _MESSAGES:
+            CLOCK_SKEW.labels(append.record.topic, outcome.partition).set(time.time() - outcome.ts_ms / 1000)
         append.settle(outcome)
         self._inbox.put(_Decided(append, outcome))
 

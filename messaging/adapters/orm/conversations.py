@@ -241,6 +241,11 @@ class OrmConversationStore:
         """Set ``hot_k``; return whether there is such a conversation."""
         return bool(self._rows().filter(id=conversation_id).update(hot_k=k, is_spread=True))
 
+    def spread(self) -> dict[ConversationId, int]:
+        """Return ``hot_k`` of those conversations of which it is over 1."""
+        rows = self._rows().filter(hot_k__gt=1).values_list("id", "hot_k")
+        return {ConversationId(number): k for number, k in rows}
+
     # --- membership: reading ------------------------------------------------------------------
 
     def membership(self, user_id: UserId, conversation_id: ConversationId) -> Membership | None:

@@ -5,9 +5,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from messaging.compliance.hot import spread
 from messaging.domain.errors import ChatError
 from messaging.domain.ids import MAX_HOT_K, InvalidId, parse_conversation
-from messaging.services.hot import set_hot
 
 
 class Command(BaseCommand):
@@ -25,7 +25,7 @@ class Command(BaseCommand):
     def handle(self, *, conversation: str, k: int, **options: Any) -> None:
         """Set it, and say from when on it holds."""
         try:
-            set_hot(conversation_id=parse_conversation(conversation), k=k)
+            spread(conversation_id=parse_conversation(conversation), k=k, actor=None, reason="manage.py hot")
         except InvalidId:
             raise CommandError("name a conversation as c_…") from None
         except ChatError as error:

@@ -5,6 +5,9 @@
 import { avatar, el, icon } from "../dom.js";
 import { ALL, begun, suggested } from "../mentions.js";
 
+/** After a letter, before the server is asked: most people go on typing. */
+const LOOK_MS = 150;
+
 let lists = 0;
 
 export class MentionList extends HTMLElement {
@@ -15,6 +18,9 @@ export class MentionList extends HTMLElement {
   #closedAt = null;
   /** Return the people that can be mentioned: {id, username, name, face}. */
   people = () => [];
+  /** Look for more people by what was typed; resolve to whether `people` has some now that it had not. */
+  lookFor = async () => false;
+  #looking = null;
 
   /** Serve a field. It is asked before the field's own keys. */
   serve(field) {
@@ -44,6 +50,8 @@ export class MentionList extends HTMLElement {
     const { value, selectionStart, selectionEnd } = this.#field;
     const word = selectionStart === selectionEnd ? begun(value, selectionStart) : null;
     if (word?.start !== this.#closedAt) this.#closedAt = null;
+    clearTimeout(this.#looking);
+    if (word?.query) this.#looking = setTimeout(() => this.#lookFurther(word.query), LOOK_MS);
     const options = word && this.#closedAt === null ? suggested(this.people(), word.query) : [];
     if (!options.length) return this.close();
     this.#options = options;
@@ -52,6 +60,10 @@ export class MentionList extends HTMLElement {
     const { id } = this.list;
     for (const [name, is] of Object.entries({ role: "combobox", "aria-expanded": "true", "aria-controls": id, "aria-autocomplete": "list" })) this.#field.setAttribute(name, is);
     return this.#choose(0);
+  }
+
+  async #lookFurther(query) {
+    if ((await this.lookFor(query)) && document.activeElement === this.#field) this.#look();
   }
 
   #option(one, at) {

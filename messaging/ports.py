@@ -286,6 +286,12 @@ class MessageStore(Protocol):
         earlier call left undone is done. Call it with the ``upto`` of ``expired``, so that it is bounded.
         """
 
+    def blank(self, conversation_id: ConversationId, message_ids: Sequence[MessageId]) -> None:
+        """Take out of these messages for good what they say: texts, also of their edits, mentions and media.
+
+        The rows stay as places in the chain, deletions and reactions as they are. Those that are absent stay so.
+        """
+
 
 @dataclass(frozen=True, slots=True)
 class NewConversation:
@@ -352,6 +358,9 @@ class ConversationStore(Protocol):
         self, user_id: UserId, conversation_ids: Sequence[ConversationId]
     ) -> dict[ConversationId, Standing]:
         """Return the user's memberships in these, also ended ones."""
+
+    def places(self, user_id: UserId, *, after: ConversationId, limit: int) -> list[Membership]:
+        """Return a page of the user's memberships, also ended ones, by conversation, of ids above ``after``."""
 
     def members(self, conversation_id: ConversationId, *, after: UserId = UserId(0), limit: int) -> list[Membership]:
         """Return a page of the active members in user-id order, beginning after ``after``."""

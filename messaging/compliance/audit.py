@@ -67,6 +67,8 @@ class Action(StrEnum):
     TAKEDOWN_LIFTED = "takedown.lifted"
     USER_WARNED = "user.warned"
     USER_SUSPENDED = "user.suspended"
+    USER_LIMITED = "user.limited"
+    USER_LIMIT_LIFTED = "user.limit_lifted"
     USER_REINSTATED = "user.reinstated"
     FILTER_CHANGED = "filter.changed"
     # What a person asks for themselves.

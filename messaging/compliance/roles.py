@@ -19,6 +19,15 @@ ROLES: Final[dict[str, tuple[str, ...]]] = {
     MODERATOR: (
         "accounts.view_user",
         "accounts.view_block",
+        "moderation.view_case",
+        "moderation.decide_case",
+        "moderation.view_takedown",
+        "moderation.view_sanction",
+        "moderation.add_sendlimit",
+        "moderation.view_sendlimit",
+        "moderation.add_filterrule",
+        "moderation.change_filterrule",
+        "moderation.view_filterrule",
     ),
     OFFICER: (
         "accounts.view_user",

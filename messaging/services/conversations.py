@@ -22,6 +22,7 @@ from messaging.domain.messages import Conversation, ConversationType, Membership
 from messaging.ports import NewConversation
 from messaging.selectors.access import Access, require_member
 from messaging.services.fanout import fan_out
+from messaging.services.screening import may_begin
 from messaging.services.send import Sent, append_change
 
 _RANK: Final = {Role.OWNER: 0, Role.ADMIN: 1, Role.MEMBER: 2}
@@ -111,6 +112,7 @@ def create_conversation(
         small = len(others) + 1 <= container.limits().max_group_small
         kind = ConversationType.GROUP_SMALL if small else ConversationType.GROUP_LARGE
     _require_people(actor, others)
+    may_begin(actor)
     conversation, created = container.conversation_store().create(
         NewConversation(ConversationId(ids.new_random_id()), kind, actor, (actor, *others), name, encrypted)
     )

@@ -74,13 +74,18 @@ class Action(StrEnum):
     # What a person asks for themselves.
     DATA_EXPORT_REQUESTED = "data_export.requested"
     ERASURE_REQUESTED = "erasure.requested"
+    ERASURE_CANCELLED = "erasure.cancelled"
+    # By the staff, of somebody's account.
+    ERASURE_ORDERED = "erasure.ordered"
+    ERASURE_BEGUN = "erasure.begun"
+    ERASURE_HELD = "erasure.held"
     ERASURE_DONE = "erasure.done"
     # The staff themselves.
     ROLE_CHANGED = "role.changed"
 
 
 #: What people do with what is their own, and may do without saying why.
-_OWN: Final = frozenset({Action.DATA_EXPORT_REQUESTED, Action.ERASURE_REQUESTED})
+_OWN: Final = frozenset({Action.DATA_EXPORT_REQUESTED, Action.ERASURE_REQUESTED, Action.ERASURE_CANCELLED})
 
 
 def record(

@@ -49,6 +49,8 @@ ROLES: Final[dict[str, tuple[str, ...]]] = {
         "compliance.delete_jurisdiction",
         "compliance.view_jurisdiction",
         "compliance.view_sweep",
+        "rights.view_erasure",
+        "rights.order_erasure",
     ),
     # Reads what was done, and nothing that anybody wrote.
     AUDITOR: (
@@ -59,6 +61,7 @@ ROLES: Final[dict[str, tuple[str, ...]]] = {
         "compliance.view_retentionpolicy",
         "compliance.view_jurisdiction",
         "compliance.view_sweep",
+        "rights.view_erasure",
     ),
     OPERATOR: (
         "accounts.view_user",

@@ -52,8 +52,12 @@ def _tell(
 
 
 def _require_people(actor: UserId, users: Sequence[UserId]) -> None:
-    """Pass users who exist and whom no block keeps from the actor. Raises NotFound, Blocked."""
-    if len(people.display_names(users)) != len(set(users)):
+    """Pass users whose accounts exist and are not closed, and whom no block keeps from the actor.
+
+    Raises:
+        NotFound, Blocked.
+    """
+    if people.reachable(users) != set(users):
         raise NotFound("no such user")
     if people.blocked_pairs(actor, users):
         raise Blocked("one of these people and you have blocked each other, or one the other")
@@ -94,6 +98,7 @@ def create_conversation(
         TooManyMembers: over the limit.
         NotFound: a member does not exist.
         Blocked: a block stands between the actor and a member.
+        RateLimited: moderators limit how many the actor begins.
         Conflict: an encrypted DM was asked for, and the pair has one that is not.
         Unavailable: it is stored, but not in the log.
     """

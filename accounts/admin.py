@@ -3,15 +3,30 @@
 from typing import Any
 
 from allauth.mfa.models import Authenticator
-from django.contrib import admin
+from django import forms
+from django.contrib import admin, messages
 from django.contrib.auth.admin import UserAdmin
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
 
 from accounts.models import Block, Device, User
 from accounts.services.devices import revoke_device
 from accounts.staff import NotEdited
-from messaging.domain.ids import DeviceId
+from messaging.compliance.forms import ReasonField
+from messaging.domain.errors import ChatError
+from messaging.domain.ids import DeviceId, UserId
+from messaging.rights import erasures
+
+
+class EraseForm(forms.Form):
+    """Why an account is erased."""
+
+    reason = ReasonField()
+    case = forms.CharField(max_length=120, required=False, help_text="A reference, where there is one.")
 
 
 @admin.register(User)
@@ -21,12 +36,50 @@ class PersonAdmin(UserAdmin):  # type: ignore[type-arg]
     list_display = ["username", "display_name", "email", "is_active", "is_staff", "last_seen_at"]
     search_fields = ["username", "display_name", "email"]
     readonly_fields = ["last_login", "date_joined", "last_seen_at"]
+    change_form_template = "admin/accounts/person.html"
     fieldsets = (
         (None, {"fields": ("username", "password")}),
         ("Profile", {"fields": ("display_name", "email", "share_presence", "last_seen_at")}),
         ("Permissions", {"fields": ("is_active", "is_staff", "is_superuser", "groups", "user_permissions")}),
         ("Dates", {"fields": ("last_login", "date_joined")}),
     )
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Nobody deletes a row: what a hold keeps would go with it. Accounts are erased, which asks holds."""
+        return False
+
+    def get_urls(self) -> list[URLPattern]:
+        """Add the page that asks why an account is to be erased."""
+        erase = path("<int:pk>/erase/", self.admin_site.admin_view(self.erase_view), name="accounts_user_erase")
+        return [erase, *super().get_urls()]
+
+    def erase_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Have somebody's account erased, with a reason; a hold refuses it."""
+        if not request.user.has_perm("rights.order_erasure"):
+            raise PermissionDenied
+        person = get_object_or_404(User, pk=pk)
+        form = EraseForm(request.POST or None)
+        page = reverse("admin:accounts_user_change", args=[pk])
+        if request.method == "POST" and form.is_valid():
+            assert isinstance(request.user, User)
+            try:
+                erasures.order(user=person, actor=UserId(request.user.pk), **form.cleaned_data)
+            except ChatError as error:
+                self.message_user(request, f"{error.detail[:1].upper()}{error.detail[1:]}.", messages.ERROR)
+            else:
+                text = "It is being erased: within minutes nobody can sign in, and what they wrote goes after that."
+                self.message_user(request, text, messages.SUCCESS)
+            return redirect(page)
+        context = {
+            **self.admin_site.each_context(request),
+            "title": f"Erase the account of {person.get_full_name()}",
+            "intro": "The account is closed, and all that this person wrote is deleted everywhere, for good. This"
+            " cannot be taken back.",
+            "form": form,
+            "back": page,
+            "opts": self.opts,
+        }
+        return TemplateResponse(request, "admin/compliance/reason.html", context)
 
 
 admin.site.unregister(Authenticator)

@@ -30,6 +30,9 @@ class User(AbstractUser):
     suspended_until = models.DateTimeField(null=True, blank=True, editable=False)
     suspension_reason = models.CharField(max_length=300, blank=True, editable=False)
 
+    #: Since when the account is closed, to be erased: nobody signs in, and members are told its names no more.
+    closed_at = models.DateTimeField(null=True, blank=True, editable=False)
+
     first_name = None  # type: ignore[assignment]  # one name, as its owner writes it
     last_name = None  # type: ignore[assignment]
 

@@ -108,9 +108,10 @@ def conversation_store() -> ConversationStore:
 @cache
 def copies() -> tuple[Copy, ...]:
     """Return all that holds copies of messages beside the store: retention deletes there first."""
+    from messaging.media.retention import MediaCopy
     from push.retention import PushCopy
 
-    return (PushCopy(),)
+    return (PushCopy(), MediaCopy())
 
 
 @cache

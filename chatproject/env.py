@@ -295,6 +295,13 @@ VARIABLES = (
         "",
         "Whose retention policies hold for users and conversations that have no jurisdiction of their own.",
     ),
+    Variable(
+        "CHAT_ERASURE_GRACE_DAYS",
+        _positive,
+        "14",
+        "How long people can take it back that they had their account deleted, by signing in.",
+        "days",
+    ),
     Variable("CHAT_EXPORT_DAYS", _positive, "30", "How long an export for a case is kept.", "days"),
     Variable("CHAT_LOG_LEVEL", _choice("DEBUG", "INFO", "WARNING", "ERROR"), "INFO", "Least severity that is logged."),
 )

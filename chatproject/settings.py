@@ -402,6 +402,7 @@ AUDIT_KEY = ENV["CHAT_AUDIT_KEY"] or (_made_once("audit_key", new_audit_key) if 
 JURISDICTION = ENV["CHAT_JURISDICTION"]
 
 #: How long the file of an export for a case is there.
+ERASURE_GRACE_DAYS = ENV["CHAT_ERASURE_GRACE_DAYS"]
 EXPORT_KEPT = timedelta(days=ENV["CHAT_EXPORT_DAYS"])
 
 # --- moderation (docs/moderation.md) --------------------------------------------------------------
@@ -506,6 +507,11 @@ CELERY_BEAT_SCHEDULE = {
         "task": "messaging.rights.tasks.look_after_exports",
         "schedule": crontab(minute="*/30"),
         "options": {"expires": 1_700},
+    },
+    "go-on-erasing": {
+        "task": "messaging.rights.tasks.go_on_erasing",
+        "schedule": crontab(minute="*/5"),
+        "options": {"expires": 290},
     },
     "look-after-case-exports": {
         "task": "messaging.compliance.tasks.look_after_exports",

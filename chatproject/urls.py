@@ -4,7 +4,7 @@ from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
 
 from messaging import health
-from messaging.rights.web import ask_for_export
+from messaging.rights.web import ask_for_erasure, ask_for_export
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("healthz", health.healthz, name="healthz"),
@@ -18,6 +18,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("v1/", include("messaging.moderation.api.urls")),
     path("v1/", include("messaging.rights.api.urls")),
     path("settings/export", ask_for_export, name="settings-export"),
+    path("settings/erase", ask_for_erasure, name="settings-erase"),
     path("", include("accounts.urls")),
     path("", include("messaging.urls")),
 ]

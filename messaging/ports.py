@@ -286,6 +286,12 @@ class MessageStore(Protocol):
         earlier call left undone is done. Call it with the ``upto`` of ``expired``, so that it is bounded.
         """
 
+    def blank(self, conversation_id: ConversationId, message_ids: Sequence[MessageId]) -> None:
+        """Take out of these messages for good what they say: texts, also of their edits, mentions and media.
+
+        The rows stay as places in the chain, deletions and reactions as they are. Those that are absent stay so.
+        """
+
 
 @dataclass(frozen=True, slots=True)
 class NewConversation:
@@ -352,6 +358,9 @@ class ConversationStore(Protocol):
         self, user_id: UserId, conversation_ids: Sequence[ConversationId]
     ) -> dict[ConversationId, Standing]:
         """Return the user's memberships in these, also ended ones."""
+
+    def places(self, user_id: UserId, *, after: ConversationId, limit: int) -> list[Membership]:
+        """Return a page of the user's memberships, also ended ones, by conversation, of ids above ``after``."""
 
     def members(self, conversation_id: ConversationId, *, after: UserId = UserId(0), limit: int) -> list[Membership]:
         """Return a page of the active members in user-id order, beginning after ``after``."""
@@ -521,20 +530,29 @@ class Draft:
 
 
 class MessageScreener(Protocol):
-    """The moderators' rules for texts (docs/decisions/0051). Synchronous; called from several threads."""
+    """The moderators' rules for texts, and limits on people (docs/decisions/0051, 0057).
+
+    Synchronous; called from several threads.
+    """
 
     def due(self) -> bool:
         """Return whether it is time to ``refresh``; only the first who asks is told so. Touches memory only."""
 
     def refresh(self) -> None:
-        """Take up rules that were changed."""
+        """Take up rules and limits that were changed."""
 
-    @property
-    def idle(self) -> bool:
-        """Return whether there are no rules, and ``screen`` need not be asked. Touches memory only."""
+    def idle(self, sender: UserId) -> bool:
+        """Return whether nothing concerns what the sender writes, and ``screen`` need not be asked. Memory only."""
+
+    def may_begin(self, user: UserId) -> None:
+        """Count a conversation that a user is about to begin. Raises RateLimited: moderators limit how many."""
 
     def screen(self, draft: Draft) -> tuple[int, ...]:
-        """Return the rules that want moderators to look at a text. Raises NotAccepted: one refuses it."""
+        """Return the rules that want moderators to look at a text; it counts where its sender is limited.
+
+        Raises:
+            NotAccepted: a rule refuses it. RateLimited: its sender has sent as much as moderators let them.
+        """
 
     def flag(
         self, *, rules: tuple[int, ...], draft: Draft, conversation_id: ConversationId, message_id: MessageId

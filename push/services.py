@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from accounts.models import User
 from messaging.domain.errors import InvalidInput, Unavailable
-from messaging.domain.ids import DeviceId
+from messaging.domain.ids import DeviceId, UserId
 from messaging.jobs import queued
 from push.models import PushSettings, Subscription, address_digest
 from push.selectors import device_of, settings_of, subscription_of
@@ -136,3 +136,8 @@ def _check_keys(keys: dict[str, str]) -> None:
         raise InvalidInput("keys: p256dh and auth of the browser's subscription are needed") from None
     if len(point) != 65 or len(auth) != 16:
         raise InvalidInput("keys: p256dh and auth of the browser's subscription are needed")
+
+
+def forget_settings(user: UserId) -> None:
+    """Delete what a user wants of pushes; addresses go with their devices."""
+    PushSettings.objects.filter(user_id=user).delete()

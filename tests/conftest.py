@@ -182,6 +182,16 @@ def _no_error_in_the_log(request: pytest.FixtureRequest, caplog: pytest.LogCaptu
 
 
 @pytest.fixture
+def jobs_run_at_once() -> Iterator[None]:
+    """Run jobs in the caller; that a worker takes them from the queue is tested with the jobs."""
+    from chatproject.celery import app
+
+    app.conf.task_always_eager = True
+    yield
+    app.conf.task_always_eager = False
+
+
+@pytest.fixture
 def make_user(db: None) -> Callable[..., Any]:
     """Return ``make_user(username=None, *, password=PASSWORD, **fields) -> accounts.models.User``."""
     from accounts.models import User

@@ -28,6 +28,7 @@ from messaging.api.parsing import BoundedJSONParser
 from messaging.domain import ids
 from messaging.domain.errors import InvalidInput, NotFound, Unauthenticated
 from messaging.domain.ids import UserId
+from messaging.rights import erasures
 
 #: With what any of them may answer.
 _answers = partial(answers, 429)
@@ -133,7 +134,10 @@ class TokensView(AccountsAPIView):
         auth=[],
     )
     def post(self, request: Request) -> Response:
-        """Sign a device in. An unknown user and a wrong password look alike; a suspended user is told so (403)."""
+        """Sign a device in. An unknown user and a wrong password look alike; a suspended user is told so (403).
+
+        An account that was to be deleted (`POST /v1/me/erasure`) is kept.
+        """
         data = checked(serializers.SignInSerializer(data=request.data))
         # ``authenticate`` hashes for unknown users as well, so that neither can be told by its time.
         user = authenticate(request._request, username=data["username"].lower(), password=data["password"])
@@ -141,6 +145,7 @@ class TokensView(AccountsAPIView):
             raise Unauthenticated("the user name or password is not right")
         require_code(user, data["code"])
         refuse_suspended(user)
+        erasures.cancel(user=user)
         return _signed_in(user, data["device"], request)
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from django.db.models import Q
 
@@ -19,10 +20,31 @@ class UserCard:
     display_name: str
 
 
+#: What is shown of somebody whose account is closed or erased.
+_GONE: Final = ("deleted", "Deleted account")
+
+
 def display_names(ids: Iterable[UserId]) -> dict[UserId, UserCard]:
-    """Return the cards of those who exist."""
-    rows = User.objects.filter(pk__in=set(ids)).values_list("id", "username", "display_name")
-    return {UserId(id_): UserCard(UserId(id_), username, name or username) for id_, username, name in rows}
+    """Return the cards of those who exist, without the names of those whose accounts are closed."""
+    return {
+        id_: card if closed_at is None else UserCard(id_, *_GONE) for id_, (card, closed_at) in _on_file(ids).items()
+    }
+
+
+def names_on_file(ids: Iterable[UserId]) -> dict[UserId, UserCard]:
+    """Return the cards with the names that are stored: for the staff, who may have to keep them for a case."""
+    return {id_: card for id_, (card, _) in _on_file(ids).items()}
+
+
+def _on_file(ids: Iterable[UserId]) -> dict[UserId, tuple[UserCard, datetime | None]]:
+    rows = User.objects.filter(pk__in=set(ids)).values_list("id", "username", "display_name", "closed_at")
+    return {UserId(id_): (UserCard(UserId(id_), username, name or username), at) for id_, username, name, at in rows}
+
+
+def reachable(ids: Iterable[UserId]) -> set[UserId]:
+    """Return those who exist and whose accounts are not closed."""
+    rows = User.objects.filter(pk__in=set(ids), closed_at=None)
+    return {UserId(id_) for id_ in rows.values_list("id", flat=True)}
 
 
 def blocked_either_way(a: UserId, b: UserId) -> bool:
@@ -87,7 +109,7 @@ def search(*, viewer: UserId, query: str, limit: int = 20) -> list[UserCard]:
 def blocked_by(user: UserId) -> list[UserCard]:
     """Return whom ``user`` has blocked, newest first."""
     rows = (
-        Block.objects.filter(owner_id=user)
+        Block.objects.filter(owner_id=user, target__closed_at=None)
         .order_by("-created_at")
         .values_list("target_id", "target__username", "target__display_name")
     )

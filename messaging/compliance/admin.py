@@ -99,7 +99,7 @@ class Filed(admin.ModelAdmin):  # type: ignore[type-arg]
             return HttpResponseRedirect(request.get_full_path())
 
     def _page(self, pk: int) -> str:
-        return reverse(f"admin:compliance_{self.opts.model_name}_change", args=[pk])
+        return reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_change", args=[pk])
 
     def _with_reason(
         self, request: HttpRequest, pk: int, *, title: str, act: Callable[[str], HttpResponseBase | None]

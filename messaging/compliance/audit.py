@@ -67,6 +67,8 @@ class Action(StrEnum):
     TAKEDOWN_LIFTED = "takedown.lifted"
     USER_WARNED = "user.warned"
     USER_SUSPENDED = "user.suspended"
+    USER_LIMITED = "user.limited"
+    USER_LIMIT_LIFTED = "user.limit_lifted"
     USER_REINSTATED = "user.reinstated"
     FILTER_CHANGED = "filter.changed"
     # What operators do with single conversations.
@@ -74,13 +76,18 @@ class Action(StrEnum):
     # What a person asks for themselves.
     DATA_EXPORT_REQUESTED = "data_export.requested"
     ERASURE_REQUESTED = "erasure.requested"
+    ERASURE_CANCELLED = "erasure.cancelled"
+    # By the staff, of somebody's account.
+    ERASURE_ORDERED = "erasure.ordered"
+    ERASURE_BEGUN = "erasure.begun"
+    ERASURE_HELD = "erasure.held"
     ERASURE_DONE = "erasure.done"
     # The staff themselves.
     ROLE_CHANGED = "role.changed"
 
 
 #: What people do with what is their own, and may do without saying why.
-_OWN: Final = frozenset({Action.DATA_EXPORT_REQUESTED, Action.ERASURE_REQUESTED})
+_OWN: Final = frozenset({Action.DATA_EXPORT_REQUESTED, Action.ERASURE_REQUESTED, Action.ERASURE_CANCELLED})
 
 
 def record(

@@ -189,13 +189,14 @@ class _Writer:
 
     def _chosen(self) -> list[ConversationId]:
         found = set(self._conversations.get(self._selection.conversations))
-        position: int | None = None
-        while self._selection.users and (page := self._conversations.scan(after=position, limit=_PAGE)):
-            scanned = [conversation.id for _, conversation in page if conversation.created_at <= self._selection.at]
-            for user in self._selection.users:
-                found |= set(self._conversations.memberships(user, scanned))
-            position = page[-1][0]
-            self._step()
+        for user in self._selection.users:
+            after = ConversationId(0)
+            # Also where the user was once.
+            while page := self._conversations.places(user, after=after, limit=_PAGE):
+                talks = self._conversations.get([place.conversation_id for place in page])
+                found |= {it.id for it in talks.values() if it.created_at <= self._selection.at}
+                after = page[-1].conversation_id
+                self._step()
         return sorted(found)
 
     # --- one conversation ---
@@ -266,7 +267,7 @@ class _Writer:
             acts = self._acts([ids.server_id(conversation.id, message.message_id) for message in page])
             lines = [_message(conversation, it, changes.get(it.message_id, []), acts) for it in page]
             self._spool.refer([ref for message in page for ref in message.media])
-            names = people.display_names(message.sender_id for message in page)
+            names = people.names_on_file(message.sender_id for message in page)
             shown = [(line, names.get(message.sender_id)) for line, message in zip(lines, page, strict=True)]
             out.write(render_to_string("compliance/export_messages.html", {"messages": shown}).encode())
             self._counts.messages += len(page)
@@ -321,7 +322,7 @@ class _Writer:
         everybody = sorted(self._people)
         for at in range(0, len(everybody), _PAGE):
             page = everybody[at : at + _PAGE]
-            names = people.display_names(page)
+            names = people.names_on_file(page)
             for user in page:
                 card = names.get(user)
                 yield {

@@ -5,14 +5,16 @@ which on members see no more of it, and then deletes, the oldest first, in steps
 asks for holds inside itself. Everything may be done again: a sweep that died goes on where it was.
 """
 
+import asyncio
 import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
-from uuid import uuid4
+from uuid import UUID, uuid4, uuid5
 
+from asgiref.sync import async_to_sync
 from django.conf import settings
 from django.db import DatabaseError, transaction
 from django.db.models import F, Q
@@ -23,10 +25,13 @@ from chatproject import container
 from messaging.compliance import holds
 from messaging.compliance.audit import Action, record
 from messaging.compliance.models import Jurisdiction, RetentionPolicy, Sweep
-from messaging.compliance.rules import Policy, Rule, rule_for
-from messaging.domain.ids import ConversationId, MessageId, UserId, conversation_ref, first_id_at
-from messaging.domain.messages import Conversation
-from messaging.ports import StoreUnavailable
+from messaging.compliance.rules import Policy, Rule, duty_for, rule_for
+from messaging.domain.errors import Unavailable
+from messaging.domain.events import MessagesExpired
+from messaging.domain.ids import MAX_ID, ConversationId, MessageId, UserId, conversation_ref, first_id_at
+from messaging.domain.messages import Conversation, MessageChangeKind
+from messaging.ports import Kept, LogUnavailable, StoreUnavailable
+from messaging.services.send import append_change
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +43,12 @@ SWEEP_AGE = Gauge("chat_retention_sweep_age_seconds", "Since the begin of the la
 #: Messages of one step: it holds a lock that others wait for.
 STEP: Final = 500
 _PAGE: Final = 100
+#: Single messages that are kept because an edit of theirs is held.
+_MOST_SPANS: Final = 100
 _MEMBERS: Final = 1_000
+#: How long a conversation waits for the log, to tell what went. Every one does, where the log is away.
+_TELL_S: Final = 1.0
+_RECORDS: Final = UUID("3c1e0a44-96a0-4c7b-a0f7-50d5d7c9b0c2")
 #: A sweep that has not said for so long that it goes on is dead.
 _LEASE: Final = timedelta(minutes=5)
 
@@ -99,6 +109,18 @@ class Rules:
             timer_s=conversation.timer_s,
         )
 
+    def kept(self, conversation: Conversation, *, now: datetime) -> Kept:
+        """Return the ids that have to be kept for a time that is not over, counted in whole days of ``now``."""
+        duty = duty_for(
+            self._policies,
+            jurisdictions=self._jurisdictions(conversation),
+            conversation_type=conversation.type.value,
+        )
+        if duty is None:
+            return ()
+        midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+        return ((_id_before(midnight, duty), MessageId(MAX_ID)),)
+
     def _jurisdictions(self, conversation: Conversation) -> set[str]:
         """Return whose laws hold: its own, if it has one; else its members', who without one have the default."""
         own = self._of_conversation.get(conversation.id)
@@ -134,13 +156,13 @@ def expire(conversation: Conversation, rule: Rule, *, now: datetime) -> Counts:
         return counts
     hidden = MessageId(_id_before(now, rule.hidden_after) - 1)
     if hidden > conversation.expired_id:
-        container.conversation_store().expire(conversation.id, hidden)
+        _hide(conversation, hidden)
     before = _id_before(now, rule.deleted_after)
     store = container.message_store()
     more = before > 0
     while more:
         with holds.deleting([conversation.id]) as (held, _):
-            keep = held[conversation.id].ranges
+            keep = _kept(conversation.id, held[conversation.id])
             step = store.expired(conversation.id, before=before, keep=keep, limit=STEP)
             for copy in container.copies():
                 copy.forget(conversation.id, before=step.upto, keep=keep, media=step.media)
@@ -154,13 +176,56 @@ def expire(conversation: Conversation, rule: Rule, *, now: datetime) -> Counts:
     return counts
 
 
+def _kept(conversation: ConversationId, held: holds.Held) -> Kept:
+    """Return what is held, and the messages whose edits are: an edit says nothing without its message.
+
+    And once the hold is over, nothing would lead to the text of an edit whose message is gone.
+    """
+    edited: set[MessageId] = set()
+    for first, last in held.ranges:
+        if first == 0:
+            # It covers what its edits are of as well.
+            continue
+        upto = last
+        while page := container.message_store().newest_changes(
+            conversation, after=MessageId(first - 1), upto=upto, limit=_PAGE
+        ):
+            edited |= {it.target_id for it in page if it.kind is MessageChangeKind.EDIT and it.target_id < first}
+            upto = MessageId(page[-1].change_id - 1)
+    spans = [(it, it) for it in sorted(edited)]
+    if len(spans) > _MOST_SPANS:
+        # One statement takes so many; more than has to be is kept then.
+        spans = [(spans[0][0], spans[-1][1])]
+    return (*held.ranges, *spans)
+
+
+def _hide(conversation: Conversation, upto: MessageId) -> None:
+    """Hide what is not above ``upto``, and have those who are connected drop it, where there is any of it."""
+    goes = container.message_store().oldest_after(conversation.id, after=conversation.expired_id, upto=upto, limit=1)
+    container.conversation_store().expire(conversation.id, upto)
+    if goes:
+        async_to_sync(_tell)(conversation.id, upto)
+
+
+async def _tell(conversation: ConversationId, upto: MessageId) -> None:
+    """Best effort: who comes back later learns it from the conversation itself."""
+    log = container.message_log()
+    event = MessagesExpired(uuid5(_RECORDS, f"{conversation} {upto}").bytes, upto)
+    deadline = asyncio.get_running_loop().time() + _TELL_S
+    try:
+        await log.start()
+        await append_change(log=log, conversation=conversation, change=event, deadline=deadline)
+    except (Unavailable, LogUnavailable):
+        logger.warning("the log is away: clients drop what is over its time when they come back")
+
+
 def preview(conversation: Conversation, rule: Rule, *, now: datetime) -> Counts:
     """Return what ``expire`` would do. Changes nothing."""
     counts = Counts(conversations=1)
     if rule.deleted_after is None:
         return counts
     before = _id_before(now, rule.deleted_after)
-    keep = holds.held([conversation.id])[0][conversation.id].ranges
+    keep = _kept(conversation.id, holds.held([conversation.id])[0][conversation.id])
     found = container.message_store().expired(conversation.id, before=before, keep=keep, limit=10**6)
     return Counts(conversations=1, due=found.due + found.held, deleted=found.due, held=found.held)
 

@@ -19,6 +19,15 @@ ROLES: Final[dict[str, tuple[str, ...]]] = {
     MODERATOR: (
         "accounts.view_user",
         "accounts.view_block",
+        "moderation.view_case",
+        "moderation.decide_case",
+        "moderation.view_takedown",
+        "moderation.view_sanction",
+        "moderation.add_sendlimit",
+        "moderation.view_sendlimit",
+        "moderation.add_filterrule",
+        "moderation.change_filterrule",
+        "moderation.view_filterrule",
     ),
     OFFICER: (
         "accounts.view_user",
@@ -40,6 +49,8 @@ ROLES: Final[dict[str, tuple[str, ...]]] = {
         "compliance.delete_jurisdiction",
         "compliance.view_jurisdiction",
         "compliance.view_sweep",
+        "rights.view_erasure",
+        "rights.order_erasure",
     ),
     # Reads what was done, and nothing that anybody wrote.
     AUDITOR: (
@@ -50,6 +61,7 @@ ROLES: Final[dict[str, tuple[str, ...]]] = {
         "compliance.view_retentionpolicy",
         "compliance.view_jurisdiction",
         "compliance.view_sweep",
+        "rights.view_erasure",
     ),
     OPERATOR: (
         "accounts.view_user",

@@ -40,6 +40,13 @@ class Rule:
     deleted_after: timedelta | None
 
 
+def duty_for(policies: Iterable[Policy], *, jurisdictions: Iterable[str], conversation_type: str) -> timedelta | None:
+    """Return for how long messages have to be kept, whoever wants them gone: the longest minimum. None: no duty."""
+    codes = list(jurisdictions)
+    matching = [policy for policy in policies if policy.matches(codes, conversation_type)]
+    return max((timedelta(days=it.min_days) for it in matching if it.min_days is not None), default=None)
+
+
 def rule_for(
     policies: Iterable[Policy], *, jurisdictions: Iterable[str], conversation_type: str, timer_s: int | None
 ) -> Rule:

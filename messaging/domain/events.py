@@ -74,6 +74,8 @@ class MessageChanged(_Event, tag="e", frozen=True):
     mentions: list[_Mention] = []
     #: Of a change that is traced: see messaging/tracing.py.
     trace: bytes = b""
+    #: A deletion because its author's account is erased; it counts wherever they are a member by now.
+    erased: bool = False
 
 
 class MessageModerated(_Event, tag="w", frozen=True):
@@ -87,7 +89,14 @@ class MessageModerated(_Event, tag="w", frozen=True):
     on: bool
 
 
-LogEvent = MessageSent | ConversationChanged | MessageChanged | MessageModerated
+class MessagesExpired(_Event, tag="h", frozen=True):
+    """Topic ``messages``: members see nothing any more up to ``upto``. It has no place in the order; it is told on."""
+
+    client_msg_id: _Uuid
+    upto: _Message
+
+
+LogEvent = MessageSent | ConversationChanged | MessageChanged | MessageModerated | MessagesExpired
 
 
 class Receipt(msgspec.Struct, frozen=True, array_like=True):

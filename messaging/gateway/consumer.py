@@ -368,16 +368,21 @@ class ChatConsumer(AsyncConsumer):  # type: ignore[misc]  # channels has no type
         await self._put(record, frame, effect.conversation, started, judged=judged, target=effect.target, span=span)
 
     async def _screened(self, client_msg_id: bytes, body: str) -> "_Judged | None":
-        """Return what moderators are to look at once it is in the log. Raises NotAccepted: a rule refuses the text.
+        """Return what moderators are to look at once it is in the log.
 
-        Costs nothing where there are no rules, and a thread of the database's where there are: never the loop's time.
+        Raises:
+            NotAccepted: a rule refuses the text. RateLimited: moderators limit how much its sender sends.
+
+        Costs nothing where there are no rules and no limit on the sender, and a thread of the database's where there
+        are: never the loop's time.
         """
         screener = self._screener
         if screener.due():
             await self.pod.database.run(screener.refresh)
-        if screener.idle:
+        sender = self.socket.connection.user
+        if screener.idle(sender):
             return None
-        draft = Draft(self.socket.connection.user, client_msg_id, body)
+        draft = Draft(sender, client_msg_id, body)
         rules = await self.pod.database.run(screener.screen, draft)
         return _Judged(draft, rules) if rules else None
 

@@ -4,7 +4,7 @@ See docs/decisions/0052 to 0054, and docs/media.md.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from hashlib import sha256
@@ -25,7 +25,7 @@ from messaging.media import images, sniffing
 from messaging.media.models import Kind, MediaObject, MediaUse, State
 from messaging.media.names import clean_name
 from messaging.media.selectors import in_message
-from messaging.ports import MediaMissing, MediaStore
+from messaging.ports import MediaMissing, MediaStore, MediaUnavailable
 from messaging.selectors.access import may_send
 from messaging.services.send import Outgoing
 
@@ -39,6 +39,7 @@ PROCESSING = Histogram(
     "From the completion of an upload to its file being ready or refused.",
     buckets=(0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 300),
 )
+RELEASED = Counter("chat_media_released_total", "Files deleted together with the last message that referred to them.")
 SWEPT = Counter("chat_media_swept_total", "Files deleted because no message came to refer to them.")
 
 _DAY: Final = timedelta(days=1)
@@ -307,15 +308,28 @@ def _use(message: Outgoing, wanted: set[MediaId], forwarded_from: str | None) ->
         )
 
 
-def release(conversation_id: ConversationId, sender_id: UserId, client_msg_id: bytes) -> int:
-    """Note that a message is gone for good, and delete the media that only it referred to; return how many.
+def release(messages: Sequence[DedupeKey]) -> None:
+    """Note that messages are gone for good, in the transaction in which they go.
 
-    For retention and erasure. A message that was deleted by people keeps its media: nobody is given them any more.
+    Once it is committed, what only they referred to is deleted with all that was made of it; where the store of media
+    is away, by a later ``sweep``. A message that people deleted keeps its media: nobody is given them any more.
     """
-    uses = MediaUse.objects.filter(conversation_id=conversation_id, sender_id=sender_id, client_msg_id=client_msg_id)
-    objects = list(uses.values_list("media_id", flat=True))
-    uses.delete()
-    return sum(delete_unused(MediaId(media_id)) for media_id in objects)
+    released: set[int] = set()
+    for key in messages:
+        uses = MediaUse.objects.filter(
+            conversation_id=key.conversation_id, sender_id=key.sender_id, client_msg_id=key.client_msg_id
+        )
+        released.update(uses.values_list("media_id", flat=True))
+        uses.delete()
+    if released:
+        transaction.on_commit(lambda: _delete_released(released))
+
+
+def _delete_released(objects: Collection[int]) -> None:
+    try:
+        RELEASED.inc(sum(delete_unused(MediaId(media_id)) for media_id in objects))
+    except (MediaUnavailable, OSError):
+        logger.warning("the store of media is away; files that are due go with a later sweep")
 
 
 # --- deletion -------------------------------------------------------------------------------------
@@ -339,6 +353,13 @@ def delete_unused(media_id: MediaId) -> bool:
     store.delete(_keys(item))
     item.delete()
     return True
+
+
+def delete_unused_of(owner: UserId) -> None:
+    """Delete, once the transaction is committed, what somebody uploaded and no message refers to."""
+    mine = set(MediaObject.objects.filter(owner_id=owner, uses=None).values_list("pk", flat=True))
+    if mine:
+        transaction.on_commit(lambda: _delete_released(mine))
 
 
 def sweep() -> int:

@@ -9,8 +9,8 @@ from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import Count, QuerySet
-from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import redirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
@@ -19,16 +19,26 @@ from django.views.decorators.http import require_POST
 from accounts.models import User
 from accounts.staff import ReadOnly
 from messaging.compliance import audit
+from messaging.compliance.admin import Filed
 from messaging.compliance.audit import Action
+from messaging.compliance.forms import ReasonField, UserField
 from messaging.domain.errors import ChatError
 from messaging.domain.ids import UserId
-from messaging.moderation.models import Case, Category, FilterRule, Sanction, Takedown
+from messaging.moderation import limits
+from messaging.moderation.models import Case, Category, FilterRule, Sanction, SendLimit, Takedown
 from messaging.moderation.screening import compile_rule
 from messaging.moderation.services import decisions
-from messaging.moderation.services.decisions import MAX_TOLD_CHARS, Decision
+from messaging.moderation.services.decisions import MAX_TOLD_CHARS, Decision, NewLimit
 
 _FOREVER: Final = "0"
 _DAYS: Final = (("1", "1 day"), ("7", "7 days"), ("30", "30 days"), (_FOREVER, "until somebody lifts it"))
+_INTERVALS: Final = (
+    ("10", "a message each 10 seconds"),
+    ("60", "a message each minute"),
+    ("600", "a message each 10 minutes"),
+    ("3600", "a message each hour"),
+)
+_LIMIT_DAYS: Final = (("1", "1 day"), ("7", "7 days"), ("30", "30 days"), ("90", "90 days"))
 _EVERYBODY: Final = (
     (Case.Outcome.DISMISSED, "Nothing: it breaks no rule"),
     (Case.Outcome.WITHHELD, "Withhold the message from everybody"),
@@ -364,6 +374,96 @@ class SanctionAdmin(ReadOnly):
     def has_decide_permission(self, request: HttpRequest) -> bool:
         """Whoever decides cases."""
         return _moderator(request).has_perm("moderation.decide_case")
+
+
+class LimitForm(forms.ModelForm):  # type: ignore[type-arg]
+    """A limit to set."""
+
+    user = UserField(label="Person", help_text="A user name, or an id (u_…).")
+    interval = forms.TypedChoiceField(label="May send", choices=_INTERVALS, coerce=int, initial="60")
+    conversations_per_day = forms.IntegerField(
+        label="New conversations a day", min_value=0, max_value=1_000, initial=5, help_text="0: none."
+    )
+    days = forms.TypedChoiceField(
+        label="For", choices=_LIMIT_DAYS, coerce=int, initial="7", help_text="It ends by itself."
+    )
+    reason = ReasonField()
+
+    class Meta:
+        model = SendLimit
+        fields = ("user", "interval", "conversations_per_day", "days", "reason")
+
+    def clean_user(self) -> User:
+        """Return the person."""
+        person = User.objects.filter(pk=self.cleaned_data["user"] or 0).first()
+        if person is None:
+            raise forms.ValidationError("There is no such person.")
+        return person
+
+    def new(self) -> NewLimit:
+        """Return what was asked for; valid forms only."""
+        data = self.cleaned_data
+        return NewLimit(data["interval"], data["conversations_per_day"], timezone.now() + timedelta(days=data["days"]))
+
+
+@admin.register(SendLimit)
+class SendLimitAdmin(Filed):
+    """Who may send only a little for a while, as against spam. They are not told, but for each text that is refused."""
+
+    form = LimitForm
+    list_display = ["id", "user", "what", "created_at", "until", "state"]
+    list_filter = [("lifted_at", admin.EmptyFieldListFilter)]
+    list_select_related = ["user"]
+    search_fields = ["=user__username"]
+    change_form_template = "admin/moderation/limit.html"
+    shown = ("user", "what", "created_at", "until", "state", "lifted_at")
+
+    @admin.display(description="may send")
+    def what(self, limit: SendLimit) -> str:
+        """Return how little."""
+        words = dict(_INTERVALS).get(str(limit.interval_s), f"a message each {limit.interval_s} s")
+        return f"{words}, {limit.conversations_per_day} new conversations a day"
+
+    @admin.display(description="state")
+    def state(self, limit: SendLimit) -> str:
+        """Return where it stands."""
+        if limit.lifted_at is not None:
+            return "lifted, or replaced"
+        return "in force" if limit.until > timezone.now() else "over"
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        """Take over whom the page of a person named."""
+        return {**super().get_changeform_initial_data(request), "interval": "60", "days": "7"}
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        """Set it."""
+        person, reason = form.cleaned_data["user"], form.cleaned_data["reason"]
+        obj.pk = decisions.limit(person, form.new(), moderator=_moderator(request), reason=reason).pk
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        """Show a limit, with what may be done to it now."""
+        running = object_id.isdecimal() and limits.running().filter(pk=object_id).exists()
+        acts = [("lift", "Lift it")] if running and self.has_add_permission(request) else []
+        return super().change_view(request, object_id, form_url, {**(extra_context or {}), "acts": acts})
+
+    def get_urls(self) -> list[URLPattern]:
+        """Add the page that asks why it is lifted."""
+        lift = path("<int:pk>/lift/", self.admin_site.admin_view(self.lift_view), name="moderation_sendlimit_lift")
+        return [lift, *super().get_urls()]
+
+    def lift_view(self, request: HttpRequest, pk: int) -> HttpResponseBase:
+        """Ask for a reason, and lift it."""
+        if not self.has_add_permission(request):
+            raise PermissionDenied
+        limit = get_object_or_404(SendLimit, pk=pk)
+        return self._with_reason(
+            request,
+            pk,
+            title=f"Lift the limit on {limit.user.get_full_name()}",
+            act=lambda reason: decisions.lift_limit(limit, moderator=_moderator(request), reason=reason),
+        )
 
 
 class FilterRuleForm(forms.ModelForm):  # type: ignore[type-arg]

@@ -188,6 +188,36 @@ class Appeal(models.Model):
         return f"Appeal {self.pk}"
 
 
+class SendLimit(models.Model):
+    """How little one person may send for a while, as against spam. One that is over or lifted stays on record.
+
+    It is counted here, so that all pods count together; there are few.
+    """
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="send_limits")
+    #: A message or edit each so many seconds.
+    interval_s = models.PositiveIntegerField()
+    #: Conversations that the person may begin within a day (UTC).
+    conversations_per_day = models.PositiveIntegerField()
+    created_at = models.DateTimeField(default=timezone.now)
+    until = models.DateTimeField()
+    lifted_at = models.DateTimeField(null=True)
+    #: When the next text may be sent, and which the last was: it may be sent again.
+    next_at = models.DateTimeField(default=timezone.now)
+    last_msg_id = models.BinaryField(max_length=16, null=True)
+    day = models.DateField(null=True)
+    begun = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        verbose_name = "limit on sending"
+        verbose_name_plural = "limits on sending"
+        default_permissions = ("add", "view")
+        indexes = [models.Index(fields=["lifted_at", "until"], name="send_limits_running")]
+
+    def __str__(self) -> str:
+        return f"Limit {self.pk}"
+
+
 class Sanction(models.Model):
     """What moderators imposed on a person, as the person was told."""
 

@@ -13,6 +13,7 @@ from prometheus_client import Counter
 from messaging.domain import ids
 from messaging.domain.errors import NotAccepted
 from messaging.domain.ids import ConversationId, MessageId, UserId
+from messaging.moderation import limits
 from messaging.moderation.models import Case, FilterRule, Flag
 from messaging.moderation.rules import Rule
 from messaging.ports import Draft
@@ -44,6 +45,7 @@ class RuleScreener:
     def __init__(self) -> None:
         self._rules: tuple[_Compiled, ...] = ()
         self._signature: object = None
+        self._limited: frozenset[UserId] = frozenset()
         self._due = 0.0
 
     def due(self) -> bool:
@@ -55,7 +57,8 @@ class RuleScreener:
         return True
 
     def refresh(self) -> None:
-        """Take up what was changed. One query where nothing was."""
+        """Take up what was changed. Two queries where nothing was."""
+        self._limited = limits.limited()
         rows = list(FilterRule.objects.filter(enabled=True).order_by("pk"))
         signature = [(row.pk, row.changed_at) for row in rows]
         if signature == self._signature:
@@ -71,13 +74,23 @@ class RuleScreener:
             compiled.append(_Compiled(row.pk, row.outcome == FilterRule.Outcome.REFUSE, rule))
         self._rules, self._signature = tuple(compiled), signature
 
-    @property
-    def idle(self) -> bool:
-        """Return whether there are no rules."""
-        return not self._rules
+    def idle(self, sender: UserId) -> bool:
+        """Return whether there are no rules, and no limit on the sender."""
+        return not self._rules and sender not in self._limited
+
+    def may_begin(self, user: UserId) -> None:
+        """Count a conversation that a user begins. Raises RateLimited."""
+        if user in self._limited:
+            limits.begin(user)
 
     def screen(self, draft: Draft) -> tuple[int, ...]:
-        """Return the rules that want moderators to look at a text. Raises NotAccepted: one refuses it."""
+        """Return the rules that want moderators to look at a text.
+
+        Raises:
+            NotAccepted: a rule refuses it. RateLimited: moderators limit how much its sender sends.
+        """
+        if draft.sender in self._limited:
+            limits.take(draft)
         wanted = []
         for compiled in self._rules:
             if compiled.rule.matches(draft):

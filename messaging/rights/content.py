@@ -11,8 +11,8 @@ from accounts.selectors import credentials, people
 from chatproject import container
 from messaging.archive import Archive, time_of, written
 from messaging.domain import ids
-from messaging.domain.ids import UserId
-from messaging.domain.messages import ConversationType, Membership
+from messaging.domain.ids import ConversationId, MessageId, UserId
+from messaging.domain.messages import ConversationType
 from messaging.moderation.models import Report
 from messaging.moderation.selectors import notices_for
 from messaging.ports import InboxRow
@@ -52,20 +52,22 @@ def _noting(shown: list[dict[str, Any]], messages: Iterator[dict[str, Any]]) -> 
 
 
 def _conversations(user_id: UserId) -> Iterator[InboxRow]:
-    before: tuple[int, int] | None = None
-    while page := container.conversation_store().inbox(user_id, before=before, limit=_PAGE):
-        yield from page
-        last = page[-1].conversation
-        before = (last.activity_id, last.id)
+    """Yield where the user is or ever was."""
+    store, after = container.conversation_store(), ConversationId(0)
+    while page := store.places(user_id, after=after, limit=_PAGE):
+        found = store.get([place.conversation_id for place in page])
+        yield from (InboxRow(found[it.conversation_id], it) for it in page if it.conversation_id in found)
+        after = page[-1].conversation_id
 
 
 def _messages(user_id: UserId, rows: list[InboxRow]) -> Iterator[dict[str, Any]]:
     for row in rows:
-        yield from _written(user_id, row.membership)
+        yield from _written(user_id, row.conversation.id)
 
 
-def _written(user_id: UserId, place: Membership) -> Iterator[dict[str, Any]]:
-    store, conversation, after = container.message_store(), place.conversation_id, place.joined_id
+def _written(user_id: UserId, conversation: ConversationId) -> Iterator[dict[str, Any]]:
+    # From the first message on: an earlier stay leaves no times.
+    store, after = container.message_store(), MessageId(0)
     while page := store.oldest_after(conversation, after=after, limit=_PAGE):
         for message in page:
             if message.sender_id == user_id and message.kind == "text":
@@ -117,6 +119,7 @@ def _conversation(row: InboxRow) -> dict[str, Any]:
         "name": row.conversation.name,
         "role": place.role.value,
         "joined_at": written(place.joined_at),
+        "left_at": None if place.left_id is None else time_of(place.left_id),
         "muted_until": written(place.muted_until),
     }
 

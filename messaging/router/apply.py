@@ -30,7 +30,7 @@ from messaging.domain.messages import (
 from messaging.ports import ConversationStore, MessageStore, Placed, Record
 from messaging.router.conversations import ConversationCache, Known
 from messaging.router.targets import Targets
-from messaging.selectors.history import change_frame, link_frame, message_frame
+from messaging.selectors.history import change_frame, expired_before, link_frame, message_frame
 
 logger = logging.getLogger(__name__)
 
@@ -120,7 +120,7 @@ def _author(event: events.LogEvent) -> UserId:
     match event:
         case events.MessageSent():
             return event.sender
-        case events.MessageModerated():
+        case events.MessageModerated() | events.MessagesExpired():
             return ids.MODERATORS
     return event.actor
 
@@ -166,6 +166,8 @@ class _Poll:
                     self._on_moderation(message_id, key, event)
                 case events.ConversationChanged():
                     self._on_change(message_id, key, event)
+                case events.MessagesExpired():
+                    self._on_expiry(message_id, key.conversation_id, event)
         if self._rows or self._changes:
             # Nobody else reads these partitions, so what was found still holds; but for what was sent again across a
             # change of ``hot_k``, where another reader may have been quicker. Then the poll begins anew, and finds it.
@@ -301,6 +303,9 @@ class _Poll:
     # --- changes of messages ----------------------------------------------------------------------
 
     def _on_message_change(self, change_id: MessageId, key: DedupeKey, event: events.MessageChanged) -> None:
+        if event.erased:
+            self._on_erasure(change_id, key, event)
+            return
         if self._is_copy(change_id, key):
             return
         audience = self._audience(change_id, key)
@@ -331,6 +336,27 @@ class _Poll:
 
     def _on_moderation(self, change_id: MessageId, key: DedupeKey, event: events.MessageModerated) -> None:
         """Withhold a message, or give it back. Moderators are no members, so only the target is looked at."""
+        self._on_act(
+            change_id, key, event.target, MessageChangeKind.TAKEDOWN if event.on else MessageChangeKind.RESTORE
+        )
+
+    def _on_erasure(self, change_id: MessageId, key: DedupeKey, event: events.MessageChanged) -> None:
+        """Delete what somebody wrote whose account is erased, and who may be no member any more."""
+        self._on_act(change_id, key, event.target, MessageChangeKind.DELETE, author=event.actor)
+
+    def _on_act(
+        self,
+        change_id: MessageId,
+        key: DedupeKey,
+        target_id: MessageId,
+        kind: MessageChangeKind,
+        *,
+        author: UserId | None = None,
+    ) -> None:
+        """Make a change that nobody need be a member for; of ``author``'s messages only, and once, where there is one.
+
+        One that cannot be made is dropped: nobody waits for an answer.
+        """
         if self._is_copy(change_id, key):
             return
         known = self._cache.get(key.conversation_id)
@@ -338,17 +364,19 @@ class _Poll:
             if known is None:
                 raise NotFound("no such conversation")
             if key not in self._placed:
-                self._target_of(change_id, key, event.target, known)
+                target = self._target_of(change_id, key, target_id, known)
+                if author is not None and (target.sender_id != author or target.delete_id is not None):
+                    raise Conflict("it is another's, or deleted")
         except ChatError:
             REFUSED.inc()
             return
         change = StoredChange(
             conversation_id=key.conversation_id,
             change_id=change_id,
-            target_id=event.target,
+            target_id=target_id,
             actor_id=key.sender_id,
-            client_msg_id=event.client_msg_id,
-            kind=MessageChangeKind.TAKEDOWN if event.on else MessageChangeKind.RESTORE,
+            client_msg_id=key.client_msg_id,
+            kind=kind,
             prev_id=self._chain(change_id, key, known),
         )
         self._make(change, known.readers(change_id), known)
@@ -410,6 +438,14 @@ class _Poll:
         )
         if blind:
             self._out.deliveries.append(events.Deliver(list(blind), link_frame(change)))
+
+    def _on_expiry(self, place: MessageId, conversation_id: ConversationId, event: events.MessagesExpired) -> None:
+        """Tell who is connected to drop what is over its time; whoever is not learns it when coming back."""
+        known = self._cache.get(conversation_id)
+        if known is not None:
+            ref = conversation_ref(conversation_id)
+            frame = frames.Backfill(ref, [], expired_before=expired_before(conversation_id, event.upto))
+            self._out.deliveries.append(events.Deliver(list(known.readers(place)), frame, ephemeral=True))
 
     # --- changes of conversations -----------------------------------------------------------------
 

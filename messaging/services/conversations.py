@@ -22,6 +22,7 @@ from messaging.domain.messages import Conversation, ConversationType, Membership
 from messaging.ports import NewConversation
 from messaging.selectors.access import Access, require_member
 from messaging.services.fanout import fan_out
+from messaging.services.screening import may_begin
 from messaging.services.send import Sent, append_change
 
 _RANK: Final = {Role.OWNER: 0, Role.ADMIN: 1, Role.MEMBER: 2}
@@ -51,8 +52,12 @@ def _tell(
 
 
 def _require_people(actor: UserId, users: Sequence[UserId]) -> None:
-    """Pass users who exist and whom no block keeps from the actor. Raises NotFound, Blocked."""
-    if len(people.display_names(users)) != len(set(users)):
+    """Pass users whose accounts exist and are not closed, and whom no block keeps from the actor.
+
+    Raises:
+        NotFound, Blocked.
+    """
+    if people.reachable(users) != set(users):
         raise NotFound("no such user")
     if people.blocked_pairs(actor, users):
         raise Blocked("one of these people and you have blocked each other, or one the other")
@@ -93,6 +98,7 @@ def create_conversation(
         TooManyMembers: over the limit.
         NotFound: a member does not exist.
         Blocked: a block stands between the actor and a member.
+        RateLimited: moderators limit how many the actor begins.
         Conflict: an encrypted DM was asked for, and the pair has one that is not.
         Unavailable: it is stored, but not in the log.
     """
@@ -111,6 +117,7 @@ def create_conversation(
         small = len(others) + 1 <= container.limits().max_group_small
         kind = ConversationType.GROUP_SMALL if small else ConversationType.GROUP_LARGE
     _require_people(actor, others)
+    may_begin(actor)
     conversation, created = container.conversation_store().create(
         NewConversation(ConversationId(ids.new_random_id()), kind, actor, (actor, *others), name, encrypted)
     )

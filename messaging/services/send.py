@@ -257,7 +257,9 @@ async def send_message(*, log: MessageLog, message: Outgoing, hot_k: int) -> Sen
             span.end()
 
 
-_Change = events.ConversationChanged | events.MessageChanged | events.MessageModerated
+_Change = events.ConversationChanged | events.MessageChanged | events.MessageModerated | events.MessagesExpired
+_ByHouse = events.MessageModerated | events.MessagesExpired
+_OfConversation = events.ConversationChanged | events.MessagesExpired
 
 
 def change_record(conversation: ConversationId, change: _Change) -> NewRecord:
@@ -266,16 +268,18 @@ def change_record(conversation: ConversationId, change: _Change) -> NewRecord:
     One of a message goes to the message's sub-partition, after it and among all other changes of it; one of the
     conversation to the first.
     """
-    author = ids.MODERATORS if isinstance(change, events.MessageModerated) else change.actor
-    sub = 0 if isinstance(change, events.ConversationChanged) else ids.sub_of(change.target)
+    author = ids.MODERATORS if isinstance(change, _ByHouse) else change.actor
+    sub = 0 if isinstance(change, _OfConversation) else ids.sub_of(change.target)
     return _record(conversation, sub, change, author=author, client_msg_id=change.client_msg_id)
 
 
-async def append_change(*, log: MessageLog, conversation: ConversationId, change: _Change) -> Sent:
-    """Put a change of the conversation, or of a message, at its place in the order of messages.
+async def append_change(
+    *, log: MessageLog, conversation: ConversationId, change: _Change, deadline: float | None = None
+) -> Sent:
+    """Put a change of the conversation, or of a message, at its place in the order; ``deadline``: ``append_durably``.
 
     Raises:
         Unavailable: the change is not in the log.
         TooLarge: the record is over the log's limit.
     """
-    return await append_durably(log, change_record(conversation, change))
+    return await append_durably(log, change_record(conversation, change), deadline=deadline)

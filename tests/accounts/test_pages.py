@@ -1,7 +1,7 @@
 """Sign-up, login, passwords and settings in a browser's terms: forms, redirects, sessions."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 from django.conf import settings
@@ -10,19 +10,10 @@ from django.test import Client
 
 from accounts.models import Block, Device, User
 from accounts.selectors.credentials import device_for_session
-from chatproject import celery
 from messaging.domain import ids
 from tests.conftest import PASSWORD
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def jobs_run_at_once() -> Iterator[None]:
-    """Run jobs in the caller; that a worker takes them from the queue is tested with the jobs."""
-    celery.app.conf.task_always_eager = True
-    yield
-    celery.app.conf.task_always_eager = False
 
 
 def browser(user: User, password: str = PASSWORD) -> Client:

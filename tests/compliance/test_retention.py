@@ -8,6 +8,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from asgiref.sync import async_to_sync
 from django.core.management import call_command
 from django.utils import timezone
 
@@ -18,9 +19,10 @@ from messaging.compliance.holds import NewHold
 from messaging.compliance.models import AuditEntry, Jurisdiction, RetentionPolicy, Sweep
 from messaging.domain import frames
 from messaging.domain.errors import NotFound
+from messaging.domain.events import MessagesExpired, decode_log_event
 from messaging.domain.ids import ConversationId, MessageId, UserId, first_id_at, parse_server_id
 from messaging.domain.messages import Conversation, MessageChangeKind, StoredChange, StoredMessage
-from messaging.ports import Kept
+from messaging.ports import TOPIC_MESSAGES, Kept, LogUnavailable
 from messaging.selectors import history, inbox, messages
 from push.models import Push
 
@@ -113,6 +115,34 @@ class TestSweep:
         assert [it.body for it in page.results] == [shown.body]
         with pytest.raises(NotFound):
             messages.one_message(user_id=reader_of(dm), conversation_id=dm.id, message_id=hidden.message_id)
+
+    def test_who_is_connected_is_told_once_and_only_of_what_was_shown(self, dm: Conversation) -> None:
+        async def told() -> list[MessagesExpired]:
+            log = container.message_log()
+            await log.start()
+            records = await log.reader(TOPIC_MESSAGES, group=f"tests {uuid4()}").poll(max_records=99, timeout_s=0)
+            return [it for it in map(decode_log_event, (r.payload for r in records)) if isinstance(it, MessagesExpired)]
+
+        delete_after(30)
+        say(dm, 1)
+        sweep()
+        assert async_to_sync(told)() == []
+        RetentionPolicy.objects.update(max_days=20)
+        [gone] = say(dm, 25)
+        sweep()
+        [event] = async_to_sync(told)()
+        assert event.upto >= gone.message_id
+        sweep()
+        assert len(async_to_sync(told)()) == 1
+
+    def test_a_log_that_is_away_holds_no_sweep_up(self, dm: Conversation, monkeypatch: pytest.MonkeyPatch) -> None:
+        async def away() -> None:
+            raise LogUnavailable("away")
+
+        monkeypatch.setattr(container.message_log(), "start", away)
+        delete_after(30)
+        say(dm, 40, 1)
+        assert sweep().deleted == 1
 
     def test_pushes_of_what_goes_go_too(self, dm: Conversation, make_user: Callable[..., Any]) -> None:
         delete_after(30)

@@ -14,7 +14,7 @@ from messaging.adapters.orm.conversations import OrmConversationStore
 from messaging.adapters.orm.messages import OrmMessageStore
 from messaging.domain.errors import TooManyMembers
 from messaging.domain.ids import ConversationId, DeviceId, MessageId, UserId, first_id_at, in_sub, new_random_id
-from messaging.domain.messages import Chain, Conversation, ConversationType, Role, StoredMessage
+from messaging.domain.messages import Chain, Conversation, ConversationType, Membership, Role, StoredMessage
 from messaging.ports import ConversationStore, MessageStore, NewConversation
 
 Pair = tuple[ConversationStore, MessageStore]
@@ -91,6 +91,21 @@ def test_a_group_has_its_creator_as_owner(store: ConversationStore) -> None:
         (ANN, Role.OWNER, 0),
         (BOB, Role.MEMBER, 0),
     ]
+
+
+def test_all_places_of_a_user_come_by_also_ended_ones(store: ConversationStore) -> None:
+    talks = sorted([*(group(store, ANN, BOB).id for _ in range(5)), dm(store, ANN, CAT)[0].id])
+    group(store, BOB, CAT)
+    store.end_membership(ANN, talks[2], at=MessageId(7))
+    # Marks of somebody who is no member there.
+    store.mark_read([(ANN, ConversationId(talks[3] - 1), MessageId(3)), (ANN, ConversationId(5), MessageId(3))])
+    seen: list[Membership] = []
+    while page := store.places(ANN, after=seen[-1].conversation_id if seen else ConversationId(0), limit=2):
+        assert len(page) <= 2
+        seen += page
+    assert [place.conversation_id for place in seen] == talks
+    assert [place.left_id for place in seen if not place.active] == [7]
+    assert {place.user_id for place in seen} == {ANN}
 
 
 def test_a_pair_has_one_dm(store: ConversationStore) -> None:

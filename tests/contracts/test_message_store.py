@@ -530,6 +530,50 @@ class TestRetention:
         assert store.get([(conversation, MessageId(numbers[0]))]) == {}
 
 
+class TestBlank:
+    """What was said in a message goes, and the message keeps its place."""
+
+    def test_nothing_is_left_of_what_it_said(self, stores: Pair, conversation: ConversationId) -> None:
+        store = stores[0]
+        said = [in_bucket(3), in_bucket(3, 2), in_bucket(4), in_bucket(5)]
+        rows = [text(conversation, n, media=["media/1"], mentions=[BOB]) for n in said]
+        rows = [replace(row, prev_id=before) for row, before in zip(rows, [None, *map(MessageId, said)], strict=False)]
+        edits = [
+            change(conversation, in_bucket(3, 3), said[0], "edit", body="better", mentions=[BOB]),
+            # The newest, and in another bucket; a neighbour has one in between.
+            change(conversation, in_bucket(6, 2), said[0], "edit", body="best", mentions=[BOB]),
+            change(conversation, in_bucket(6), said[1], "edit", body="another's"),
+            react(conversation, in_bucket(6, 3), said[0], BOB),
+            change(conversation, in_bucket(6, 4), said[2], "delete"),
+        ]
+        store.upsert(rows, changes=edits)
+        going = [MessageId(said[0]), MessageId(said[2]), MessageId(in_bucket(3, 77))]
+        for _ in range(2):
+            store.blank(conversation, going)
+            found = {row.message_id: row for row in store.newest(conversation, limit=9)}
+            assert sorted(found) == said
+            for n in (said[0], said[2]):
+                row = found[MessageId(n)]
+                assert (row.body, row.edited_body, row.media, row.mentions, row.edited_mentions) == ("", "", [], [], [])
+            assert [found[MessageId(n)].last_text for n in said] == ["", "another's", "", f"message {said[3]}"]
+            assert (found[MessageId(said[0])].edit_id, found[MessageId(said[2])].delete_id) == (
+                in_bucket(6, 2),
+                in_bucket(6, 4),
+            )
+            assert found[MessageId(said[3])].media == ["media/1"]
+            changes = {it.change_id: (it.body, it.mentions) for it in store.newest_changes(conversation, limit=9)}
+            assert changes == {
+                in_bucket(3, 3): ("", []),
+                in_bucket(6, 2): ("", []),
+                in_bucket(6): ("another's", []),
+                in_bucket(6, 3): ("", []),
+                in_bucket(6, 4): ("", []),
+            }
+            # What the log brings once more changes nothing.
+            store.upsert(rows, changes=edits)
+        assert len(store.reactions([(conversation, MessageId(said[0]))], viewer=ANN)) == 1
+
+
 def rows_of(stores: Pair, table: str, conversation: ConversationId) -> list[int]:
     """Return the message ids of the conversation's rows in a table that the port does not read, in order."""
     store: object = stores[0]

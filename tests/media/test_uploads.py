@@ -1,12 +1,13 @@
 """Uploads: in parts, resumed, completed once, bounded; and nobody else's."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from io import BytesIO
 from pathlib import Path
 from threading import Barrier, Thread
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from django.conf import settings
@@ -17,6 +18,7 @@ from PIL import Image
 from chatproject import container
 from messaging.api.parsing import MAX_BODY_BYTES
 from messaging.domain import ids
+from messaging.domain.messages import DedupeKey
 from messaging.media import services
 from messaging.media.models import MediaObject, MediaUse, State
 from messaging.ports import MediaMissing
@@ -227,14 +229,23 @@ def test_the_sweep_deletes_what_no_message_refers_to(ann: Person, bob: Person) -
     assert container.media_store().size(stored(used).content_key) == 5
 
 
-def test_media_go_with_the_last_message_that_refers_to_them(ann: Person, bob: Person) -> None:
+def test_media_go_with_the_last_message_that_refers_to_them(
+    ann: Person, bob: Person, django_capture_on_commit_callbacks: Callable[..., Any]
+) -> None:
     dm, msg_ids = ann.dm(bob), [uuid4(), uuid4()]
     ref = Uploads(ann).whole(dm, b"12345")["id"]
     for msg_id in msg_ids:
         assert ann.say(dm, media=[ref], msg_id=str(msg_id)).status_code == 201
     conversation = ids.parse_conversation(dm)
-    assert services.release(conversation, bob.id, msg_ids[0].bytes) == 0, "another's message"
-    assert services.release(conversation, ann.id, msg_ids[0].bytes) == 0
+
+    def release(sender: Person, msg_id: UUID) -> None:
+        with django_capture_on_commit_callbacks(execute=True):
+            services.release([DedupeKey(conversation, sender.id, msg_id.bytes)])
+
+    release(bob, msg_ids[0])
+    assert MediaUse.objects.count() == 2, "another's message"
+    release(ann, msg_ids[0])
     assert MediaUse.objects.count() == 1
-    assert services.release(conversation, ann.id, msg_ids[1].bytes) == 1
+    assert MediaObject.objects.exists()
+    release(ann, msg_ids[1])
     assert not MediaObject.objects.exists()

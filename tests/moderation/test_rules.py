@@ -111,6 +111,7 @@ def test_a_text_that_a_rule_flags_is_sent_and_in_the_queue(
 ) -> None:
     conv = ann.dm(bob)
     rule("flag")
+    container.screener().refresh()
     said = ann.say(conv, "A potato").json()["server_id"]
     route()
     assert bob.texts(conv) == ["A potato"]

@@ -61,6 +61,28 @@ def test_it_has_what_one_wrote_and_nothing_of_others(ann: Person, bob: Person, r
     assert AuditEntry.objects.get().action == "data_export.requested"
 
 
+def test_it_has_what_one_wrote_where_one_is_no_more(ann: Person, bob: Person, route: Route) -> None:  # noqa: F811
+    group = bob.group(ann)
+    ann.say(group, "before I left")
+    route()
+    ann.delete(f"conversations/{group}/members/{ann.ref}")
+    route()
+    # Twice: what was written in the first stay is from before the second.
+    bob.post(f"conversations/{group}/members", {"members": [ann.ref]})
+    route()
+    ann.say(group, "before I left again")
+    route()
+    ann.delete(f"conversations/{group}/members/{ann.ref}")
+    bob.say(group, "they are gone")
+    route()
+    asked = ann.post("me/exports", {}).json()["id"]
+    exports.make(asked)
+    files = unzipped(ann.get(f"me/exports/{asked}/file"))
+    assert [it["body"] for it in rows(files["messages.jsonl"])] == ["before I left", "before I left again"]
+    [row] = rows(files["conversations.jsonl"])
+    assert (row["id"], row["left_at"] is None) == (group, False)
+
+
 def test_nobody_else_gets_it_and_nobody_after_its_time(ann: Person, bob: Person) -> None:  # noqa: F811
     asked = ann.post("me/exports", {}).json()["id"]
     problem(ann.get(f"me/exports/{asked}/file"), 404, "not_found")

@@ -47,6 +47,7 @@ _ROSTER: Final = "SELECT " + _PLACE + " FROM {ks}.conversations WHERE conversati
 _MEMBERS: Final = "SELECT " + _PLACE + " FROM {ks}.conversations WHERE conversation_id = ? AND user_id > ? LIMIT ?"
 _MEMBERSHIP: Final = "SELECT " + _PLACE + ", left_id FROM {ks}.membership WHERE user_id = ? AND conversation_id = ?"
 _MEMBERSHIPS: Final = "SELECT " + _PLACE + ", left_id FROM {ks}.membership WHERE user_id = ? AND conversation_id IN ?"
+_PLACES: Final = "SELECT " + _PLACE + ", left_id FROM {ks}.membership WHERE user_id = ? AND conversation_id > ? LIMIT ?"
 _CONVERSATIONS_OF: Final = "SELECT conversation_id, role, left_id, active_day FROM {ks}.membership WHERE user_id = ?"
 _STANDING: Final = (
     "SELECT DISTINCT conversation_id, created_at, last_message_id FROM {ks}.conversations WHERE conversation_id IN ?"
@@ -293,6 +294,17 @@ class CassandraConversationStore:
         wanted = list(dict.fromkeys(conversation_ids))
         found = self._session.each([(_MEMBERSHIPS, (user_id, list(chunk))) for chunk in chunks(wanted, _STEP)])
         return {place.conversation_id: place for rows in found for place in _present(rows)}
+
+    def places(self, user_id: UserId, *, after: ConversationId, limit: int) -> list[Membership]:
+        """Return a page of the user's memberships, also ended ones, beginning after ``after``."""
+        page: list[Membership] = []
+        while (wanted := limit - len(page)) > 0:
+            rows = self._session.rows(_PLACES, (user_id, after, wanted))
+            page += _present(rows)
+            if len(rows) < wanted:
+                break
+            after = ConversationId(rows[-1][1])
+        return page
 
     def members(self, conversation_id: ConversationId, *, after: UserId = UserId(0), limit: int) -> list[Membership]:
         """Return a page of the active members in user-id order, beginning after ``after``."""

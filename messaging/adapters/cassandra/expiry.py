@@ -5,11 +5,12 @@ drops together with all it covers. Otherwise each stretch between what is kept i
 of changes where something is kept, and of tables that lie in another order: receipts by message, the index by user.
 """
 
-from collections.abc import Iterable, Iterator
-from typing import Final
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final
 
-from messaging.adapters.cassandra.layout import BUCKET_MS, bucket_of
-from messaging.adapters.cassandra.session import CassandraSession, Work
+from messaging.adapters.cassandra.layout import BUCKET_MS, bucket_of, written_us
+from messaging.adapters.cassandra.session import CassandraSession, Work, chunks
 from messaging.domain.ids import TIME_SHIFT, ConversationId, MessageId
 from messaging.ports import Expired, Kept
 
@@ -34,9 +35,26 @@ _LATER_CHANGES: Final = (
 _EMPTY_CHANGE: Final = (
     "UPDATE {ks}.message_changes SET body = ? WHERE conversation_id = ? AND bucket = ? AND change_id = ?"
 )
+_SAID: Final = (
+    "SELECT message_id, edit, sender_id FROM {ks}.messages WHERE conversation_id = ? AND bucket = ? AND message_id IN ?"
+)
+_BLANK: Final = (
+    "UPDATE {ks}.messages USING TIMESTAMP ? SET body = ?, media_refs = ?, mentions = ?"
+    " WHERE conversation_id = ? AND bucket = ? AND message_id = ?"
+)
+_BLANK_EDIT: Final = (
+    "UPDATE {ks}.messages USING TIMESTAMP ? SET edit = ?, edit_mentions = ?"
+    " WHERE conversation_id = ? AND bucket = ? AND message_id = ?"
+)
+_BLANK_CHANGE: Final = (
+    "UPDATE {ks}.message_changes USING TIMESTAMP ? SET body = ?, mentions = ?"
+    " WHERE conversation_id = ? AND bucket = ? AND change_id = ?"
+)
 _DROP_RECEIPTS: Final = "DELETE FROM {ks}.receipts WHERE conversation_id = ? AND message_id = ?"
 _DROP_CHANGE: Final = "DELETE FROM {ks}.message_changes WHERE conversation_id = ? AND bucket = ? AND change_id = ?"
 _DROP_BUCKET: Final = "DELETE FROM {ks}.message_buckets WHERE conversation_id = ? AND bucket = ?"
+#: Message ids in one IN, within one partition.
+_IDS: Final = 100
 #: Tables in the bucket of the message, whose second key is its id; and changes, in the bucket of theirs.
 _BY_TARGET: Final = (("message_reactions", "target_id"), ("messages", "message_id"))
 _OWN: Final = ("message_changes", "change_id")
@@ -73,6 +91,11 @@ def _dropping(
             )
 
 
+def _now_us(number: int) -> int:
+    """Return the write timestamp (Unix µs) of something done now to what a record wrote, whatever its log's clock."""
+    return max(time.time_ns() // 1000, written_us(number) + 1)
+
+
 def _kept(number: int, keep: Kept) -> bool:
     return any(first <= number <= last for first, last in keep)
 
@@ -102,6 +125,36 @@ class Expiry:
         """Delete what has an id below ``before`` and is not in ``keep``; messages last, since they lead to the rest."""
         for bucket in self._buckets(conversation, before):
             self._delete_in(conversation, bucket, before, keep)
+
+    def blank(self, conversation: ConversationId, message_ids: Iterable[MessageId]) -> None:
+        """Take out of these messages, and of their edits, what they say; of the edits first, which these lead to."""
+        wanted: dict[int, list[MessageId]] = {}
+        for number in message_ids:
+            wanted.setdefault(bucket_of(number), []).append(number)
+        for bucket, numbers in wanted.items():
+            for chunk in chunks(numbers, _IDS):
+                rows = self._session.rows(_SAID, (conversation, bucket, list(chunk)))
+                # One without a sender is what a fold left that came after its target went.
+                there = {number: edit for number, edit, sender in rows if sender is not None}
+                edited = {number: edit[0] for number, edit in there.items() if edit is not None}
+                if edited:
+                    self._session.write(self._blanking_edits(conversation, edited))
+                self._session.write(self._blanking(conversation, bucket, there))
+
+    @staticmethod
+    def _blanking(conversation: ConversationId, bucket: int, there: Mapping[int, Any]) -> Iterator[Work]:
+        for number, edit in there.items():
+            row = (conversation, bucket, number)
+            yield _BLANK, (_now_us(number), b"", None, None, *row)
+            if edit is not None:
+                yield _BLANK_EDIT, (_now_us(edit[0]), (edit[0], b""), None, *row)
+
+    def _blanking_edits(self, conversation: ConversationId, edited: Mapping[int, int]) -> Iterator[Work]:
+        first, last = min(edited), max(edited.values())
+        for (bucket,) in self._session.rows(_BUCKETS_BETWEEN, (conversation, bucket_of(first), bucket_of(last))):
+            for change, target in self._session.rows(_LATER_CHANGES, (conversation, bucket, first, last)):
+                if target in edited:
+                    yield _BLANK_CHANGE, (_now_us(change), b"", None, conversation, bucket, change)
 
     def _buckets(self, conversation: ConversationId, before: int) -> list[int]:
         return [bucket for (bucket,) in self._session.rows(_BUCKETS, (conversation, bucket_of(before)))]

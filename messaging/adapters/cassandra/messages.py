@@ -564,6 +564,10 @@ class CassandraMessageStore:
         """Delete what has an id below ``before`` and is not in ``keep``; may be repeated."""
         self._expiry.delete_before(conversation_id, before, keep)
 
+    def blank(self, conversation_id: ConversationId, message_ids: Sequence[MessageId]) -> None:
+        """Take out of these messages, and of their edits, what they say; may be repeated."""
+        self._expiry.blank(conversation_id, message_ids)
+
 
 def _is_mentioned(row: Row, user_id: UserId) -> bool:
     """Return whether a row of ``_UNREAD`` mentions a user now."""

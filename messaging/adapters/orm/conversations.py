@@ -285,6 +285,11 @@ class OrmConversationStore:
             found[ConversationId(number)] = replace(stands, chains={**stands.chains, **chains})
         return found
 
+    def places(self, user_id: UserId, *, after: ConversationId, limit: int) -> list[Membership]:
+        """Return a page of the user's memberships, also ended ones, beginning after ``after``."""
+        rows = self._places().filter(user_id=user_id, conversation_id__gt=after)
+        return [_membership(row) for row in rows.order_by("conversation_id")[:limit]]
+
     def members(self, conversation_id: ConversationId, *, after: UserId = UserId(0), limit: int) -> list[Membership]:
         """Return a page of the active members in user-id order, beginning after ``after``."""
         rows = self._places().filter(conversation_id=conversation_id, left_id=None, user_id__gt=after)

@@ -99,6 +99,15 @@ _TALLIES: Final = (
 
 #: What was edited after ``before``, and is itself older.
 _EDITED_LATER: Final = "SELECT 1 FROM messages WHERE conversation_id = %s AND message_id < %s AND edit_id >= %s LIMIT 1"
+_NEWEST_EDIT: Final = "SELECT MAX(edit_id) FROM messages WHERE conversation_id = %s AND message_id IN {}"
+_BLANK: Final = (
+    "UPDATE messages SET body = %s, media_refs = %s, mentions = NULL, edited_mentions = NULL,"
+    " edited_body = CASE WHEN edit_id IS NULL THEN NULL ELSE %s END WHERE conversation_id = %s AND message_id IN {}"
+)
+_BLANK_EDITS: Final = (
+    "UPDATE message_changes SET body = %s, mentions = NULL"
+    " WHERE conversation_id = %s AND change_id BETWEEN %s AND %s AND target_id IN {}"
+)
 #: Table, and the column with the id that decides.
 _COPIES: Final = (("message_reactions", "target_id"), ("receipts", "message_id"), ("messages", "message_id"))
 
@@ -505,6 +514,19 @@ class OrmMessageStore:
                     f"DELETE FROM {table} WHERE conversation_id = %s AND {column} < %s{outside}",  # noqa: S608
                     [conversation_id, before, *spans],
                 )
+
+    def blank(self, conversation_id: ConversationId, message_ids: Sequence[MessageId]) -> None:
+        """Take out of these messages, and of their edits, what they say; one transaction."""
+        with transaction.atomic(using=self._using), connections[self._using].cursor() as cursor:
+            for chunk in _chunks(list(message_ids)):
+                among = _values(1, len(chunk))
+                cursor.execute(_NEWEST_EDIT.format(among), [conversation_id, *chunk])
+                (newest,) = cursor.fetchone()
+                if newest is not None:
+                    # A change comes after what it changes.
+                    places = [conversation_id, min(chunk), newest]
+                    cursor.execute(_BLANK_EDITS.format(among), [b"", *places, *chunk])
+                cursor.execute(_BLANK.format(among), [b"", "[]", b"", conversation_id, *chunk])
 
     def _select(self, sql: str, params: Sequence[Any]) -> list[StoredMessage]:
         with connections[self._using].cursor() as cursor:

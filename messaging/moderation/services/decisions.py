@@ -6,7 +6,7 @@ a crash or a log that is away leaves in between, ``place_all`` makes good a minu
 
 import logging
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID, uuid5
 
@@ -25,13 +25,15 @@ from messaging.domain.errors import Conflict, InvalidInput, NotFound, Unavailabl
 from messaging.domain.events import MessageModerated
 from messaging.domain.ids import ConversationId, MessageId, UserId
 from messaging.moderation import evidence
-from messaging.moderation.models import Case, Sanction, Takedown
+from messaging.moderation.limits import running
+from messaging.moderation.models import Case, Sanction, SendLimit, Takedown
 from messaging.services.send import append_change
 
 logger = logging.getLogger(__name__)
 
 _RECORDS: Final = UUID("1e1f2d1c-7a55-4c0c-9a5e-2f1f6b0f4a11")
 MAX_TOLD_CHARS: Final = 300
+_LONGEST_LIMIT: Final = timedelta(days=366)
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,10 +292,57 @@ def suspend(user: User, *, moderator: User, reason: str, told: str, until: datet
     with transaction.atomic():
         sanction = Sanction.objects.create(user=user, kind=Sanction.Kind.SUSPENSION, reason=told, until=until)
         suspension.suspend(user_id=UserId(user.pk), reason=told, until=until)
-        details = {"until": "" if until is None else until.isoformat()}
+        details: dict[str, str | int] = {"until": "" if until is None else until.isoformat()}
         _record(Action.USER_SUSPENDED, moderator, ids.user_ref(user.pk), reason, case, details)
         transaction.on_commit(lambda: _mail(user, "Your account is suspended", told))
     return sanction
+
+
+@dataclass(frozen=True, slots=True)
+class NewLimit:
+    """How little somebody may send: a text each ``interval_s`` seconds, so many new conversations a day, until then."""
+
+    interval_s: int
+    conversations_per_day: int
+    until: datetime
+
+
+def limit(user: User, new: NewLimit, *, moderator: User, reason: str, case: str = "") -> SendLimit:
+    """Let a person send only a little for a while, in place of a limit there is; in force within seconds everywhere.
+
+    The person is not told of it, and is told of each text that is refused, and when to try again: nothing is
+    swallowed. It ends by itself.
+
+    Raises:
+        InvalidInput: a reason is missing, the end is past or over a year away, or the person is of the staff.
+    """
+    now = timezone.now()
+    if user.is_staff:
+        raise InvalidInput("who is of the staff has to lose that first")
+    if not now < new.until <= now + _LONGEST_LIMIT:
+        raise InvalidInput("a limit ends within a year, and not before it begins")
+    if new.interval_s < 1:
+        raise InvalidInput("a limit is at least a second between two messages")
+    with transaction.atomic():
+        running().filter(user=user).update(lifted_at=now)
+        made = SendLimit.objects.create(
+            user=user, interval_s=new.interval_s, conversations_per_day=new.conversations_per_day, until=new.until
+        )
+        details: dict[str, str | int] = {
+            "interval_s": new.interval_s,
+            "conversations_per_day": new.conversations_per_day,
+            "until": new.until.isoformat(),
+        }
+        _record(Action.USER_LIMITED, moderator, ids.user_ref(user.pk), reason, case, details)
+    return made
+
+
+def lift_limit(made: SendLimit, *, moderator: User, reason: str) -> None:
+    """End a limit before its time. Raises Conflict: it is over; InvalidInput: no reason."""
+    with transaction.atomic():
+        if not running().filter(pk=made.pk).update(lifted_at=timezone.now()):
+            raise Conflict("this limit is over")
+        _record(Action.USER_LIMIT_LIFTED, moderator, ids.user_ref(made.user_id), reason, "")
 
 
 def reinstate(user: User, *, moderator: User, reason: str) -> None:
@@ -308,7 +357,7 @@ def reinstate(user: User, *, moderator: User, reason: str) -> None:
 
 
 def _record(
-    action: Action, moderator: User, subject: str, reason: str, case: str, details: dict[str, str] | None = None
+    action: Action, moderator: User, subject: str, reason: str, case: str, details: dict[str, str | int] | None = None
 ) -> None:
     audit.record(action, actor=UserId(moderator.pk), object=subject, reason=reason, case=case, details=details)
 

@@ -12,8 +12,10 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.api.authentication import user_of
-from messaging.api.endpoints import answers
-from messaging.rights import exports
+from accounts.api.views import PasswordThrottle
+from messaging.api.endpoints import answers, checked
+from messaging.api.parsing import BoundedJSONParser, StrictCharField
+from messaging.rights import erasures, exports
 from messaging.rights.models import DataExport
 
 _answers = partial(answers, 401, 429)
@@ -68,3 +70,37 @@ class ExportFileView(APIView):
             "Cache-Control": "no-store",
         }
         return StreamingHttpResponse(pieces, content_type="application/zip", headers=headers)
+
+
+class AskForErasureSerializer(serializers.Serializer[Any]):
+    """Who asks for it proves once more who it is."""
+
+    password = StrictCharField(max_length=256, trim_whitespace=False)
+    code = StrictCharField(max_length=32, required=False, default="", allow_blank=True)
+
+
+class ErasureSerializer(serializers.Serializer[Any]):
+    """What was asked for."""
+
+    due_at = serializers.DateTimeField(help_text="When the account is closed, and its deletion begins.")
+
+
+class ErasureView(APIView):
+    """The end of one's account."""
+
+    parser_classes = [BoundedJSONParser]
+    throttle_classes = [PasswordThrottle]
+
+    @extend_schema(
+        operation_id="erasure_create",
+        request=AskForErasureSerializer,
+        responses=_answers(400, 403, 409, _202=ErasureSerializer),
+    )
+    def post(self, request: Request) -> Response:
+        """Have your account deleted, with all that you wrote. You are signed out everywhere.
+
+        Signing in before `due_at` takes it back. `code`: of the second factor, where there is one.
+        """
+        data = checked(AskForErasureSerializer(data=request.data))
+        erasure = erasures.request(user=user_of(request), password=data["password"], code=data["code"])
+        return Response(ErasureSerializer(erasure).data, status=202)

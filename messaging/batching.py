@@ -42,8 +42,13 @@ class Batcher(Generic[K, V]):
         Raises:
             ChatError: what ``load`` has for the key; Unavailable where ``load`` failed or too many wait.
         """
+        return await self.wait(self.ask(key))
+
+    @staticmethod
+    async def wait(answer: "asyncio.Future[V]") -> V:
+        """Return what ``ask`` gave, once it has it. Raises what ``get`` does."""
         # Shielded: others may wait for the same answer.
-        return await asyncio.shield(self.ask(key))
+        return await asyncio.shield(answer)
 
     def ask(self, key: K) -> "asyncio.Future[V]":
         """Return what will hold the key's value or ChatError, for whoever does not wait for it; it is shared.

@@ -359,6 +359,9 @@ class ConversationStore(Protocol):
     ) -> dict[ConversationId, Standing]:
         """Return the user's memberships in these, also ended ones."""
 
+    def ends(self, conversation_ids: Collection[ConversationId]) -> dict[ConversationId, Mark]:
+        """Return of those that exist where each chain ends: its newest message or change."""
+
     def places(self, user_id: UserId, *, after: ConversationId, limit: int) -> list[Membership]:
         """Return a page of the user's memberships, also ended ones, by conversation, of ids above ``after``."""
 

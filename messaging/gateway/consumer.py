@@ -10,6 +10,7 @@ import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
+from math import inf
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -60,7 +61,14 @@ BACKFILL_MORE = Counter("chat_backfills_truncated_total", "Backfills that left o
 SYNC_BACKFILLS = Histogram(
     "chat_sync_backfills", "Backfills that answered one sync.", buckets=(0, 1, 2, 5, 10, 20, 50, 100, 500)
 )
+SYNCS = Counter(
+    "chat_syncs_total",
+    "Syncs answered, by what was asked: where the named conversations end, or all of the user's.",
+    ["asked"],
+)
 
+#: A heartbeat that lacks nothing in what it names is asked for what it does not name once in so many seconds.
+_ALL_S = 90.0
 #: What the log takes, and an ``ack`` answers.
 _Acked = frames.Send | frames.Edit | frames.Delete | frames.React
 
@@ -81,7 +89,19 @@ _NOTHING: dict[ConversationId, Mark] = {}
 class Socket:
     """One live socket: its state machine, its outbox, and how to close it."""
 
-    __slots__ = ("_abort", "_closing", "_send", "conn", "connection", "inflight", "kept", "outbox", "room", "watching")
+    __slots__ = (
+        "_abort",
+        "_closing",
+        "_send",
+        "asked_all",
+        "conn",
+        "connection",
+        "inflight",
+        "kept",
+        "outbox",
+        "room",
+        "watching",
+    )
 
     def __init__(
         self,
@@ -103,6 +123,8 @@ class Socket:
         self.room: asyncio.Event | None = None
         #: The marks that were remembered for the device last, at most those of one ``sync``.
         self.kept: dict[ConversationId, Mark] = _NOTHING
+        #: When (monotonic) it was last answered from all conversations of its user.
+        self.asked_all = -inf
         #: Users whose presence this socket watches.
         self.watching: frozenset[UserId] = frozenset()
 
@@ -474,10 +496,18 @@ class ChatConsumer(AsyncConsumer):  # type: ignore[misc]  # channels has no type
     # --- resume -------------------------------------------------------------------------------
 
     async def _replay(self, effect: machine.Replay) -> None:
-        socket, limits = self.socket, self.pod.limits
+        pod, socket, limits = self.pod, self.socket, self.pod.limits
         user, device = socket.connection.user, socket.connection.device
         # A heartbeat repeats what was said: only what has moved is written.
         moved = {of: mark for of, mark in effect.marks.items() if socket.kept.get(of) != mark} if effect.keep else {}
+        now = pod.clock.monotonic()
+        recently = effect.resume is None and now < socket.asked_all + _ALL_S
+        if recently and effect.marks and not moved and await pod.tails.passed_by(effect.marks):
+            SYNCS.labels("ends").inc()
+            SYNC_BACKFILLS.observe(0)
+            socket.put(frames.Synced(convs=0))
+            return
+        SYNCS.labels("all").inc()
 
         def read() -> list[frames.Backfill]:
             marks = effect.marks
@@ -487,7 +517,8 @@ class ChatConsumer(AsyncConsumer):  # type: ignore[misc]  # channels has no type
                 keep_marks(user, device, moved)
             return history.backfill(user, marks, limits=limits)
 
-        backfills = await self.pod.database.run(read)
+        backfills = await pod.database.run(read)
+        socket.asked_all = now
         if moved:
             socket.kept = effect.marks
         SYNC_BACKFILLS.observe(len(backfills))

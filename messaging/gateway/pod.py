@@ -6,7 +6,7 @@ import logging
 import random
 import time
 from collections.abc import Callable, Coroutine, Sequence
-from math import ceil
+from math import ceil, inf
 from typing import TYPE_CHECKING, Any
 
 from django.db import DatabaseError
@@ -48,6 +48,7 @@ from messaging.gateway.hub import Hub
 from messaging.gateway.outbox import Encoded
 from messaging.gateway.presence import PresenceTracker
 from messaging.gateway.receipts import ReceiptBuffer
+from messaging.gateway.tails import Tails
 from messaging.ports import BatchesLost, Clock, ConnectionRegistry, MessageLog, PodBus, RegistryUnavailable
 from messaging.services.fanout import fan_out
 from messaging.threads import DatabaseThreads
@@ -130,6 +131,7 @@ class Pod:
         self.deadlines = Deadlines(log, deadline_s=limits.delivery_deadline_s, now=self.clock.monotonic)
         self.hub = Hub(limits=limits, deadlines=self.deadlines)
         self.access = AccessCache(database)
+        self.tails = Tails(database)
         self.tokens: Batcher[str, Device] = Batcher(database, _find_devices)
         #: Of what was delivered here; the receipts that answer it carry them, so that no router has to look.
         self._authors = Authors()
@@ -429,6 +431,7 @@ class Pod:
         frame = Encoded(frames.Resync())
         for start in range(0, len(sockets), at_once):
             for socket in sockets[start : start + at_once]:
+                socket.asked_all = -inf
                 socket.outbox.put(frame)
             RESYNCS.inc(len(sockets[start : start + at_once]))
             await asyncio.sleep(_RESYNC_TURN_S)

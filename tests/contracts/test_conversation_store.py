@@ -329,6 +329,21 @@ def test_memberships_tell_where_the_conversation_stands(stores: Pair) -> None:
     assert store.active_since(ANN, MessageId(69), besides={two.id}, limit=1) == [one.id]
 
 
+def test_ends_tell_where_each_chain_ends(stores: Pair) -> None:
+    store = stores[0]
+    one, silent, spread = group(store, ANN, BOB), group(store, ANN), group(store, BOB)
+    write(stores, one, 70)
+    write(stores, spread, 80)
+    store.set_hot(spread.id, 3)
+    write(stores, spread, in_sub(MessageId(1 << 30), 2))
+    ends = store.ends([one.id, silent.id, spread.id, one.id, ConversationId(9)])
+    standing = store.memberships(ANN, [one.id, silent.id]) | store.memberships(BOB, [spread.id])
+    assert ends == {id_: {sub: it.last_id for sub, it in at.chains.items()} for id_, at in standing.items()}
+    assert ends[one.id] == {0: 70}
+    assert ends[silent.id] == {}
+    assert set(ends[spread.id]) == {0, 2}
+
+
 def test_memberships_are_the_same_one_by_one_and_together(store: ConversationStore) -> None:
     muted, ended = group(store, ANN, BOB), group(store, ANN, BOB)
     store.set_muted(BOB, muted.id, datetime(2030, 1, 2, 3, 4, 5, 678_000, tzinfo=UTC))

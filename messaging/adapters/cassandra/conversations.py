@@ -295,6 +295,14 @@ class CassandraConversationStore:
         found = self._session.each([(_MEMBERSHIPS, (user_id, list(chunk))) for chunk in chunks(wanted, _STEP)])
         return {place.conversation_id: place for rows in found for place in _present(rows)}
 
+    def ends(self, conversation_ids: Collection[ConversationId]) -> dict[ConversationId, Mark]:
+        """Return of those that exist where each chain ends."""
+        rows = self._session.many(LAST_IDS, list(dict.fromkeys(conversation_ids)))
+        return {
+            ConversationId(id_): {sub: chain.last_id for sub, chain in chains_of(message, row, first, last).items()}
+            for id_, message, row, _expired, first, last in rows
+        }
+
     def places(self, user_id: UserId, *, after: ConversationId, limit: int) -> list[Membership]:
         """Return a page of the user's memberships, also ended ones, beginning after ``after``."""
         page: list[Membership] = []

@@ -34,6 +34,7 @@ _MEMBERSHIPS: Final = (
     " c.last_id, c.is_spread, c.expired_id FROM membership m JOIN conversations c ON c.id = m.conversation_id"
     " WHERE m.user_id = %s AND m.conversation_id IN ({})"
 )
+_ENDS: Final = "SELECT id, last_id, is_spread FROM conversations WHERE id IN ({})"
 _CHAINS: Final = "SELECT conversation_id, sub, first_id, last_id FROM conversation_chains WHERE conversation_id IN ({})"
 _ACTIVE_SINCE: Final = (
     "SELECT m.conversation_id FROM membership m JOIN conversations c ON c.id = m.conversation_id"
@@ -284,6 +285,21 @@ class OrmConversationStore:
             stands = found[ConversationId(number)]
             found[ConversationId(number)] = replace(stands, chains={**stands.chains, **chains})
         return found
+
+    def ends(self, conversation_ids: Collection[ConversationId]) -> dict[ConversationId, Mark]:
+        """Return of those that exist where each chain ends."""
+        found: dict[ConversationId, dict[int, MessageId]] = {}
+        spread: list[int] = []
+        with connections[self._using].cursor() as cursor:
+            for chunk in _chunks(list(dict.fromkeys(conversation_ids))):
+                cursor.execute(_ENDS.format(_placeholders(chunk)), chunk)
+                for number, last_id, is_spread in cursor.fetchall():
+                    found[ConversationId(number)] = {} if last_id is None else {0: MessageId(last_id)}
+                    if is_spread:
+                        spread.append(number)
+        for number, chains in self._further_chains(spread).items():
+            found[ConversationId(number)] |= {sub: chain.last_id for sub, chain in chains.items()}
+        return dict(found)
 
     def places(self, user_id: UserId, *, after: ConversationId, limit: int) -> list[Membership]:
         """Return a page of the user's memberships, also ended ones, beginning after ``after``."""

@@ -1,6 +1,6 @@
 """What the staff writes into the admin pages of compliance: ids as on the wire or user names, and always a reason."""
 
-from typing import Any
+from typing import Any, Final
 
 from django import forms
 from django.core.exceptions import ValidationError
@@ -12,6 +12,7 @@ from messaging.compliance.holds import NewHold
 from messaging.compliance.models import Export, Hold, Jurisdiction, RetentionPolicy
 from messaging.domain import ids
 from messaging.domain.ids import ConversationId, UserId
+from messaging.domain.messages import ConversationType
 
 
 class ReasonField(forms.CharField):
@@ -189,6 +190,13 @@ class JurisdictionForm(forms.ModelForm):  # type: ignore[type-arg]
         return data
 
 
+_KINDS: Final = {
+    ConversationType.DM.value: "direct conversations",
+    ConversationType.GROUP_SMALL.value: "small groups",
+    ConversationType.GROUP_LARGE.value: "large groups",
+}
+
+
 class PolicyForm(forms.ModelForm):  # type: ignore[type-arg]
     """A retention policy."""
 
@@ -197,6 +205,25 @@ class PolicyForm(forms.ModelForm):  # type: ignore[type-arg]
     class Meta:
         model = RetentionPolicy
         fields = ("jurisdiction", "conversation_type", "min_days", "max_days", "note", "reason")
+        labels = {
+            "jurisdiction": "Where",
+            "conversation_type": "Kind of conversation",
+            "min_days": "Keep for (days)",
+            "max_days": "Delete after (days)",
+            "note": "Law or rule",
+        }
+        help_texts = {
+            "jurisdiction": "A code: DE, US, US-CA. Empty: everywhere.",
+            "conversation_type": "Empty: all of them.",
+            "min_days": "At least so long, whoever wants it gone. Empty: there is no duty to keep.",
+            "max_days": "At the latest. Empty: never.",
+        }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        kinds = self.fields.get("conversation_type")
+        if isinstance(kinds, forms.ChoiceField):
+            kinds.choices = [("", "all"), *_KINDS.items()]
 
     def clean(self) -> dict[str, Any]:
         """Pass one that says something."""

@@ -329,15 +329,35 @@ def _history_of(person: User | None) -> dict[str, Any]:
     }
 
 
+class InForceFilter(admin.SimpleListFilter):
+    """What was not lifted, or was."""
+
+    title = "whether it was lifted"
+    parameter_name = "lifted"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """Return the choices."""
+        return [("no", "not lifted"), ("yes", "lifted")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Return what was chosen."""
+        return queryset if self.value() is None else queryset.filter(lifted_at__isnull=self.value() == "no")
+
+
 @admin.register(Takedown)
 class TakedownAdmin(ReadOnly):
     """Messages that are withheld, or were. They are given back by deciding an appeal, or here."""
 
-    list_display = ["subject", "author", "reason", "made_at", "lifted_at", "placed"]
-    list_filter = [("lifted_at", admin.EmptyFieldListFilter), "placed"]
+    list_display = ["subject", "author", "reason", "made_at", "lifted_at", "in_force"]
+    list_filter = [InForceFilter]
     search_fields = ["author__username"]
     list_select_related = ["author"]
     actions = ["give_back"]
+
+    @admin.display(description="on every device", boolean=True)
+    def in_force(self, takedown: Takedown) -> bool:
+        """Return whether what was decided last is in the log, and so on its way to every device."""
+        return takedown.placed if takedown.lifted_at is None else takedown.lift_placed
 
     @admin.action(description="Give these messages back to everybody", permissions=["decide"])
     def give_back(self, request: HttpRequest, queryset: QuerySet[Takedown]) -> None:
@@ -355,7 +375,7 @@ class SanctionAdmin(ReadOnly):
     """Warnings and suspensions. A suspension is lifted here."""
 
     list_display = ["user", "kind", "reason", "created_at", "until", "lifted_at"]
-    list_filter = ["kind", ("lifted_at", admin.EmptyFieldListFilter)]
+    list_filter = ["kind", InForceFilter]
     search_fields = ["user__username"]
     list_select_related = ["user"]
     actions = ["reinstate"]
@@ -412,7 +432,7 @@ class SendLimitAdmin(Filed):
 
     form = LimitForm
     list_display = ["id", "user", "what", "created_at", "until", "state"]
-    list_filter = [("lifted_at", admin.EmptyFieldListFilter)]
+    list_filter = [InForceFilter]
     list_select_related = ["user"]
     search_fields = ["=user__username"]
     change_form_template = "admin/moderation/limit.html"

@@ -11,7 +11,7 @@ from messaging.rights.models import Erasure
 class ErasureAdmin(ReadOnly):
     """Which accounts are to be erased, and how far that is. It is ordered on the page of a person."""
 
-    list_display = ["id", "person", "state", "asked_at", "who_asked", "due_at", "done_at", "messages", "waits_for"]
+    list_display = ["person", "state", "who_asked", "due_at", "done_at", "waits_for"]
     list_filter = ["state"]
     list_select_related = ["user"]
     search_fields = ["=user__username"]

@@ -5,6 +5,7 @@ class RightsConfig(AppConfig):
     """What people may do with their own data (docs/moderation.md)."""
 
     name = "messaging.rights"
+    verbose_name = "People's own data"
 
     def ready(self) -> None:
         """Listen to sign-ins: who signs in keeps the account."""

@@ -50,9 +50,9 @@ class Erasure(models.Model):
     """
 
     class State(models.TextChoices):
-        ASKED = "asked", "asked for; can be taken back"
+        ASKED = "asked", "asked for"
         ERASING = "erasing", "under way"
-        HELD = "held", "waits for what has to be kept"
+        HELD = "held", "waits: some is kept"
         DONE = "done", "done"
         CANCELLED = "cancelled", "taken back"
 

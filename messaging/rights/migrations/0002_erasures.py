@@ -21,9 +21,9 @@ class Migration(migrations.Migration):
                     "state",
                     models.CharField(
                         choices=[
-                            ("asked", "asked for; can be taken back"),
+                            ("asked", "asked for"),
                             ("erasing", "under way"),
-                            ("held", "waits for what has to be kept"),
+                            ("held", "waits: some is kept"),
                             ("done", "done"),
                             ("cancelled", "taken back"),
                         ],

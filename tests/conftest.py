@@ -22,8 +22,20 @@ import pytest
 from django.contrib.auth.hashers import Argon2PasswordHasher
 
 os.environ["DJANGO_SETTINGS_MODULE"] = "chatproject.settings"
+
+
+def _memory() -> str | None:
+    """Return a directory in memory, where there is one with room; the tests wait for no disk then."""
+    shared = Path("/dev/shm")
+    roomy = os.access(shared, os.W_OK) and shutil.disk_usage(shared).free >= _ROOM_BYTES
+    return str(shared) if roomy else None
+
+
+#: More than all tests together write.
+_ROOM_BYTES: Final = 1 << 30
+
 if "CHAT_DATA_DIR" not in os.environ:
-    _scratch = tempfile.mkdtemp(prefix="chat-tests-")
+    _scratch = tempfile.mkdtemp(prefix="chat-tests-", dir=_memory())
     atexit.register(shutil.rmtree, _scratch, ignore_errors=True)
     os.environ["CHAT_DATA_DIR"] = _scratch
 if "PYTEST_XDIST_WORKER" in os.environ:
@@ -139,6 +151,41 @@ def _the_audit_log_may_be_emptied() -> Iterator[None]:
     BaseDatabaseOperations.execute_sql_flush = unguarded  # type: ignore[method-assign]
     yield
     BaseDatabaseOperations.execute_sql_flush = execute  # type: ignore[method-assign]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _what_a_migration_leaves_is_put_back() -> Iterator[None]:
+    """After a test with ``transaction=True`` Django makes content types, permissions and roles anew, which takes long.
+
+    On SQLite that happens once; from then on the rows that it left are put back.
+    """
+    from django.core.management.commands import flush
+    from django.db import connections, transaction
+
+    emit = flush.emit_post_migrate_signal
+    kept: dict[str, dict[str, list[tuple[Any, ...]]]] = {}
+
+    def put_back(verbosity: int, interactive: bool, db: str, **kwargs: Any) -> None:
+        connection = connections[db]
+        if connection.vendor != "sqlite":
+            emit(verbosity, interactive, db, **kwargs)
+            return
+        with transaction.atomic(using=db), connection.cursor() as cursor:
+            if db not in kept:
+                emit(verbosity, interactive, db, **kwargs)
+                kept[db] = {}
+                for table in connection.introspection.django_table_names(only_existing=True, include_views=False):
+                    cursor.execute(f"SELECT * FROM {table}")
+                    if rows := cursor.fetchall():
+                        kept[db][table] = rows
+                return
+            for table, rows in kept[db].items():
+                places = ", ".join(["%s"] * len(rows[0]))
+                cursor.executemany(f"INSERT INTO {table} VALUES ({places})", rows)
+
+    flush.emit_post_migrate_signal = put_back
+    yield
+    flush.emit_post_migrate_signal = emit
 
 
 def forget_adapters() -> None:

@@ -78,7 +78,7 @@ class SpreadForm(forms.Form):
         min_value=1,
         max_value=ids.MAX_HOT_K,
         initial=8,
-        help_text="1: it is not hot any more. Messages then have an order for each sender, no longer one for all.",
+        help_text="Messages then have an order for each sender, no longer one for all. 1 gathers it again.",
     )
     reason = ReasonField()
 

@@ -50,7 +50,7 @@ from messaging.gateway.presence import PresenceTracker
 from messaging.gateway.receipts import ReceiptBuffer
 from messaging.gateway.tails import Tails
 from messaging.ports import BatchesLost, Clock, ConnectionRegistry, MessageLog, PodBus, RegistryUnavailable
-from messaging.services.fanout import fan_out
+from messaging.services.fanout import fan_out, locate
 from messaging.threads import DatabaseThreads
 
 if TYPE_CHECKING:
@@ -71,6 +71,8 @@ TYPING_DROPPED = Counter(
 )
 
 _TICK_S = 1.0
+#: Within their grace people are looked for at other pods so often.
+_GRACE_LOOK_S = 3.0
 _HEARTBEAT_S = 10.0
 #: After one that failed: once the registry is back, nobody is found before the next.
 _HEARTBEAT_RETRY_S = 2.0
@@ -301,9 +303,9 @@ class Pod:
         if socket.watching:
             self.spawn(self.presence.forget(socket))
         if last and not self.draining:
-            until = self.clock.monotonic() + self.limits.presence_grace_s
-            self._in_grace[user] = until
-            self._left.schedule(user, at=until)
+            now = self.clock.monotonic()
+            self._in_grace[user] = now + self.limits.presence_grace_s
+            self._look_again(user, now)
 
     # --- loops --------------------------------------------------------------------------------------
 
@@ -363,11 +365,33 @@ class Pod:
                 if socket.connection.state is not State.CLOSED:
                     self._wheel.schedule(socket, at=socket.connection.deadline())
             # Someone who came back and left again since has a later end, and is here once for each time.
-            left = {user for user in self._left.advance(now) if self._in_grace.get(user, now + 1) <= now}
+            left = {user for user in self._left.advance(now) if user in self._in_grace}
             if left:
-                for user in left:
-                    del self._in_grace[user]
-                self.spawn(self.presence.went(list(left), self.now_ms()))
+                self.spawn(self._look_after(list(left)))
+
+    def _look_again(self, user: UserId, now: float) -> None:
+        self._left.schedule(user, at=min(self._in_grace[user], now + _GRACE_LOOK_S))
+
+    async def _look_after(self, left: list[UserId]) -> None:
+        """Say who is away, of those whose grace is over; forget who has come to another pod meanwhile.
+
+        That pod then has a grace of its own for them: this one's may end while it has hardly begun.
+        """
+        located = await locate(self.registry, left)
+        now = self.clock.monotonic()
+        gone: list[UserId] = []
+        for user in left:
+            if user not in self._in_grace:
+                continue
+            if any(ref.pod != self.name for ref in located.get(user, ())):
+                del self._in_grace[user]
+            elif self._in_grace[user] <= now:
+                del self._in_grace[user]
+                gone.append(user)
+            else:
+                self._look_again(user, now)
+        if gone:
+            await self.presence.went(gone, self.now_ms())
 
     async def _update_registry(self) -> None:
         while True:

@@ -11,6 +11,7 @@ from accounts.services.people import block, unblock, update_profile
 from chatproject import container, runtime
 from messaging.domain import ids
 from messaging.domain.events import PodBatch, PresenceChanged, encode
+from messaging.gateway import pod as pod_module
 from messaging.services.conversations import remove_member
 from tests.conftest import eventually, outside_the_loop
 from tests.gateway.conftest import Client, Frame, Server
@@ -49,6 +50,30 @@ class Watch:
         names = {ref: name for name, ref in self.refs.items()}
         passed, client.passed = client.passed, []
         return [(names[frame["user"]], frame["state"]) for frame in passed if frame["op"] == "presence"]
+
+
+async def test_who_is_away_for_a_moment_after_having_been_at_another_pod_is_not_said_to_be_away(
+    start_server: Any, limits: Any, make_user: Any, make_dm: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each pod has a grace for whoever leaves it: the other one's has only begun when this one's is over."""
+    monkeypatch.setattr(pod_module, "_TICK_S", 0.05)
+    monkeypatch.setattr(pod_module, "_GRACE_LOOK_S", 0.1)
+    limits(presence_grace_s=8)
+    server = await start_server()
+    ann, bob = make_user("ann"), make_user("bob")
+    make_dm(ann, bob)
+    watcher, ref = await server.sign_in(ann), ids.user_ref(bob.pk)
+    here = await server.sign_in(bob)
+    await watcher.send("presence", users=[ref])
+    await watcher.expect("presence", user=ref, state="online")
+    await here.connection.close()
+    pod, registry = await runtime.pod(), container.registry()
+    there = [(ids.UserId(bob.pk), "elsewhere-1")]
+    await eventually(lambda: pod._in_grace)
+    await registry.register("elsewhere", there)
+    await eventually(lambda: not pod._in_grace, timeout_s=5.0)
+    await registry.unregister("elsewhere", there)
+    assert await watcher.quiet() == [], "what is left to say is for the pod where he was last"
 
 
 async def do(function: Callable[[], Any]) -> None:

@@ -19,6 +19,7 @@ from messaging.ports import (
     MessageStore,
     PodBus,
     RateLimiter,
+    SearchIndex,
 )
 
 if TYPE_CHECKING:
@@ -108,9 +109,22 @@ def conversation_store() -> ConversationStore:
 @cache
 def copies() -> tuple[Copy, ...]:
     """Return all that holds copies of messages beside the store: retention deletes there first."""
+    from messaging.search.indexing import SearchCopy
     from push.retention import PushCopy
 
-    return (PushCopy(),)
+    return (PushCopy(), SearchCopy())
+
+
+@cache
+def search_index() -> SearchIndex:
+    """Return the index of messages by their words: in PostgreSQL where CHAT_DATABASE_URL names one, else a file."""
+    if settings.ENV["CHAT_DATABASE_URL"]:
+        from messaging.adapters.orm.search import PostgresSearchIndex
+
+        return PostgresSearchIndex()
+    from messaging.adapters.embedded.search import SqliteSearchIndex
+
+    return SqliteSearchIndex(settings.DATA_DIR / "search.sqlite3")
 
 
 @cache

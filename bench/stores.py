@@ -32,7 +32,7 @@ BODY_BYTES = 120
 
 
 @contextmanager
-def _on(store: str) -> Iterator[None]:
+def on_store(store: str) -> Iterator[None]:
     """Set Django up on tables of this run's own."""
     directory = tempfile.mkdtemp(prefix="chat-bench-")
     name = f"bench_{uuid4().hex[:12]}"
@@ -201,7 +201,7 @@ def main() -> None:
     parser.add_argument("--server-pid", type=int, help="Process whose CPU time is counted as the server's.")
     parser.add_argument("--json", type=Path, help="Write the figures there as well.")
     options = parser.parse_args()
-    with _on(options.store):
+    with on_store(options.store):
         results = _run(options.messages, options.server_pid)
     print(f"{options.store}: rates and CPU times per message (newest: per call), durations per call")
     print(f"  {'':26}{'per s':>8}{'P50 ms':>9}{'P99 ms':>9}{'own CPU µs':>12}{'server CPU µs':>15}{'repeated':>10}")

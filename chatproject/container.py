@@ -19,6 +19,7 @@ from messaging.ports import (
     MessageStore,
     PodBus,
     RateLimiter,
+    SearchIndex,
 )
 
 if TYPE_CHECKING:
@@ -109,9 +110,22 @@ def conversation_store() -> ConversationStore:
 def copies() -> tuple[Copy, ...]:
     """Return all that holds copies of messages beside the store: retention deletes there first."""
     from messaging.media.retention import MediaCopy
+    from messaging.search.indexing import SearchCopy
     from push.retention import PushCopy
 
-    return (PushCopy(), MediaCopy())
+    return (PushCopy(), MediaCopy(), SearchCopy())
+
+
+@cache
+def search_index() -> SearchIndex:
+    """Return the index of messages by their words: in PostgreSQL where CHAT_DATABASE_URL names one, else a file."""
+    if settings.ENV["CHAT_DATABASE_URL"]:
+        from messaging.adapters.orm.search import PostgresSearchIndex
+
+        return PostgresSearchIndex()
+    from messaging.adapters.embedded.search import SqliteSearchIndex
+
+    return SqliteSearchIndex(settings.DATA_DIR / "search.sqlite3")
 
 
 @cache

@@ -238,6 +238,7 @@ VARIABLES = (
     Variable("CHAT_LOGIN_RATE", str, "10/min", "Logins by password, per address and user name (DRF notation)."),
     Variable("CHAT_SIGNUP_RATE", str, "20/hour", "New accounts per address (DRF notation)."),
     Variable("CHAT_API_RATE", str, "600/min", "REST requests per user (DRF notation)."),
+    Variable("CHAT_SEARCH_RATE", str, "120/min", "Searches per user (DRF notation)."),
     Variable("CHAT_LOG_RETENTION_DAYS", _positive, "7", "How long the log and its dedupe keys are kept.", "days"),
     Variable(
         "CHAT_DEDUPE_CACHE_S",

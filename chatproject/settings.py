@@ -70,6 +70,7 @@ INSTALLED_APPS = [
     "messaging.moderation",
     "messaging.rights",
     "messaging.media",
+    "messaging.search",
     "push",
 ]
 
@@ -335,6 +336,7 @@ REST_FRAMEWORK = {
         "report": "30/hour",
         # Parts, thumbnails, ranges of a film: many, and small.
         "media": "1200/min",
+        "search": ENV["CHAT_SEARCH_RATE"],
     },
     "NUM_PROXIES": PROXIES,
     "EXCEPTION_HANDLER": "messaging.api.problems.exception_handler",
@@ -433,7 +435,7 @@ else:
 JOB_ROUTES = {
     TOPIC_PUSH: "push.tasks.push_messages",
     TOPIC_COMPLIANCE: "messaging.tasks.follow_compliance",
-    TOPIC_SEARCH: "messaging.tasks.index_messages",
+    TOPIC_SEARCH: "messaging.search.tasks.index_messages",
 }
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 # Whoever queues a job waits for it, and has another way where it has to be done (mail).

@@ -24,6 +24,7 @@ from messaging.domain.messages import (
     Tally,
     Unread,
 )
+from messaging.domain.search import Has, Query, Scope
 
 # --- log --------------------------------------------------------------------------------------
 
@@ -518,6 +519,56 @@ class MediaStore(Protocol):
 
     def delete(self, keys: Sequence[str]) -> None:
         """Delete objects; absent ones are no error."""
+
+
+# --- search -----------------------------------------------------------------------------------
+
+#: A message, wherever it is.
+MessageRef = tuple[ConversationId, MessageId]
+
+#: How long an index looks for an answer, in seconds.
+SEARCH_TIMEOUT_S = 3.0
+
+
+class SearchUnavailable(StoreUnavailable):
+    """The index does not answer, or found no answer within SEARCH_TIMEOUT_S. Repeat it, or ask for less."""
+
+
+@dataclass(frozen=True, slots=True)
+class SearchEntry:
+    """What an index holds of a message: its words in their order (``domain.words``), never its text."""
+
+    conversation_id: ConversationId
+    message_id: MessageId
+    sender_id: UserId
+    words: tuple[str, ...]
+    has: frozenset[Has] = frozenset()
+
+
+class SearchIndex(Protocol):
+    """Which messages have which words (docs/decisions/0059). Synchronous; every write is idempotent.
+
+    It is behind the store and may be wrong about a message: whoever shows what it finds asks the store. Raises
+    SearchUnavailable or Django's OperationalError or InterfaceError from any method.
+    """
+
+    def put(self, entries: Sequence[SearchEntry]) -> None:
+        """Store entries, each in place of the one that is there. Durable on return, and found from then on."""
+
+    def remove(self, refs: Sequence[MessageRef]) -> None:
+        """Delete the entries of messages; absent ones are no error."""
+
+    def forget(self, conversation_id: ConversationId, *, before: MessageId | None = None) -> None:
+        """Delete the entries of a conversation whose ids are below ``before``; without it, all of them."""
+
+    def find(
+        self, scopes: Sequence[Scope], query: Query, *, before: MessageRef | None = None, limit: int
+    ) -> list[MessageRef]:
+        """Return the newest ``limit`` messages within the scopes that meet the query, newest first.
+
+        Newest is the highest message id, and of several with the same one the highest conversation id; ``before`` is
+        the last one of the page before. A query without terms finds whatever meets the rest of it.
+        """
 
 
 # --- what may be said -------------------------------------------------------------------------

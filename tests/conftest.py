@@ -214,6 +214,9 @@ def _fresh_process_state() -> Iterator[None]:
         asyncio.run(container.message_log().close())
         for file in Path(settings.DATA_DIR).glob("log.sqlite3*"):
             file.unlink()
+    if container.search_index.cache_info().currsize:
+        for file in Path(settings.DATA_DIR).glob("search.sqlite3*"):
+            file.unlink()
     forget_adapters()
 
 

@@ -47,6 +47,14 @@ def reachable(ids: Iterable[UserId]) -> set[UserId]:
     return {UserId(id_) for id_ in rows.values_list("id", flat=True)}
 
 
+def user_named(username: str) -> UserId | None:
+    """Return who has exactly this user name; its case does not count."""
+    if "\0" in username:
+        return None
+    found = User.objects.filter(username=username.lower()).values_list("id", flat=True).first()
+    return None if found is None else UserId(found)
+
+
 def blocked_either_way(a: UserId, b: UserId) -> bool:
     """Return whether one of the two has blocked the other."""
     return Block.objects.filter(Q(owner_id=a, target_id=b) | Q(owner_id=b, target_id=a)).exists()

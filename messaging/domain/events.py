@@ -155,8 +155,14 @@ class PushChanged(_Event, tag="x", frozen=True):
 
 
 PushEvent = PushIntent | PushRead | PushChanged
-#: Users or marks of one record of the topic ``push``.
+#: Users or marks of one record of the topic ``push``; messages of one of ``search``.
 MAX_PAGE = 1_000
+
+
+class SearchChanged(msgspec.Struct, frozen=True, array_like=True):
+    """Topic ``search``: these messages are new, or not what they were. What they are now is in the store."""
+
+    messages: list[tuple[_Conversation, _Message]]
 
 
 class DeadRecord(msgspec.Struct, frozen=True, array_like=True):
@@ -228,10 +234,11 @@ _encoder = msgspec.msgpack.Encoder()
 _log_event: msgspec.msgpack.Decoder[LogEvent] = msgspec.msgpack.Decoder(LogEvent)
 _receipts = msgspec.msgpack.Decoder(ReceiptBatch)
 _push: msgspec.msgpack.Decoder[PushEvent] = msgspec.msgpack.Decoder(PushEvent)
+_search = msgspec.msgpack.Decoder(SearchChanged)
 _batch = msgspec.msgpack.Decoder(PodBatch)
 
 
-def encode(value: LogEvent | ReceiptBatch | PushEvent | DeadRecord | PodBatch) -> bytes:
+def encode(value: LogEvent | ReceiptBatch | PushEvent | SearchChanged | DeadRecord | PodBatch) -> bytes:
     """Return the MessagePack form."""
     return _encoder.encode(value)
 
@@ -261,6 +268,11 @@ def decode_receipts(payload: bytes) -> ReceiptBatch:
 def decode_push(payload: bytes) -> PushEvent:
     """Return an event of the topic ``push``. Raises Poison."""
     return _read(_push, payload)
+
+
+def decode_search(payload: bytes) -> SearchChanged:
+    """Return what of the index is to be brought up to date. Raises Poison."""
+    return _read(_search, payload)
 
 
 def decode_batch(payload: bytes) -> PodBatch:

@@ -65,6 +65,11 @@ class Applied:
     #: How far people have read.
     reads: list[events.ReadMark] = field(default_factory=list)
 
+    @property
+    def touched(self) -> list[tuple[ConversationId, MessageId]]:
+        """Messages that were written or changed: what the index has to look at."""
+        return [*(it[:2] for it in self.authors), *((it.conversation, it.message) for it in self.changed)]
+
 
 class Applier:
     """Applies records of the topic ``messages``, or of ``hot``, to the stores, in order."""

@@ -37,6 +37,7 @@ from messaging.router.receipts import ReceiptApplier
 from messaging.services.dead_letters import dead_record, place_of
 from messaging.services.fanout import fan_out, tell_pods_of
 from messaging.services.hot import members_of
+from messaging.services.indexing import append_touched
 from messaging.services.push_intents import ReadMarks, append_changed, append_intents, unreached
 from messaging.threads import DatabaseThreads
 
@@ -252,6 +253,7 @@ class Router:
         MESSAGE_BATCHES.observe(done.batches)
         await append_intents(self._log, unreached(applied.pushes, done.connected), by="router")
         await append_changed(self._log, applied.changed)
+        await append_touched(self._log, applied.touched)
         for conversation, message, _ in applied.authors:
             if self._heat.note(conversation, message):
                 await self._spread(conversation, sub_of(message))

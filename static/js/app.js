@@ -7,11 +7,9 @@ import { counted } from "./format.js";
 import { changed, database, dispatch, leaveDatabase, me, onChange, openDatabase, root, setDraft, state, view } from "./model.js";
 import { excerpt, faceOf, lookForMembers, mentionable, mentionsOfText, nameOf, preview, summaryOf, titleOf } from "./names.js";
 import { $, banner, composer, confirm, forwarding, info, infoOf, lightbox, list, listed, menu, messages, paint, paintConnection, paintList, people, reporting, seen, toast } from "./page.js";
-import { shownOf, sortedConversations, threadOf } from "./store.js";
-import { events, fetchConversation, loadBlocks, loadConversations, loadNewest, loadOlder, openThread, wire } from "./sync.js";
+import { pastOf, shownOf, sortedConversations, threadOf } from "./store.js";
+import { events, fetchConversation, loadAround, loadBlocks, loadConversations, loadNewer, loadNewest, loadOlder, openThread, wire } from "./sync.js";
 
-/** How far back a message that was answered is looked for. */
-const FIND_PAGES = 20;
 /** "Last seen 3 min ago" and "Yesterday" go on with the clock. */
 const REPAINT_MS = 30_000;
 
@@ -39,6 +37,7 @@ function route() {
   if (id === before) return;
   view.active = id;
   root.dataset.view = id ? "thread" : "list";
+  dispatch({ type: "present" });
   if (state.convs[before]?.closed) dispatch({ type: "conversation-gone", conv: before });
   if (id) {
     const conv = state.convs[id];
@@ -63,15 +62,38 @@ function step(by) {
   if (next) location.hash = next.id;
 }
 
-async function find(serverId) {
+/** Bring a message of the open conversation into view, wherever in it that is. */
+async function goTo(serverId) {
   const conv = view.active;
-  for (let page = 0; page < FIND_PAGES && view.active === conv; page += 1) {
-    if (messages.reveal(serverId)) return;
-    if (threadOf(state, conv).complete) break;
-    await loadOlder(conv);
-    paint();
+  if (messages.reveal(serverId)) return;
+  try {
+    await loadAround(conv, serverId);
+  } catch (error) {
+    if (view.active === conv) toast(error.status === 404 ? "This message is gone." : error.message);
+    return;
   }
-  if (view.active === conv) toast("This message is too far back, or gone.");
+  if (view.active !== conv) return;
+  paint();
+  messages.reveal(serverId);
+}
+
+// --- search ------------------------------------------------------------------------------------------
+
+let search = null;
+
+/** Search messages: in a conversation first, or, without one, in all of them. It is loaded when somebody searches. */
+async function openSearch(conv = null, text = "") {
+  try {
+    search ??= await import("./search.js");
+  } catch {
+    toast("No connection to the server.");
+    return;
+  }
+  search.open(conv, text, (hit) => {
+    location.hash = hit.conv;
+    route();
+    goTo(hit.server_id);
+  });
 }
 
 // --- dialogs -----------------------------------------------------------------------------------------
@@ -191,7 +213,10 @@ async function signOut(form) {
 
 // --- events ------------------------------------------------------------------------------------------
 
-onChange(paint);
+onChange(() => {
+  paint();
+  search?.refresh();
+});
 events.addEventListener("ready", ({ detail }) => {
   composer.maxBytes = detail.max_body_bytes;
   tray.max = detail.max_media_refs;
@@ -230,15 +255,21 @@ setInterval(() => document.visibilityState === "visible" && changed(), REPAINT_M
 
 composer.mentions.people = () => mentionable(state.convs[view.active]);
 composer.mentions.lookFor = (text) => lookForMembers(state.convs[view.active], text);
-composer.addEventListener("compose", ({ detail }) => send(detail.body, detail.reply_to, tray.take()));
+composer.addEventListener("compose", ({ detail }) => {
+  // Who writes is back at the newest.
+  dispatch({ type: "present", answered: detail.reply_to });
+  send(detail.body, detail.reply_to, tray.take());
+});
 composer.addEventListener("draft", ({ detail }) => setDraft(view.active, detail));
 composer.addEventListener("typing", () => wire.tell({ op: "typing", conv: view.active }));
 messages.addEventListener("older", () => loadOlder(view.active));
 messages.addEventListener("seen", seen);
-messages.addEventListener("reload", () => (threadOf(state, view.active).loaded ? loadOlder : loadNewest)(view.active));
+messages.addEventListener("reload", () => (pastOf(state, view.active) || threadOf(state, view.active).loaded ? loadOlder : loadNewest)(view.active));
 messages.addEventListener("retry", ({ detail }) => retry(detail.msg_id));
 messages.addEventListener("discard", ({ detail }) => discard(detail.msg_id));
-messages.addEventListener("find", ({ detail }) => find(detail.server_id));
+messages.addEventListener("newer", () => loadNewer(view.active));
+messages.addEventListener("present", () => dispatch({ type: "present" }));
+messages.addEventListener("find", ({ detail }) => goTo(detail.server_id));
 messages.addEventListener("look", ({ detail }) => {
   const at = detail.pictures.findIndex(({ info }) => info.id === detail.id);
   if (at >= 0) lightbox.open(detail.pictures, at);
@@ -267,6 +298,8 @@ list.addEventListener("find-people", ({ detail }) => newChat(detail));
 $("new-chat").addEventListener("click", () => newChat());
 $("welcome-new").addEventListener("click", () => newChat());
 $("new-group").addEventListener("click", newGroup);
+$("search-messages").addEventListener("click", () => openSearch(null, $("search").value.trim()));
+$("thread-search").addEventListener("click", () => openSearch(view.active));
 $("thread-info").addEventListener("click", openInfo);
 $("thread-who").addEventListener("click", openInfo);
 $("notice-act").addEventListener("click", () => block(state.convs[view.active], false).catch((error) => toast(error.message)));
@@ -301,6 +334,9 @@ document.addEventListener("keydown", (event) => {
     if (root.dataset.view === "thread" && narrow.matches) location.hash = "";
     $("search").focus();
     $("search").select();
+  } else if (event.key === "/" && !chord && !event.target.closest("input, textarea, select")) {
+    event.preventDefault();
+    openSearch(view.active);
   } else if (event.altKey && (event.key === "ArrowUp" || event.key === "ArrowDown")) {
     event.preventDefault();
     step(event.key === "ArrowUp" ? -1 : 1);

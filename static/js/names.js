@@ -45,7 +45,7 @@ export const summaryOf = (message) => textOf(message) || wordsFor(mediaOf(messag
 /** What stands for a message where another answers it: {author, text}; of one that is not loaded only that there is one. */
 export function quoteOf(message) {
   if (!message.reply_to) return null;
-  const found = shownOf(state, message.conv).find((one) => one.server_id === message.reply_to);
+  const found = [...shownOf(state, message.conv), ...state.aside].find((one) => one.server_id === message.reply_to);
   return found ? excerpt(found) : { author: "Earlier message", text: "Show it" };
 }
 

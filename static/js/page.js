@@ -148,6 +148,7 @@ function paintBar(conv) {
   $("thread-sub").toggleAttribute("data-live", sub.live);
   if (conv) paintAvatar($("thread-avatar"), faceOf(conv), title, isOnline(conv));
   const open = Boolean(conv) && !conv.closed;
+  $("thread-search").hidden = !open || conv.encrypted;
   $("thread-info").hidden = !open;
   $("thread-who").disabled = !open;
   const label = conv?.type === "group" ? "Group info" : "Contact info";
@@ -170,7 +171,8 @@ function paintThread() {
     $("notice-text").textContent = why.text;
     $("notice-act").hidden = !why.own;
   }
-  const thread = store.threadOf(state, active);
+  const past = store.pastOf(state, active);
+  const thread = past ?? store.threadOf(state, active);
   // Who answers has read: the line never stands above one's own message.
   const answered = thread.messages.findLast((one) => one.from === me.id)?.server_id;
   messages.show({
@@ -186,8 +188,9 @@ function paintThread() {
     mentionsOf,
     mediaOf,
     isUnread: (message) =>
-      view.lineAfter !== null && Boolean(message.server_id) && store.isUnread(state, message, laterId(view.lineAfter, answered)),
-    loading: !thread.loaded,
+      !past && view.lineAfter !== null && Boolean(message.server_id) && store.isUnread(state, message, laterId(view.lineAfter, answered)),
+    loading: !past && !thread.loaded,
+    past: Boolean(past),
     complete: thread.complete || Boolean(conv?.closed),
     error: view.errors.get(active),
   });
@@ -195,7 +198,7 @@ function paintThread() {
 
 /** What is on the screen of somebody who looks at it counts as read. */
 export function seen() {
-  if (document.visibilityState === "visible" && document.hasFocus() && messages.atBottom) markRead();
+  if (document.visibilityState === "visible" && document.hasFocus() && messages.atBottom && !state.past) markRead();
 }
 
 /** The list was read anew: a line that was drawn from an older copy goes. */

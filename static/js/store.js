@@ -7,17 +7,22 @@
  * Messages and changes have one order, or, in a hot conversation, one in each of its chains. `marks` says up to where in
  * them nothing is missing here, `beyond` what has come from behind a gap, `recent` the last changes: a page that was read before them may come after them. `pending` are one's own
  * changes that are on their way: they are shown, and are not in the messages.
+ *
+ * `past` is a second window, of one conversation, around an old message that somebody went to. Nothing but changes of what
+ * is in it comes to it by itself. Once it has grown up to the thread's own window the two are one. `aside` are messages of
+ * the past that one has answered: the answers are shown without it.
  */
 import { changeable, fold, newer, overlay } from "./changes.js";
 import { compareIds, covers, inMark, joinMarks, laterId } from "./ids.js";
 import { ALL } from "./mentions.js";
 
 const RECENT = 100;
+const ASIDE = 20;
 
 const emptyThread = () => ({ messages: [], loaded: false, complete: false });
 
 export function initialState(me) {
-  return { me, users: { [me.id]: me }, convs: {}, threads: {}, marks: {}, beyond: {}, recent: {}, pending: [], receipts: {}, presence: {}, blocked: [], listLoaded: false };
+  return { me, users: { [me.id]: me }, convs: {}, threads: {}, marks: {}, beyond: {}, recent: {}, pending: [], past: null, aside: [], receipts: {}, presence: {}, blocked: [], listLoaded: false };
 }
 
 export const threadOf = (state, conv) => state.threads[conv] ?? emptyThread();
@@ -48,8 +53,11 @@ export function withPending(state, message) {
   return mine.length ? overlay(message, mine, state.me.id) : message;
 }
 
+/** The window around an old message that is shown in place of a conversation's newest ones; null where these are. */
+export const pastOf = (state, conv) => (state.past?.conv === conv ? state.past : null);
+
 /** Return the messages of a thread as they are shown. */
-export const shownOf = (state, conv) => threadOf(state, conv).messages.map((one) => withPending(state, one));
+export const shownOf = (state, conv) => (pastOf(state, conv) ?? threadOf(state, conv)).messages.map((one) => withPending(state, one));
 
 /** What the list shows of a conversation: a message on its way counts. */
 export function previewOf(state, conv) {
@@ -152,11 +160,31 @@ function beginsAt(state, conv, mark) {
   return { ...state, marks: { ...state.marks, [conv]: mark }, beyond: { ...state.beyond, [conv]: joinMarks(state.beyond[conv], before) } };
 }
 
+/** Make one window of the past and the thread's own where they have come to overlap. */
+function joined(state) {
+  const { past } = state;
+  if (!past) return state;
+  const thread = threadOf(state, past.conv);
+  const oldest = thread.messages.find((one) => one.server_id)?.server_id;
+  if (!thread.loaded || !oldest || compareIds(past.messages.at(-1)?.server_id, oldest) < 0) return state;
+  const messages = past.messages.reduce(insert, thread.messages);
+  return { ...withThread(state, past.conv, { messages, complete: past.complete || thread.complete }), past: null };
+}
+
+/** Put what was read with a mark into the window of the past. */
+function intoPast(state, past, action) {
+  const messages = action.results.map((one) => confirmed(one, action.mark)).reduce(insert, past.messages);
+  return joined(caughtUp({ ...state, past: { ...past, messages, complete: past.complete || action.next === null } }, action.conv, action.mark));
+}
+
 /** Drop from a conversation what is over its time. */
 function dropExpired(state, conv, now) {
   const { messages } = threadOf(state, conv.id);
   const kept = messages.filter((one) => !isExpired(conv, one, now));
-  const next = kept.length === messages.length ? state : withThread(state, conv.id, { messages: kept });
+  let next = kept.length === messages.length ? state : withThread(state, conv.id, { messages: kept });
+  const past = pastOf(next, conv.id);
+  if (past) next = { ...next, past: { ...past, messages: past.messages.filter((one) => !isExpired(conv, one, now)) } };
+  if (next.aside.some((one) => one.conv === conv.id && isExpired(conv, one, now))) next = { ...next, aside: next.aside.filter((one) => one.conv !== conv.id || !isExpired(conv, one, now)) };
   return isExpired(conv, conv.last_message, now) ? withConv(next, conv.id, { last_message: null, unread_count: 0 }) : next;
 }
 
@@ -177,6 +205,10 @@ function change(state, one) {
       messages: messages.map((message) => (message.server_id === one.target ? fold(message, one, state.me.id) : message)),
     });
   }
+  const folded = (message) => (message.server_id === one.target ? fold(message, one, state.me.id) : message);
+  const past = pastOf(next, one.conv);
+  if (past) next = { ...next, past: { ...past, messages: past.messages.map(folded) } };
+  if (next.aside.some((message) => message.server_id === one.target)) next = { ...next, aside: next.aside.map(folded) };
   const last = next.convs[one.conv]?.last_message;
   return last?.server_id === one.target ? withConv(next, one.conv, { last_message: fold(last, one, state.me.id) }) : next;
 }
@@ -253,7 +285,7 @@ export function reduce(state, action) {
       const { [action.conv]: _mark, ...marks } = state.marks;
       const { [action.conv]: _beyond, ...beyond } = state.beyond;
       const { [action.conv]: _recent, ...recent } = state.recent;
-      return { ...state, convs, threads, marks, beyond, recent, pending: state.pending.filter((one) => one.conv !== action.conv) };
+      return { ...state, convs, threads, marks, beyond, recent, past: pastOf(state, action.conv) ? null : state.past, aside: state.aside.filter((one) => one.conv !== action.conv), pending: state.pending.filter((one) => one.conv !== action.conv) };
     }
     case "closed":
       // Still on the screen, to read: who removed one is worth more than a page that is suddenly gone.
@@ -341,7 +373,7 @@ export function reduce(state, action) {
       const thread = threadOf(state, action.conv);
       const messages = action.results.map((one) => confirmed(one, action.mark)).reduce(insert, thread.messages);
       const next = withThread(state, action.conv, { messages, loaded: true, complete: action.next === null ? true : thread.complete });
-      return caughtUp(next, action.conv, action.mark);
+      return joined(caughtUp(next, action.conv, action.mark));
     }
     case "window": {
       // The newest page, put in place of a window with a hole in it.
@@ -352,7 +384,20 @@ export function reduce(state, action) {
       );
       const messages = action.results.map((one) => confirmed(one, action.mark)).reduce(insert, kept);
       const next = withThread(state, action.conv, { messages, loaded: true, complete: action.next === null });
-      return caughtUp(beginsAt(next, action.conv, action.mark), action.conv, action.mark);
+      return joined(caughtUp(beginsAt(next, action.conv, action.mark), action.conv, action.mark));
+    }
+    case "past":
+      // Around an old message, in place of any other such window.
+      return intoPast(state, { conv: action.conv, messages: [], complete: false }, action);
+    case "past-page": {
+      const past = pastOf(state, action.conv);
+      return past ? intoPast(state, past, action) : state;
+    }
+    case "present": {
+      if (!state.past) return state;
+      // `answered`: of the past, and to be shown where it is answered.
+      const answered = state.past.messages.find((one) => one.server_id && one.server_id === action.answered);
+      return { ...state, past: null, aside: answered ? [...state.aside, answered].slice(-ASIDE) : state.aside };
     }
     case "read":
       return action.user === state.me.id

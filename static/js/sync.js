@@ -10,6 +10,8 @@ const SYNC_RECENT = 20;
 const MAX_LIST_PAGES = 5;
 const PAGE = 50;
 const MAX_PAGE = 200;
+/** Messages on each side of one that somebody goes to. */
+const AROUND = 40;
 const REPAIR_MS = 5_000;
 const EXPIRE_MS = 60_000;
 
@@ -367,18 +369,51 @@ export async function loadNewest(conv, { anew = false } = {}) {
 }
 
 export async function loadOlder(conv) {
-  const thread = store.threadOf(state, conv);
+  const past = store.pastOf(state, conv);
+  const thread = past ?? store.threadOf(state, conv);
   const oldest = thread.messages.find((one) => one.server_id);
   if (!conv || !oldest || thread.complete || view.loading.has(conv)) return;
   view.loading.add(conv);
   try {
     const page = await api.history(conv, { before: oldest.server_id });
     view.errors.delete(conv);
-    dispatch({ type: "history", conv, results: page.results, next: page.next, mark: page.mark });
+    dispatch({ type: past ? "past-page" : "history", conv, results: page.results, next: page.next, mark: page.mark });
   } catch (error) {
     view.errors.set(conv, error.message);
     changed();
   } finally {
     view.loading.delete(conv);
+  }
+}
+
+/** Show a conversation around one of its messages, however old it is. Throws an ApiError: 404 where there is no such message. */
+export async function loadAround(conv, serverId) {
+  const [message, older, newer] = await Promise.all([
+    api.message(serverId),
+    api.history(conv, { before: serverId, limit: AROUND }),
+    api.history(conv, { after: serverId, limit: AROUND }),
+  ]);
+  if (view.active !== conv) return;
+  // What was read first knows of the fewest changes; those that came since are folded in once more, which changes nothing.
+  dispatch({ type: "past", conv, results: [message, ...older.results, ...newer.results], next: older.next, mark: leastOf(older.mark, newer.mark) });
+}
+
+const leastOf = (a, b) => (covers(a, b) ? b : a);
+
+/** Have what comes after the window around an old message. */
+export async function loadNewer(conv) {
+  const newest = store.pastOf(state, conv)?.messages.at(-1)?.server_id;
+  const key = `newer than ${conv}`;
+  if (!newest || view.loading.has(key)) return;
+  view.loading.add(key);
+  try {
+    const page = await api.history(conv, { after: newest });
+    // Nothing newer, and the thread's own window not reached: that one is still to be loaded.
+    if (page.results.length) dispatch({ type: "past-page", conv, results: page.results, mark: page.mark });
+    else if (store.pastOf(state, conv)) dispatch({ type: "present" });
+  } catch {
+    // Scrolling on asks again.
+  } finally {
+    view.loading.delete(key);
   }
 }

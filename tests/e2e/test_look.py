@@ -50,7 +50,7 @@ def test_the_keyboard_reaches_everything(person: Person, account: Callable[[str]
 
     # In the order of reading: the buttons, the search, the list.
     a.locator("body").focus()
-    for stop in ("New chat", "New group", "Menu", "Search conversations"):
+    for stop in ("Search messages", "New chat", "New group", "Menu", "Search conversations"):
         a.keyboard.press("Tab")
         expect(a.locator(":focus")).to_have_attribute("aria-label", stop)
     a.keyboard.press("Tab")

@@ -324,3 +324,69 @@ test("a gap that reaches back behind what was dropped is closed by the backfill'
   state = run(state, { type: "backfill", conv: "c_1", messages: [msg(9, { prev: mid(8) })], mark: mid(9), expired_before: mid(9) });
   assert.ok(!store.isBroken(state, "c_1"));
 });
+
+// --- an old message, in a window of its own ---------------------------------------------------------
+
+const page = (from, to) => Array.from({ length: to - from + 1 }, (_, at) => msg(to - at));
+const shown = (state) => store.shownOf(state, "c_1").map((one) => one.ts);
+const newest = { type: "history", conv: "c_1", results: page(90, 100), next: "older", mark: mid(100) };
+const around = { type: "past", conv: "c_1", results: page(30, 50), next: "older", mark: mid(100) };
+
+test("the past is shown in place of the thread, which goes on behind it", () => {
+  let state = begin(newest, around);
+  assert.deepEqual([shown(state)[0], shown(state).at(-1), shown(state).length], [30, 50, 21]);
+  state = run(state, { type: "msg", message: msg(101) });
+  assert.equal(shown(state).at(-1), 50);
+  assert.equal(state.marks.c_1, mid(101));
+  state = run(state, { type: "present" });
+  assert.deepEqual([shown(state)[0], shown(state).at(-1)], [90, 101]);
+});
+
+test("the past grows at both ends, and becomes one with the thread where they meet", () => {
+  let state = begin(newest, around, { type: "past-page", conv: "c_1", results: page(1, 29), next: null, mark: mid(100) });
+  assert.ok(store.pastOf(state, "c_1").complete);
+  state = run(state, { type: "past-page", conv: "c_1", results: page(51, 89), mark: mid(100) });
+  assert.deepEqual([shown(state)[0], shown(state).at(-1)], [1, 89], "one is missing between");
+  state = run(state, { type: "past-page", conv: "c_1", results: page(90, 95), mark: mid(100) });
+  assert.equal(state.past, null);
+  assert.deepEqual(shown(state), Array.from({ length: 100 }, (_, at) => at + 1));
+  assert.ok(store.threadOf(state, "c_1").complete);
+});
+
+test("an old message that is in the thread's window needs no other", () => {
+  const state = begin(newest, { ...around, results: page(80, 95) });
+  assert.equal(state.past, null);
+  assert.deepEqual([shown(state)[0], shown(state).at(-1)], [80, 100]);
+});
+
+test("the thread that is loaded after the past joins it", () => {
+  const state = begin({ ...around, results: page(80, 95) }, { ...newest, type: "window" });
+  assert.deepEqual([state.past, shown(state)[0], shown(state).at(-1)], [null, 80, 100]);
+});
+
+test("changes reach the past, also those that came before its page", () => {
+  const edit = (n, target) => ({ op: "edit", server_id: mid(n), target: mid(target), conv: "c_1", from: "u_bob", ts: n, body: "new", prev: mid(n - 1) });
+  let state = begin(newest, { type: "change", change: edit(101, 40) }, around);
+  const said = (n) => store.shownOf(state, "c_1").find((one) => one.ts === n).body;
+  assert.equal(said(40), "new");
+  state = run(state, { type: "change", change: edit(102, 41) });
+  assert.equal(said(41), "new");
+});
+
+test("what was answered in the past is kept aside, as changes leave it", () => {
+  let state = begin(newest, around, { type: "present", answered: mid(40) });
+  assert.deepEqual(state.aside.map((one) => one.body), ["text 40"]);
+  const gone = { op: "delete", server_id: mid(101), target: mid(40), conv: "c_1", from: "u_bob", ts: 101, prev: mid(100) };
+  state = run(state, { type: "change", change: gone });
+  assert.ok(state.aside[0].deleted);
+  assert.deepEqual(run(state, { type: "conversation-gone", conv: "c_1" }).aside, []);
+  assert.deepEqual(begin(newest, around, { type: "present" }).aside, []);
+});
+
+test("the past of a conversation goes with it, and with its time", () => {
+  const state = begin(newest, around);
+  assert.equal(run(state, { type: "conversation-gone", conv: "c_1" }).past, null);
+  assert.equal(run(state, { type: "conversation-gone", conv: "c_2" }).past.conv, "c_1");
+  const expired = run(state, { type: "conversations", results: [conv({ expired_before: mid(45) })] }, { type: "expire", now: 0 });
+  assert.equal(shown(expired)[0], 45);
+});

@@ -32,7 +32,7 @@ export class MessageList extends HTMLElement {
     this.count = el("span", { className: "badge", hidden: true });
     this.jump = el("button", { className: "jump", type: "button", hidden: true, "aria-label": "Jump to newest", title: "Jump to newest" }, icon("down"), this.count);
     this.replaceChildren(this.scroller, this.jump);
-    this.jump.addEventListener("click", () => this.toBottom());
+    this.jump.addEventListener("click", () => (this.#view.past ? this.#emit("present") : this.toBottom()));
     this.scroller.addEventListener("scroll", () => this.#moved(), { passive: true });
     this.scroller.addEventListener("keydown", (event) => this.#key(event));
     this.scroller.addEventListener("contextmenu", (event) => this.#context(event));
@@ -66,10 +66,14 @@ export class MessageList extends HTMLElement {
 
   /**
    * Show a thread. `view`: {conv, messages, me, group, statusOf, nameOf, textOf, quoteOf, mentionsOf, mediaOf, isUnread, mayDo, loading,
-   * complete, error}.
+   * complete, error, past}. `past`: these are not the newest ones.
    */
   show(view) {
-    const fresh = view.conv !== this.#view.conv;
+    const ids = view.messages.map(keyOf);
+    // The window around an old message is another thread, unless it has just grown together with the one that was shown.
+    const turned = Boolean(view.past) !== Boolean(this.#view.past);
+    const other = turned && !ids.includes(this.#anchor()?.dataset.message);
+    const fresh = view.conv !== this.#view.conv || other;
     this.#view = view;
     if (fresh) {
       this.#rows.clear();
@@ -78,22 +82,21 @@ export class MessageList extends HTMLElement {
       this.#lineAt = null;
       this.#newBelow = 0;
       this.rows.replaceChildren();
-      this.#stick = true;
+      this.#stick = !view.past;
     }
     // Who reads the newest stays with the newest; only who reads elsewhere has a place to be kept.
     const oldTop = this.#stick ? 0 : this.scroller.scrollTop;
     const anchor = this.#stick ? null : this.#anchor();
     const before = anchor?.getBoundingClientRect().top;
     const had = this.#seen.size;
-    const ids = view.messages.map(keyOf);
-    const firstNew = had ? view.messages.filter((one, at) => !this.#seen.has(ids[at]) && this.#isLater(view, at)) : [];
+    const firstNew = had && !view.past && !turned ? view.messages.filter((one, at) => !this.#seen.has(ids[at]) && this.#isLater(view, at)) : [];
     ids.forEach((id) => this.#seen.add(id));
     // Only what is said now is read out, not a whole thread that is opened or its past.
     this.rows.setAttribute("aria-live", firstNew.length ? "polite" : "off");
     this.#paint(this.#describe());
     this.#paintOlder();
     const mine = firstNew.some((one) => one.from === view.me);
-    if (fresh || this.#stick || mine) {
+    if ((fresh && !view.past) || this.#stick || mine) {
       const line = fresh ? this.rows.querySelector(".new-line") : null;
       this.scroller.scrollTop = line ? Math.max(0, line.offsetTop - 60) : this.scroller.scrollHeight;
       this.#stick = this.atBottom;
@@ -202,7 +205,8 @@ export class MessageList extends HTMLElement {
   #scrolled() {
     const top = this.scroller.getBoundingClientRect().top + parseFloat(getComputedStyle(this.scroller).paddingBlockStart);
     for (const day of this.rows.querySelectorAll(".day")) day.classList.toggle("stuck", this.scroller.scrollTop > 0 && day.getBoundingClientRect().top <= top);
-    const bottom = this.atBottom;
+    const { past } = this.#view;
+    const bottom = this.atBottom && !past;
     // A growing window is not a reader who scrolled away.
     if (this.scroller.clientHeight === this.#height) this.#stick = bottom;
     if (bottom) this.#newBelow = 0;
@@ -211,6 +215,7 @@ export class MessageList extends HTMLElement {
     this.count.textContent = String(this.#newBelow);
     this.jump.setAttribute("aria-label", this.#newBelow ? `Jump to newest, ${this.#newBelow} new` : "Jump to newest");
     if (bottom) this.#emit("seen");
+    if (past && this.scroller.scrollHeight - this.scroller.scrollTop - this.scroller.clientHeight < OLDER_AT) this.#emit("newer");
     if (!this.older.hidden && !this.#view.error && this.scroller.scrollTop < OLDER_AT) this.#emit("older");
   }
 

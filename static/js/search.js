@@ -1,0 +1,40 @@
+/** The search for messages, loaded when it is opened first: its dialog, its style, and what its rows say. */
+import * as api from "./api.js";
+import { el } from "./dom.js";
+import "./elements/search-dialog.js";
+import { mediaOf, wordsFor } from "./media.js";
+import { me, state } from "./model.js";
+import { faceOf, nameOf, titleOf } from "./names.js";
+import { fetchConversation } from "./sync.js";
+
+const dialog = document.querySelector("search-dialog");
+
+await new Promise((done) => {
+  const href = new URL("../css/search.css", import.meta.url).href;
+  // Without its style it is not pretty, and works.
+  document.head.append(el("link", { rel: "stylesheet", href, onload: done, onerror: done }));
+});
+
+const asked = new Set();
+
+/** Who and where a result is. A conversation that is not known here is asked for once. */
+function describe(hit) {
+  const conv = state.convs[hit.conv];
+  if (!conv && !asked.has(hit.conv)) {
+    asked.add(hit.conv);
+    fetchConversation(hit.conv);
+  }
+  const mine = hit.from === me.id;
+  const author = mine ? "You" : conv?.type === "dm" ? null : nameOf(hit.from);
+  return { face: conv ? faceOf(conv) : hit.conv, title: conv ? titleOf(conv) : "…", author, files: wordsFor(mediaOf(hit)) };
+}
+
+/** Open it for a conversation, or, without one, for all; `pick(hit)` goes to a result. */
+export function open(id, text, pick) {
+  const conv = state.convs[id];
+  const here = conv && !conv.encrypted ? { id, name: titleOf(conv) } : null;
+  dialog.open({ text, here, look: api.search, describe, pick });
+}
+
+/** Say what is known by now of the conversations and people of what was found. */
+export const refresh = () => dialog.refresh();

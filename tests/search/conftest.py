@@ -1,0 +1,54 @@
+"""People as in the tests of REST, and an index that follows what they write."""
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import pytest
+from asgiref.sync import async_to_sync
+
+from chatproject import container
+from messaging.ports import TOPIC_MESSAGES, TOPIC_SEARCH, Record
+from messaging.router.apply import Applier
+from messaging.search.tasks import index_messages
+from messaging.services.indexing import append_touched
+from tests.api.conftest import Person, ann, bob, cat, person  # noqa: F401  # fixtures
+
+
+@pytest.fixture
+def settle(db: None) -> Callable[[], list[Record]]:
+    """Return a function that stores what is in the log, and indexes it, as router, dispatcher and job do.
+
+    It returns the records of the topic ``search`` that it worked off.
+    """
+    log = container.message_log()
+    applier = Applier(messages=container.message_store(), conversations=container.conversation_store())
+    readers: dict[str, Any] = {}
+
+    async def read(topic: str) -> list[Record]:
+        await log.start()
+        reader = readers.setdefault(topic, log.reader(topic, group="tests"))
+        records: list[Record] = await reader.poll(max_records=500, timeout_s=0)
+        return records
+
+    def step() -> list[Record]:
+        while records := async_to_sync(read)(TOPIC_MESSAGES):
+            applied = applier.apply(records)
+            async_to_sync(append_touched)(log, applied.touched)
+        done: list[Record] = []
+        while records := async_to_sync(read)(TOPIC_SEARCH):
+            index_messages(msgspec.to_builtins(records))
+            done += records
+        return done
+
+    return step
+
+
+def found(who: Person, q: str = "", **params: Any) -> list[str]:
+    """Return what somebody finds: the snippets, newest first, with the matches in brackets."""
+    response = who.get("search", q=q, **params)
+    assert response.status_code == 200, response.json()
+    return [
+        "".join(f"[{it['text']}]" if it["match"] else it["text"] for it in hit["snippet"])
+        for hit in response.json()["results"]
+    ]

@@ -44,6 +44,15 @@ class PersonAdmin(UserAdmin):  # type: ignore[type-arg]
         ("Dates", {"fields": ("last_login", "date_joined")}),
     )
 
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Return what there is to see; who changes nothing sees nothing of the password and of single permissions."""
+        if obj is None or self.has_change_permission(request, obj):
+            return super().get_fieldsets(request, obj)
+        return (
+            (None, {"fields": ("username", "display_name", "email")}),
+            ("Account", {"fields": ("is_active", "is_staff", "groups", "date_joined", "last_login", "last_seen_at")}),
+        )
+
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Nobody deletes a row: what a hold keeps would go with it. Accounts are erased, which asks holds."""
         return False

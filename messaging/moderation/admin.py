@@ -349,6 +349,7 @@ class TakedownAdmin(ReadOnly):
     """Messages that are withheld, or were. They are given back by deciding an appeal, or here."""
 
     list_display = ["subject", "author", "reason", "made_at", "lifted_at", "in_force"]
+    fields = readonly_fields = ("subject", "author", "reason", "made_at", "lifted_at", "in_force")
     list_filter = [InForceFilter]
     search_fields = ["author__username"]
     list_select_related = ["author"]

@@ -7,6 +7,7 @@ import pytest
 
 from accounts.models import User
 from messaging.compliance.models import AuditEntry
+from messaging.domain import ids
 from messaging.domain.errors import Conflict, InvalidInput
 from messaging.moderation.models import Case, Sanction, Takedown
 from messaging.moderation.services import decisions
@@ -190,3 +191,11 @@ def test_nothing_is_done_that_the_audit_log_does_not_tell(
     with pytest.raises(InvalidInput):
         decisions.warn(bob.user, moderator=meg.user, reason=" ", told="Do not")
     assert not Sanction.objects.exists()
+
+
+def test_the_page_of_a_takedown_says_what_it_is_about(ann: Person, rude: tuple[str, str], meg: Moderator) -> None:
+    conversation, message = ids.parse_server_id(rude[1])
+    takedown = decisions.take_down(conversation, message, moderator=meg.user, reason="rule 3", told="Insulting")
+    page = meg.page(f"takedown/{takedown.pk}/change/").content.decode()
+    assert rude[1] in page
+    assert "On every device" in page

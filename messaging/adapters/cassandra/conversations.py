@@ -80,10 +80,11 @@ _KEEP_CHAIN: Final = (
     " WHERE user_id = ? AND device_id = ? AND conversation_id = ?"
 )
 _KEPT_MARKS: Final = "SELECT conversation_id, mark, chains FROM {ks}.device_marks WHERE user_id = ? AND device_id = ?"
-#: One partition: there are few.
-_LIST_HOT: Final = "INSERT INTO {ks}.hot_conversations (shard, conversation_id, hot_k) VALUES (0, ?, ?)"
-_UNLIST_HOT: Final = "DELETE FROM {ks}.hot_conversations WHERE shard = 0 AND conversation_id = ?"
-_HOT: Final = "SELECT conversation_id, hot_k FROM {ks}.hot_conversations WHERE shard = 0"
+#: One partition has all: there are few.
+_SHARD: Final = 0
+_LIST_HOT: Final = "INSERT INTO {ks}.hot_conversations (shard, conversation_id, hot_k) VALUES (?, ?, ?)"
+_UNLIST_HOT: Final = "DELETE FROM {ks}.hot_conversations WHERE shard = ? AND conversation_id = ?"
+_HOT: Final = "SELECT conversation_id, hot_k FROM {ks}.hot_conversations WHERE shard = ?"
 _MUTE: Final = (
     "UPDATE {ks}.membership USING TIMESTAMP ? SET muted_until = ? WHERE user_id = ? AND conversation_id = ?",
     "UPDATE {ks}.conversations USING TIMESTAMP ? SET muted_until = ? WHERE user_id = ? AND conversation_id = ?",
@@ -255,12 +256,13 @@ class CassandraConversationStore:
         """Set ``hot_k``; return whether there is such a conversation."""
         if not self._apply(conversation_id, lambda state: state.but(rows=[hot(conversation_id, k)])):
             return False
-        self._session.write([(_LIST_HOT, (conversation_id, k)) if k > 1 else (_UNLIST_HOT, (conversation_id,))])
+        listed = (_LIST_HOT, (_SHARD, conversation_id, k)) if k > 1 else (_UNLIST_HOT, (_SHARD, conversation_id))
+        self._session.write([listed])
         return True
 
     def spread(self) -> dict[ConversationId, int]:
         """Return ``hot_k`` of those conversations of which it is over 1, by a list that follows it."""
-        return {ConversationId(number): k for number, k in self._session.rows(_HOT, ())}
+        return {ConversationId(number): k for number, k in self._session.rows(_HOT, (_SHARD,))}
 
     def _apply(self, conversation_id: ConversationId, plan: Callable[[State], Change | None]) -> bool:
         """Make a change, if there is such a conversation."""

@@ -17,6 +17,7 @@ from messaging.domain.messages import (
     ConversationType,
     DedupeKey,
     Membership,
+    Pin,
     Role,
     StoredChange,
     StoredMessage,
@@ -215,7 +216,8 @@ class MessageStore(Protocol):
 
         Moves each conversation's ``last_message_id`` and ``chains`` forward, after all else. Durable on return.
         Writing one twice changes nothing, and in whatever order changes come the newest stands: of edits, of
-        deletions, of decisions of moderators, and of one user's reactions with one emoji to one message.
+        deletions, of decisions of moderators, of one user's reactions with one emoji to one message, and of pins of
+        one message.
 
         ``prev_id``, where there is one, was stored before, or is of one of these; a row without one is the first of
         its chain. ``placed`` is what ``find_placed`` said of all their keys; without it the store looks itself.
@@ -261,6 +263,12 @@ class MessageStore(Protocol):
     ) -> dict[tuple[ConversationId, MessageId], list[Tally]]:
         """Return the reactions to those messages that have any; the emoji that came first, first."""
 
+    def pins(self, conversation_id: ConversationId) -> list[Pin]:
+        """Return what is pinned in a conversation, the newest pin first (docs/decisions/0062).
+
+        Not what is gone, deleted or withheld by now, or was withheld since it was pinned.
+        """
+
     def count_unread(
         self, user_id: UserId, since: Mapping[ConversationId, MessageId], *, cap: int
     ) -> dict[ConversationId, Unread]:
@@ -281,9 +289,9 @@ class MessageStore(Protocol):
     def delete_before(self, conversation_id: ConversationId, *, before: MessageId, keep: Kept) -> None:
         """Delete for good, from every table, what has an id below ``before`` and is not in ``keep``.
 
-        With a message go its reactions, its receipts, and the texts of its edits, also of those that are not below
-        ``before``: these stay as places in the chain, empty. A change whose message is kept stays, too. What an
-        earlier call left undone is done. Call it with the ``upto`` of ``expired``, so that it is bounded.
+        With a message go its reactions, its pin, its receipts, and the texts of its edits, also of those that are not
+        below ``before``: these stay as places in the chain, empty. A change whose message is kept stays, too. What
+        an earlier call left undone is done. Call it with the ``upto`` of ``expired``, so that it is bounded.
         """
 
 

@@ -8,6 +8,7 @@ from messaging.domain.ids import ConversationId, MessageId
 from messaging.domain.messages import ConversationType
 from messaging.selectors.history import expired_before
 from messaging.selectors.inbox import ConversationView, MemberView
+from messaging.selectors.messages import PinnedMessage
 
 
 def moment(value: datetime | None) -> str | None:
@@ -53,6 +54,11 @@ def message(frame: frames.Msg) -> dict[str, Any]:
             "timer_s": event.timer_s,
         }
     return body
+
+
+def pin(pinned: PinnedMessage) -> dict[str, Any]:
+    """Return a pinned message, with who pinned it and when."""
+    return {"message": message(pinned.message), "by": ids.user_ref(pinned.user_id), "ts": pinned.ts_ms}
 
 
 def member(view: MemberView) -> dict[str, Any]:

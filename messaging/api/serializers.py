@@ -201,6 +201,20 @@ class HistorySerializer(serializers.Serializer[Any]):
     )
 
 
+class PinSerializer(serializers.Serializer[Any]):
+    """A message that is pinned to its conversation."""
+
+    message = MessageSerializer()
+    by = serializers.CharField(help_text="Who pinned it, `u_…`.")
+    ts = serializers.IntegerField(help_text="When, in Unix milliseconds.")
+
+
+class PinsSerializer(serializers.Serializer[Any]):
+    """What is pinned in a conversation, the newest pin first; at most 50."""
+
+    results = PinSerializer(many=True)
+
+
 class MembersSerializer(serializers.Serializer[Any]):
     """A page of members."""
 

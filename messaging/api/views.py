@@ -226,6 +226,48 @@ class ReactionView(MessagingView):
         return Response(status=204)
 
 
+class PinView(MessagingView):
+    """Whether a message is pinned to the top of its conversation."""
+
+    @extend_schema(
+        operation_id="pins_set",
+        request=None,
+        parameters=[_MSG_ID],
+        responses=_answers(400, 403, 404, 409, 413, 503, _204=None),
+    )
+    def put(self, request: Request, message: str) -> Response:
+        """Pin a message for everybody: in a direct conversation for both, in a group for its owner and admins."""
+        return self._set(request, message, on=True)
+
+    @extend_schema(
+        operation_id="pins_remove", parameters=[_MSG_ID], responses=_answers(400, 403, 404, 409, 503, _204=None)
+    )
+    def delete(self, request: Request, message: str) -> Response:
+        """Take a pinned message down."""
+        return self._set(request, message, on=False)
+
+    def _set(self, request: Request, message: str, *, on: bool) -> Response:
+        conversation_id, message_id = message_of(message)
+        changes.set_pinned(
+            actor=me(request),
+            conversation_id=conversation_id,
+            message_id=message_id,
+            on=on,
+            msg_id=request.query_params.get("msg_id"),
+        )
+        return Response(status=204)
+
+
+class PinsView(MessagingView):
+    """What is pinned in a conversation."""
+
+    @extend_schema(operation_id="pins_list", responses=_answers(404, _200=serializers.PinsSerializer))
+    def get(self, request: Request, conversation: str) -> Response:
+        """List the pinned messages as they are now, the newest pin first."""
+        found = messages.pinned_messages(user_id=me(request), conversation_id=conversation_of(conversation))
+        return Response({"results": [render.pin(one) for one in found]})
+
+
 class MembersView(MessagingView):
     """The members of a conversation."""
 

@@ -40,7 +40,9 @@ class Limits:
     #: Different emoji of one user on one message, and of everybody on one message.
     max_reactions_per_user: int = 10
     max_reactions: int = 20
-    #: Changes (edits, deletions, reactions) in one backfill.
+    #: Messages that are pinned in one conversation.
+    max_pins: int = 50
+    #: Changes (edits, deletions, reactions, pins) in one backfill.
     max_backfill_changes: int = 200
     #: For how long one's own text may be edited; 0: for ever.
     edit_window_s: int = 0

@@ -154,17 +154,20 @@ class StoredMessage:
 
 
 class MessageChangeKind(StrEnum):
-    """What may be done to a message after it was sent: the first three by members, the others by moderators."""
+    """What may be done to a message after it was sent: the first four by members, the others by moderators."""
 
     EDIT = "edit"
     DELETE = "delete"
     REACT = "react"
+    PIN = "pin"
     TAKEDOWN = "takedown"
     RESTORE = "restore"
 
 
 #: What members may do.
-MemberChangeKind = Literal[MessageChangeKind.EDIT, MessageChangeKind.DELETE, MessageChangeKind.REACT]
+MemberChangeKind = Literal[
+    MessageChangeKind.EDIT, MessageChangeKind.DELETE, MessageChangeKind.REACT, MessageChangeKind.PIN
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +175,7 @@ class StoredChange:
     """One row of ``message_changes``: what ``actor_id`` did to ``target_id``.
 
     ``body`` and ``mentions`` go with an edit; ``emoji``, ``on`` and ``count`` (how many had put the emoji there, after
-    it) with a reaction.
+    it) with a reaction; ``on`` also with a pin.
     """
 
     conversation_id: ConversationId
@@ -200,6 +203,15 @@ class Tally:
     count: int
     mine: bool
     users: tuple[UserId, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """A message that is pinned: by whom, and by which change."""
+
+    message_id: MessageId
+    change_id: MessageId
+    user_id: UserId
 
 
 #: Users that a tally names.

@@ -110,6 +110,8 @@ def change_frame(change: StoredChange, *, viewer: UserId, target: StoredMessage 
             return frames.ReactEvent(
                 **place, ts=ts, emoji=change.emoji, on=change.on, count=change.count, prev=prev, msg_id=msg_id
             )
+        case MessageChangeKind.PIN:
+            return frames.PinEvent(**place, ts=ts, on=change.on, prev=prev, msg_id=msg_id)
         case MessageChangeKind.TAKEDOWN:
             return frames.TakedownEvent(**what, ts=ts, prev=prev)
         case MessageChangeKind.RESTORE:

@@ -6,7 +6,7 @@ import { paintAvatar } from "./dom.js";
 import { counted } from "./format.js";
 import { changed, database, dispatch, leaveDatabase, me, onChange, openDatabase, root, setDraft, state, view } from "./model.js";
 import { excerpt, faceOf, mentionable, mentionsOfText, nameOf, preview, summaryOf, titleOf } from "./names.js";
-import { $, banner, composer, confirm, forwarding, info, infoOf, lightbox, list, listed, menu, messages, paint, paintConnection, paintList, people, reporting, seen, toast } from "./page.js";
+import { $, banner, composer, confirm, forwarding, info, infoOf, lightbox, list, listed, menu, messages, paint, paintConnection, paintList, people, pinnedBar, reporting, seen, toast } from "./page.js";
 import { shownOf, sortedConversations, threadOf } from "./store.js";
 import { events, fetchConversation, loadBlocks, loadConversations, loadNewest, loadOlder, openThread, wire } from "./sync.js";
 
@@ -203,7 +203,7 @@ events.addEventListener("listed", listed);
 events.addEventListener("signed-out", signedOut);
 events.addEventListener("suspended", suspended);
 events.addEventListener("refused", ({ detail }) => {
-  const what = { edit: "Your edit was not saved", delete: "The message was not deleted", react: "Your reaction was not saved" }[detail.op];
+  const what = { edit: "Your edit was not saved", delete: "The message was not deleted", react: "Your reaction was not saved", pin: "The pins were not changed" }[detail.op];
   toast(`${what}. ${detail.detail}`);
 });
 events.addEventListener("broken", () => banner("This page no longer fits the server. Reload it.", true));
@@ -250,6 +250,10 @@ messages.addEventListener("menu", ({ detail }) => {
 });
 menu.addEventListener("reply", ({ detail }) => reply(detail.message));
 menu.addEventListener("react", ({ detail }) => change("react", detail.message, { emoji: detail.emoji, on: detail.on }));
+menu.addEventListener("pin", ({ detail }) => change("pin", detail.message, { on: true }));
+menu.addEventListener("unpin", ({ detail }) => change("pin", detail.message, { on: false }));
+pinnedBar.addEventListener("find", ({ detail }) => find(detail.server_id));
+pinnedBar.addEventListener("unpin", ({ detail }) => change("pin", { conv: view.active, server_id: detail.server_id }, { on: false }));
 menu.addEventListener("edit", ({ detail }) => composer.edit({ server_id: detail.message.server_id, text: detail.message.body }));
 menu.addEventListener("copy", ({ detail }) => copy(detail.message));
 menu.addEventListener("forward", ({ detail }) => forwardFrom(detail.message));

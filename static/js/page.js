@@ -9,13 +9,14 @@ import "./elements/message-composer.js";
 import "./elements/media-lightbox.js";
 import "./elements/message-list.js";
 import "./elements/people-dialog.js";
+import "./elements/pinned-bar.js";
 import { dropLine, markRead } from "./acts.js";
 import { el, paintAvatar } from "./dom.js";
 import { counted, lastSeen } from "./format.js";
 import { laterId } from "./ids.js";
 import { mediaOf } from "./media.js";
 import { me, root, state, view } from "./model.js";
-import { faceOf, mentionsOf, nameOf, preview, quoteOf, summaryOf, textOf, titleOf, typistsOf } from "./names.js";
+import { excerpt, faceOf, mentionsOf, nameOf, preview, quoteOf, summaryOf, textOf, titleOf, typistsOf } from "./names.js";
 import * as store from "./store.js";
 import { loadConversations } from "./sync.js";
 
@@ -32,6 +33,7 @@ export const forwarding = document.querySelector("forward-dialog");
 export const lightbox = document.querySelector("media-lightbox");
 export const menu = document.querySelector("message-menu");
 export const reporting = document.querySelector("report-dialog");
+export const pinnedBar = document.querySelector("pinned-bar");
 export const confirm = document.querySelector("confirm-dialog");
 
 const isOnline = (conv) => Boolean(conv.peer) && !store.isBlocked(state, conv) && state.presence[conv.peer.id]?.state === "online";
@@ -129,14 +131,16 @@ export function infoOf(conv) {
   };
 }
 
-/** What one may do with a message that is there: `reply`, `react`, `forward`, `copy`, `edit`, `report`, `delete`; with one that is withheld `appeal`. */
+/** What one may do with a message that is there: `reply`, `react`, `forward`, `copy`, `pin` or `unpin`, `edit`, `report`, `delete`; with one that is withheld `appeal`. */
 function mayDo(conv, message) {
   if (!conv || message.kind === "event") return [];
   const mine = message.from === me.id;
   const open = !obstacle(conv);
   const moderates = conv.type === "group" && ["owner", "admin"].includes(conv.role);
   if (message.withheld) return mine ? ["appeal", ...(conv.closed ? [] : ["delete"])] : [];
-  const may = { reply: open, react: open, forward: !conv.encrypted, copy: Boolean(message.body) && !conv.encrypted, edit: open && mine, report: !mine && !conv.closed, delete: !conv.closed && (mine || moderates) };
+  const pins = open && (conv.type === "dm" || moderates);
+  const pinned = store.pinsOf(state, conv.id).some((one) => one.message.server_id === message.server_id);
+  const may = { reply: open, react: open, pin: pins && !pinned, unpin: pins && pinned, forward: !conv.encrypted, copy: Boolean(message.body) && !conv.encrypted, edit: open && mine, report: !mine && !conv.closed, delete: !conv.closed && (mine || moderates) };
   return Object.keys(may).filter((name) => may[name]);
 }
 
@@ -170,6 +174,9 @@ function paintThread() {
     $("notice-text").textContent = why.text;
     $("notice-act").hidden = !why.own;
   }
+  const mayPin = conv && !why && (conv.type === "dm" || ["owner", "admin"].includes(conv.role));
+  const pins = conv?.closed ? [] : store.pinsOf(state, active);
+  pinnedBar.show(pins.map(({ message, by, ts }) => ({ server_id: message.server_id, ...excerpt({ ...message, conv: active }), ts, by: by === me.id ? "you" : nameOf(by) })), mayPin);
   const thread = store.threadOf(state, active);
   // Who answers has read: the line never stands above one's own message.
   const answered = thread.messages.findLast((one) => one.from === me.id)?.server_id;

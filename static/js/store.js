@@ -8,7 +8,7 @@
  * them nothing is missing here, `beyond` what has come from behind a gap, `recent` the last changes: a page that was read before them may come after them. `pending` are one's own
  * changes that are on their way: they are shown, and are not in the messages.
  */
-import { changeable, fold, newer, overlay } from "./changes.js";
+import { changeable, fold, newer, overlay, repin } from "./changes.js";
 import { compareIds, covers, inMark, joinMarks, laterId } from "./ids.js";
 import { ALL } from "./mentions.js";
 
@@ -50,6 +50,14 @@ export function withPending(state, message) {
 
 /** Return the messages of a thread as they are shown. */
 export const shownOf = (state, conv) => threadOf(state, conv).messages.map((one) => withPending(state, one));
+
+/** What is pinned in a conversation, the newest pin first: {message, by, ts}, with one's own pins that are on their way. */
+export function pinsOf(state, conv) {
+  const mine = state.pending.filter((one) => one.conv === conv && one.op === "pin");
+  return mine.reduce((pins, one) => repin(pins, one, messageOf(state, conv, one.target), state.me.id), state.convs[conv]?.pins ?? []);
+}
+
+const messageOf = (state, conv, serverId) => threadOf(state, conv).messages.find((one) => one.server_id === serverId);
 
 /** What the list shows of a conversation: a message on its way counts. */
 export function previewOf(state, conv) {
@@ -156,7 +164,9 @@ function beginsAt(state, conv, mark) {
 function dropExpired(state, conv, now) {
   const { messages } = threadOf(state, conv.id);
   const kept = messages.filter((one) => !isExpired(conv, one, now));
-  const next = kept.length === messages.length ? state : withThread(state, conv.id, { messages: kept });
+  let next = kept.length === messages.length ? state : withThread(state, conv.id, { messages: kept });
+  const pins = conv.pins?.filter((one) => !isExpired(conv, one.message, now));
+  if (pins && pins.length !== conv.pins.length) next = withConv(next, conv.id, { pins });
   return isExpired(conv, conv.last_message, now) ? withConv(next, conv.id, { last_message: null, unread_count: 0 }) : next;
 }
 
@@ -177,7 +187,8 @@ function change(state, one) {
       messages: messages.map((message) => (message.server_id === one.target ? fold(message, one, state.me.id) : message)),
     });
   }
-  const last = next.convs[one.conv]?.last_message;
+  const { last_message: last, pins } = next.convs[one.conv] ?? {};
+  if (pins) next = withConv(next, one.conv, { pins: repin(pins, one, messageOf(next, one.conv, one.target), state.me.id) });
   return last?.server_id === one.target ? withConv(next, one.conv, { last_message: fold(last, one, state.me.id) }) : next;
 }
 
@@ -220,6 +231,7 @@ function putConversation(state, conv) {
   const held = state.convs[conv.id];
   const fresh = { ...conv };
   if (held) {
+    fresh.pins = conv.pins ?? held.pins;
     // The answer may have been made before what the socket has brought since.
     if (compareIds(held.last_message?.server_id, conv.last_message?.server_id) > 0) {
       fresh.last_message = held.last_message;
@@ -258,6 +270,8 @@ export function reduce(state, action) {
     case "closed":
       // Still on the screen, to read: who removed one is worth more than a page that is suddenly gone.
       return withConv(state, action.conv, { closed: { by: action.by }, unread_count: 0, mentioned: false });
+    case "pins":
+      return withConv(state, action.conv, { pins: action.pins });
     case "blocks":
       return { ...state, blocked: action.users };
     case "users":

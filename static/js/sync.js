@@ -80,6 +80,7 @@ function receive(frame) {
     case "edit":
     case "delete":
     case "react":
+    case "pin":
     case "takedown":
     case "restore":
     case "link":
@@ -139,6 +140,8 @@ function takeChange(frame) {
   if (frame.msg_id) database?.unqueue(frame.msg_id).catch(() => {});
   if (gap) repair(frame.conv);
   else keepHeld(frame.conv, [frame.target]);
+  // What it pins may not be held here.
+  if (frame.op === "pin" && frame.conv === view.active) loadPins(frame.conv);
 }
 
 /** Keep messages as changes have left them. */
@@ -172,6 +175,7 @@ function takeBackfill(frame) {
     keepHeld(frame.conv, touched);
   };
   write();
+  if (frame.conv === view.active && (frame.stale || changes.some((one) => one.op === "pin"))) loadPins(frame.conv);
   // A receipt covers what came before it.
   const theirs = messages.findLast((one) => one.from !== me.id);
   if (theirs) wire.tell({ op: "delivered", server_id: theirs.server_id });
@@ -218,6 +222,7 @@ function resume() {
   loadConversations();
   loadBlocks();
   if (view.active && !store.threadOf(state, view.active).loaded) openThread(view.active);
+  else if (view.active) loadPins(view.active);
 }
 
 function sync(most) {
@@ -316,7 +321,25 @@ export async function loadBlocks() {
 export function openThread(conv) {
   const thread = store.threadOf(state, conv);
   if (!thread.loaded || store.newestHeld(state, conv) !== state.convs[conv]?.last_message?.server_id) loadNewest(conv);
+  loadPins(conv);
   watchPresence();
+}
+
+/** Conversation -> how often its pins were asked for: only the newest answer counts. */
+const pinReads = new Map();
+
+/** Read what is pinned in a conversation. Best effort: the next opening asks again. */
+async function loadPins(conv) {
+  const turn = (pinReads.get(conv) ?? 0) + 1;
+  pinReads.set(conv, turn);
+  try {
+    const { results } = await api.pins(conv);
+    if (pinReads.get(conv) !== turn) return;
+    dispatch({ type: "pins", conv, pins: results });
+    saveSoon();
+  } catch {
+    // What is known of them stays.
+  }
 }
 
 /** `anew`: what is held may have changed unseen. */

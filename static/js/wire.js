@@ -31,6 +31,8 @@ function frameOf({ op = "send", msg_id, conv, target, body, media, reply_to, for
       return { op, msg_id, server_id: target };
     case "react":
       return { op, msg_id, server_id: target, emoji, on };
+    case "pin":
+      return { op, msg_id, server_id: target, on };
     default:
       return { op, msg_id, conv, body, ...(media?.length ? { media } : {}), ...(reply_to ? { reply_to } : {}), ...(forwarded_from ? { forwarded_from } : {}), ...named };
   }

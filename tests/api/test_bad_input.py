@@ -24,6 +24,7 @@ BODILESS = {
     "post devices/revoke-others",
     "put blocks/<str:user>",
     "put messages/<str:message>/reactions/<str:emoji>",
+    "put messages/<str:message>/pin",
     "post devices/<str:device>/push/test",
     "post media/<str:media>/complete",
     "put media/<str:media>/parts/<str:number>",

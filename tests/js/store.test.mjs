@@ -324,3 +324,20 @@ test("a gap that reaches back behind what was dropped is closed by the backfill'
   state = run(state, { type: "backfill", conv: "c_1", messages: [msg(9, { prev: mid(8) })], mark: mid(9), expired_before: mid(9) });
   assert.ok(!store.isBroken(state, "c_1"));
 });
+
+test("what is pinned follows the changes, one's own that are on their way, and survives the list being read anew", () => {
+  const pins = [{ message: msg(1), by: BOB.id, ts: 1 }];
+  let state = begin({ type: "msg", message: msg(1) }, { type: "msg", message: msg(2) }, { type: "pins", conv: "c_1", pins });
+  const shown = () => store.pinsOf(state, "c_1").map((one) => one.message.server_id);
+  state = run(state, { type: "change-queued", change: { op: "pin", on: true, msg_id: "x", conv: "c_1", target: mid(2), ts: 5 } });
+  assert.deepEqual(shown(), [mid(2), mid(1)]);
+  assert.equal(store.pinsOf(state, "c_1")[0].by, ME.id);
+  state = run(state, { type: "change", change: { op: "pin", on: true, msg_id: "x", conv: "c_1", server_id: mid(3), target: mid(2), from: ME.id, prev: mid(2), ts: 5 } });
+  assert.deepEqual([shown(), state.pending], [[mid(2), mid(1)], []]);
+  state = run(state, { type: "conversations", results: [conv()] });
+  assert.deepEqual(shown(), [mid(2), mid(1)]);
+  state = run(state, { type: "backfill", conv: "c_1", messages: [], changes: [{ op: "delete", conv: "c_1", server_id: mid(4), target: mid(1), from: BOB.id, ts: 6 }], mark: mid(4) });
+  assert.deepEqual(shown(), [mid(2)]);
+  state = run(state, { type: "conversation", conversation: conv({ expired_before: mid(3) }) }, { type: "expire", now: 0 });
+  assert.deepEqual(shown(), []);
+});

@@ -97,6 +97,13 @@ TABLES: Final = (
         "(conversation_id, bucket), target_id, emoji, user_id",
         (_LEVELED,),
     ),
+    # What was ever pinned in a conversation: by the newest pin of each message, whether it is so, and by whom.
+    Table(
+        "message_pins",
+        {"conversation_id": "bigint", "target_id": "bigint", "state": "frozen<tuple<bigint, boolean, bigint>>"},
+        "(conversation_id), target_id",
+        (_LEVELED,),
+    ),
     # Which buckets of a conversation have messages or changes: 37 rows for a year in which somebody wrote every day.
     Table(
         "message_buckets",

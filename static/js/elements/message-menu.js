@@ -7,6 +7,8 @@ const ITEMS = [
   ["edit", "Edit", "pencil"],
   ["copy", "Copy", "copy"],
   ["forward", "Forward", "forward"],
+  ["pin", "Pin", "pin"],
+  ["unpin", "Unpin", "pin"],
   ["appeal", "Ask for it back…", "reply"],
   ["report", "Report…", "flag"],
   ["delete", "Delete", "bin"],

@@ -378,8 +378,10 @@ class ConversationStore(Protocol):
         Those of ``besides`` are left out.
         """
 
-    def inbox(self, user_id: UserId, *, before: tuple[int, int] | None = None, limit: int) -> list[InboxRow]:
-        """Return the user's active conversations, newest activity first.
+    def inbox(
+        self, user_id: UserId, *, before: tuple[int, int] | None = None, limit: int, pinned: bool = False
+    ) -> list[InboxRow]:
+        """Return the user's active conversations, newest activity first; with ``pinned`` only those the user pinned.
 
         The sort key is ``(last_message_id or first_id_at(created_at), conversation_id)``, descending; ``before`` is
         the key of the last row of the page before.
@@ -420,6 +422,17 @@ class ConversationStore(Protocol):
 
     def set_muted(self, user_id: UserId, conversation_id: ConversationId, until: datetime | None) -> None:
         """Mute until a moment, or not at all."""
+
+    def shelve(
+        self,
+        user_id: UserId,
+        conversation_id: ConversationId,
+        *,
+        archived_id: MessageId | None = None,
+        pinned: bool | None = None,
+        unread_id: MessageId | None = None,
+    ) -> None:
+        """Change these of a member's ``shelf``, the others stay. Whoever leaves and comes back begins with none."""
 
     def set_timer(self, conversation_id: ConversationId, timer_s: int | None) -> None:
         """Set after how many seconds messages are to expire; None for never."""

@@ -165,6 +165,14 @@ def cursor_of(request: Request, name: str) -> str | None:
     return request.query_params.get(name) or None
 
 
+def flag_of(request: Request, name: str) -> bool:
+    """Return a parameter that is ``true`` or ``false``, which it is without it. Raises InvalidInput: something else."""
+    text = request.query_params.get(name, "false")
+    if text not in ("true", "false"):
+        raise InvalidInput(f"{name} must be true or false")
+    return text == "true"
+
+
 def me(request: Request) -> UserId:
     """Return who asks. The permission class has seen to it that somebody does."""
     return UserId(int(request.user.pk or 0))

@@ -94,6 +94,14 @@ class MuteSerializer(serializers.Serializer[Any]):
     until = serializers.DateTimeField(allow_null=True)
 
 
+class ShelfSerializer(serializers.Serializer[Any]):
+    """Where the reader keeps a conversation; what is left out stays as it is."""
+
+    archived = serializers.BooleanField(required=False)
+    pinned = serializers.BooleanField(required=False)
+    marked_unread = serializers.BooleanField(required=False)
+
+
 class TimerSerializer(serializers.Serializer[Any]):
     """After how many seconds messages are to expire; null: never."""
 
@@ -176,6 +184,11 @@ class ConversationSerializer(serializers.Serializer[Any]):
     unread_count = serializers.IntegerField(max_value=100, help_text="Counted up to 100.")
     mentioned = serializers.BooleanField(help_text="An unread message mentions the reader.")
     muted_until = serializers.DateTimeField(allow_null=True)
+    pinned = serializers.BooleanField(help_text="The reader keeps it on top of the list.")
+    archived = serializers.BooleanField(
+        help_text="The reader put it away. The next message brings it back, unless it is muted."
+    )
+    marked_unread = serializers.BooleanField(help_text="The reader marked it as unread, whatever `unread_count` says.")
     timer_s = serializers.IntegerField(allow_null=True, help_text="Messages expire after so many seconds; null: never.")
     expired_before = serializers.CharField(
         allow_null=True, help_text="`m_…`: what is older is over its time; drop it. Null: nothing is."

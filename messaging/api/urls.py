@@ -20,6 +20,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path(f"{_conversation}/members/<str:user>", views.MemberView.as_view(), name="member"),
     path(f"{_conversation}/read", views.ReadView.as_view(), name="read"),
     path(f"{_conversation}/mute", views.MuteView.as_view(), name="mute"),
+    path(f"{_conversation}/shelf", views.ShelfView.as_view(), name="shelf"),
     path(f"{_conversation}/timer", views.TimerView.as_view(), name="timer"),
     # Open to all: who writes a client reads this before there is an account.
     path("schema", SpectacularAPIView.as_view(permission_classes=[AllowAny]), name="schema"),

@@ -11,7 +11,16 @@ from rest_framework.views import APIView
 
 from messaging.api import render, serializers
 from messaging.api.endpoints import answers, checked
-from messaging.api.parsing import BoundedJSONParser, conversation_of, cursor_of, limit_of, me, message_of, user_of
+from messaging.api.parsing import (
+    BoundedJSONParser,
+    conversation_of,
+    cursor_of,
+    flag_of,
+    limit_of,
+    me,
+    message_of,
+    user_of,
+)
 from messaging.domain import ids
 from messaging.domain.errors import InvalidInput
 from messaging.domain.ids import DeviceId, MessageId
@@ -40,13 +49,20 @@ class ConversationsView(MessagingView):
 
     @extend_schema(
         operation_id="conversations_list",
-        parameters=[_CURSOR, _LIMIT],
+        parameters=[
+            _CURSOR,
+            _LIMIT,
+            OpenApiParameter("pinned", OpenApiTypes.BOOL, description="`true`: only those that the reader pinned."),
+        ],
         responses=_answers(400, _200=serializers.InboxSerializer),
     )
     def get(self, request: Request) -> Response:
-        """List the conversations, newest activity first."""
+        """List the conversations, newest activity first; pinned ones are among the others, at their place."""
         page = inbox.inbox_page(
-            user_id=me(request), cursor=cursor_of(request, "cursor"), limit=limit_of(request, default=_DEFAULT_PAGE)
+            user_id=me(request),
+            cursor=cursor_of(request, "cursor"),
+            limit=limit_of(request, default=_DEFAULT_PAGE),
+            pinned=flag_of(request, "pinned"),
         )
         return Response({"results": [render.conversation(view) for view in page.results], "next": page.next})
 
@@ -372,6 +388,30 @@ class MuteView(MessagingView):
         until = checked(serializers.MuteSerializer(data=request.data))["until"]
         conversations.set_muted(actor=me(request), conversation_id=conversation_of(conversation), until=until)
         return Response({"muted_until": render.moment(until)})
+
+
+class ShelfView(MessagingView):
+    """Where the reader keeps the conversation: nobody else's affair."""
+
+    @extend_schema(
+        operation_id="shelf_change",
+        request=serializers.ShelfSerializer,
+        responses=_answers(400, 404, 409, 413, _200=serializers.ConversationSerializer),
+    )
+    def patch(self, request: Request, conversation: str) -> Response:
+        """Put the conversation away, keep it on top of the list, or mark it as unread; or undo it."""
+        data = checked(serializers.ShelfSerializer(data=request.data))
+        conversation_id = conversation_of(conversation)
+        conversations.shelve(
+            actor=me(request),
+            conversation_id=conversation_id,
+            archived=data.get("archived"),
+            pinned=data.get("pinned"),
+            unread=data.get("marked_unread"),
+        )
+        return Response(
+            render.conversation(inbox.conversation_view(user_id=me(request), conversation_id=conversation_id))
+        )
 
 
 class TimerView(MessagingView):

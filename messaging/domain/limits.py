@@ -42,6 +42,8 @@ class Limits:
     max_reactions: int = 20
     #: Messages that are pinned in one conversation.
     max_pins: int = 50
+    #: Conversations that a user keeps on top of the list.
+    max_pinned_conversations: int = 20
     #: Changes (edits, deletions, reactions, pins) in one backfill.
     max_backfill_changes: int = 200
     #: For how long one's own text may be edited; 0: for ever.

@@ -31,6 +31,19 @@ class Role(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Shelf:
+    """Where a member keeps a conversation; nobody else learns of it (docs/decisions/0063).
+
+    ``archived_id``: it is put away until something newer is said (0: it is not). ``pinned``: it is on top of the list.
+    ``unread_id``: it is marked as unread until something newer is read (0: it is not).
+    """
+
+    archived_id: MessageId = MessageId(0)
+    pinned: bool = False
+    unread_id: MessageId = MessageId(0)
+
+
+@dataclass(frozen=True, slots=True)
 class Membership:
     """One user's place in one conversation.
 
@@ -45,6 +58,8 @@ class Membership:
     left_id: MessageId | None = None
     last_read_id: MessageId = MessageId(0)
     muted_until: datetime | None = None
+    #: ``membership`` and ``inbox`` of a store tell it; wherever others are told of too, it is left out.
+    shelf: Shelf = field(default=Shelf(), compare=False)
 
     @property
     def active(self) -> bool:

@@ -62,6 +62,10 @@ class MembershipRow(models.Model):
     left_id = models.BigIntegerField(null=True)
     last_read_id = models.BigIntegerField(default=0)
     muted_until = models.DateTimeField(null=True)
+    #: Put away until something newer is said, kept on top of the list, marked as unread until something newer is read.
+    archived_id = models.BigIntegerField(default=0, db_default=0)
+    is_pinned = models.BooleanField(default=False, db_default=False)
+    unread_id = models.BigIntegerField(default=0, db_default=0)
 
     class Meta:
         db_table = "membership"

@@ -118,6 +118,8 @@ def _conversation(row: InboxRow) -> dict[str, Any]:
         "role": place.role.value,
         "joined_at": written(place.joined_at),
         "muted_until": written(place.muted_until),
+        "pinned": place.shelf.pinned,
+        "archived": bool(place.shelf.archived_id),
     }
 
 

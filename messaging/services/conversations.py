@@ -17,7 +17,7 @@ from chatproject import container
 from messaging.domain import frames, ids
 from messaging.domain.errors import Blocked, Conflict, Forbidden, InvalidInput, NotFound, TooManyMembers
 from messaging.domain.events import ChangeKind, ConversationChanged, Deliver
-from messaging.domain.ids import ConversationId, UserId
+from messaging.domain.ids import ConversationId, MessageId, UserId
 from messaging.domain.messages import Conversation, ConversationType, Membership, Role
 from messaging.ports import NewConversation
 from messaging.selectors.access import Access, require_member
@@ -285,5 +285,38 @@ def set_muted(*, actor: UserId, conversation_id: ConversationId, until: datetime
     """
     require_member(actor, conversation_id)
     container.conversation_store().set_muted(actor, conversation_id, until)
+    _hint_own_devices(actor, conversation_id)
+
+
+def shelve(
+    *,
+    actor: UserId,
+    conversation_id: ConversationId,
+    archived: bool | None = None,
+    pinned: bool | None = None,
+    unread: bool | None = None,
+) -> None:
+    """Put a conversation away, keep it on top of the list, mark it as unread, or undo it; None leaves it as it is.
+
+    For the actor alone, whose devices are told. One that is put away comes back with the next message, unless it is
+    muted; one that is marked as unread is so until its next message is read, or it is taken back.
+
+    Raises:
+        NotFound: the actor is no member. Conflict: ``max_pinned_conversations`` are on top already.
+    """
+    access = require_member(actor, conversation_id)
+    store, newest = container.conversation_store(), access.conversation.activity_id
+    limit = container.limits().max_pinned_conversations
+    if pinned and not access.membership.shelf.pinned and len(store.inbox(actor, limit=limit, pinned=True)) >= limit:
+        raise Conflict(f"you have pinned {limit} conversations; that is the limit")
+
+    def place(on: bool | None) -> MessageId | None:
+        return None if on is None else newest if on else MessageId(0)
+
+    store.shelve(actor, conversation_id, archived_id=place(archived), pinned=pinned, unread_id=place(unread))
+    _hint_own_devices(actor, conversation_id)
+
+
+def _hint_own_devices(actor: UserId, conversation_id: ConversationId) -> None:
     hint = Deliver([actor], frames.Conv(ids.conversation_ref(conversation_id), "settings"))
     async_to_sync(fan_out)([hint], registry=container.registry(), bus=container.pod_bus())

@@ -70,6 +70,16 @@ export function markRead() {
   }
 }
 
+/** Read a conversation up to its newest message without opening it. Throws an ApiError. */
+export async function markAllRead(conv) {
+  const newest = conv.last_message?.server_id;
+  if (conv.marked_unread) await shelve(conv.id, { marked_unread: false });
+  if (!newest || compareIds(newest, conv.last_read) <= 0) return;
+  await api.read(conv.id, newest);
+  dispatch({ type: "read", conv: conv.id, user: me.id, server_id: newest });
+  saveSoon();
+}
+
 /** What was kept here may be older than the last reading: where nothing is unread, no line is drawn. */
 export function dropLine() {
   if (view.lineAfter === null || readSent.has(view.active) || state.convs[view.active]?.unread_count !== 0) return false;
@@ -91,6 +101,18 @@ export async function setBlocked(user, on) {
   dispatch({ type: "blocks", users: on ? [...state.blocked, user] : state.blocked.filter((one) => one !== user) });
 }
 
+/** Put a conversation away, on top, or mark it as unread; it shows at once. Throws an ApiError. */
+export async function shelve(id, change) {
+  dispatch({ type: "shelved", conv: id, change });
+  try {
+    dispatch({ type: "conversation", conversation: await api.shelve(id, change) });
+    saveSoon();
+  } catch (error) {
+    fetchConversation(id);
+    throw error;
+  }
+}
+
 /** What one may do to a conversation; on return the state has the outcome. All may throw an ApiError. */
 export function actsOn(id) {
   const then = async (work) => {
@@ -98,7 +120,8 @@ export function actsOn(id) {
     await fetchConversation(id);
   };
   return {
-    mute: (on) => then(api.mute(id, on ? FOREVER : null)),
+    // For so many seconds, for ever (Infinity), or not any more (0).
+    mute: (seconds) => then(api.mute(id, seconds === Infinity ? FOREVER : seconds ? new Date(Date.now() + seconds * 1000).toISOString() : null)),
     setTimer: (seconds) => then(api.setTimer(id, seconds)),
     rename: (name) => then(api.rename(id, name)),
     add: (users) => then(api.addMembers(id, users)),

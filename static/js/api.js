@@ -45,6 +45,7 @@ export async function putPart(url, blob, signal) {
 const query = (values) => new URLSearchParams(Object.entries(values).filter(([, value]) => value)).toString();
 
 export const conversations = (cursor) => call("GET", `conversations?${query({ cursor, limit: "100" })}`);
+export const pinnedConversations = () => call("GET", "conversations?pinned=true");
 export const conversation = (id) => call("GET", `conversations/${id}`);
 export const createConversation = (body) => call("POST", "conversations", body);
 export const rename = (id, name) => call("PATCH", `conversations/${id}`, { name });
@@ -55,6 +56,8 @@ export const removeMember = (id, user) => call("DELETE", `conversations/${id}/me
 export const setRole = (id, user, role) => call("PATCH", `conversations/${id}/members/${user}`, { role });
 export const members = (id, cursor) => call("GET", `conversations/${id}/members?${query({ cursor, limit: "100" })}`);
 export const mute = (id, until) => call("PUT", `conversations/${id}/mute`, { until });
+export const read = (id, server_id) => call("PUT", `conversations/${id}/read`, { server_id });
+export const shelve = (id, change) => call("PATCH", `conversations/${id}/shelf`, change);
 export const setTimer = (id, timer_s) => call("PUT", `conversations/${id}/timer`, { timer_s });
 export const blocks = () => call("GET", "blocks");
 export const block = (user) => call("PUT", `blocks/${user}`);

@@ -1,13 +1,13 @@
 /** Starts the client and ties the pieces together: addresses, keys and buttons to what they do. */
-import { actsOn, change, discard, forward, retry, send, setBlocked, startConversation } from "./acts.js";
+import { actsOn, change, discard, forward, markAllRead, retry, send, setBlocked, shelve, startConversation } from "./acts.js";
 import * as api from "./api.js";
 import { recorder, tray } from "./attach.js";
 import { paintAvatar } from "./dom.js";
 import { counted } from "./format.js";
 import { changed, database, dispatch, leaveDatabase, me, onChange, openDatabase, root, setDraft, state, view } from "./model.js";
 import { excerpt, faceOf, mentionable, mentionsOfText, nameOf, preview, summaryOf, titleOf } from "./names.js";
-import { $, banner, composer, confirm, forwarding, info, infoOf, lightbox, list, listed, menu, messages, paint, paintConnection, paintList, people, pinnedBar, reporting, seen, toast } from "./page.js";
-import { shownOf, sortedConversations, threadOf } from "./store.js";
+import { $, banner, composer, confirm, forwarding, info, infoOf, lightbox, list, listed, menu, messages, paint, paintConnection, paintList, people, pinnedBar, reporting, rowMenu, seen, toast } from "./page.js";
+import { isMuted, shownOf, sortedConversations, threadOf } from "./store.js";
 import { events, fetchConversation, loadBlocks, loadConversations, loadNewest, loadOlder, openThread, wire } from "./sync.js";
 
 /** How far back a message that was answered is looked for. */
@@ -46,6 +46,7 @@ function route() {
     composer.open(view.drafts[id] ?? "");
     recorder.cancel();
     tray.open(id);
+    if (conv?.marked_unread) shelve(id, { marked_unread: false }).catch(() => {});
     if (!conv && state.listLoaded) fetchConversation(id).then(() => state.convs[id] || (location.hash = ""));
     openThread(id);
   }
@@ -57,7 +58,7 @@ function route() {
 
 /** Open the conversation above (-1) or below (1) the open one. */
 function step(by) {
-  const order = sortedConversations(state);
+  const order = sortedConversations(state).filter((conv) => Boolean(conv.archived) === view.archive);
   const at = order.findIndex((conv) => conv.id === view.active);
   const next = at < 0 ? order[0] : order[at + by];
   if (next) location.hash = next.id;
@@ -101,6 +102,31 @@ function openInfo() {
     },
   });
 }
+
+/** What one may do with a conversation of the list. */
+function openRowMenu({ id, at, x, y }) {
+  const conv = state.convs[id];
+  if (!conv) return;
+  const unread = conv.unread_count > 0 || conv.marked_unread;
+  const can = [conv.pinned ? "untop" : "top", unread ? "read" : "unread", ...(isMuted(conv, Date.now()) ? ["unmute"] : ["mute", "mute-8h"]), conv.archived ? "unarchive" : "archive"];
+  rowMenu.open({ message: conv, can, at, x, y });
+}
+
+/** What the items of that menu do. */
+const ROW_ACTS = {
+  top: ({ id }) => shelve(id, { pinned: true }),
+  untop: ({ id }) => shelve(id, { pinned: false }),
+  read: markAllRead,
+  unread: ({ id }) => {
+    if (view.active === id) location.hash = "";
+    return shelve(id, { marked_unread: true });
+  },
+  mute: ({ id }) => actsOn(id).mute(Infinity),
+  "mute-8h": ({ id }) => actsOn(id).mute(8 * 3_600),
+  unmute: ({ id }) => actsOn(id).mute(0),
+  archive: ({ id }) => shelve(id, { archived: true }),
+  unarchive: ({ id }) => shelve(id, { archived: false }),
+};
 
 async function block(conv, on) {
   const title = titleOf(conv);
@@ -250,6 +276,12 @@ messages.addEventListener("menu", ({ detail }) => {
 });
 menu.addEventListener("reply", ({ detail }) => reply(detail.message));
 menu.addEventListener("react", ({ detail }) => change("react", detail.message, { emoji: detail.emoji, on: detail.on }));
+list.addEventListener("menu", ({ detail }) => openRowMenu(detail));
+for (const [name, act] of Object.entries(ROW_ACTS)) rowMenu.addEventListener(name, ({ detail }) => act(detail.message).catch((error) => toast(error.message)));
+$("archive").addEventListener("click", () => {
+  view.archive = !view.archive;
+  paintList();
+});
 menu.addEventListener("pin", ({ detail }) => change("pin", detail.message, { on: true }));
 menu.addEventListener("unpin", ({ detail }) => change("pin", detail.message, { on: false }));
 pinnedBar.addEventListener("find", ({ detail }) => find(detail.server_id));

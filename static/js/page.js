@@ -5,6 +5,7 @@ import "./elements/report-dialog.js";
 import "./elements/message-menu.js";
 import "./elements/conversation-info.js";
 import "./elements/conversation-list.js";
+import "./elements/conversation-menu.js";
 import "./elements/message-composer.js";
 import "./elements/media-lightbox.js";
 import "./elements/message-list.js";
@@ -32,6 +33,7 @@ export const info = document.querySelector("conversation-info");
 export const forwarding = document.querySelector("forward-dialog");
 export const lightbox = document.querySelector("media-lightbox");
 export const menu = document.querySelector("message-menu");
+export const rowMenu = document.querySelector("conversation-menu");
 export const reporting = document.querySelector("report-dialog");
 export const pinnedBar = document.querySelector("pinned-bar");
 export const confirm = document.querySelector("confirm-dialog");
@@ -53,6 +55,8 @@ function item(conv) {
     status: mine && !last.deleted && !last.withheld ? store.statusOf(state, last) : null,
     ts: last?.ts ?? Date.parse(conv.created_at),
     unread: conv.unread_count,
+    marked: Boolean(conv.marked_unread),
+    pinned: Boolean(conv.pinned),
     mentioned: Boolean(conv.mentioned) && conv.unread_count > 0,
     muted: store.isMuted(conv, Date.now()),
     online: isOnline(conv),
@@ -70,8 +74,15 @@ export function paintList() {
     titleOf(conv).toLocaleLowerCase().includes(wanted) ||
     (conv.peer?.username ?? "").includes(wanted) ||
     (store.previewOf(state, conv)?.body ?? "").toLocaleLowerCase().includes(wanted);
-  const found = store.sortedConversations(state).filter(matches).map(item);
-  list.show(found, emptyList(wanted));
+  const all = store.sortedConversations(state);
+  const away = all.filter((conv) => conv.archived);
+  if (!away.length) view.archive = false;
+  // Who searches finds also what was put away.
+  const shelf = (conv) => wanted || Boolean(conv.archived) === view.archive;
+  list.show(all.filter((conv) => shelf(conv) && matches(conv)).map(item), emptyList(wanted));
+  $("archive").hidden = !away.length || Boolean(wanted);
+  $("archive").setAttribute("aria-expanded", String(view.archive));
+  $("archive-label").textContent = view.archive ? "Back to all conversations" : `Archived (${away.length})`;
 }
 
 function emptyList(wanted) {
@@ -85,6 +96,7 @@ function emptyList(wanted) {
     return say("Nothing found", `No conversation matches “${typed}”.`, "Find people", find);
   }
   if (view.listError) return say("Could not load your conversations", view.listError, "Try again", loadConversations, "alert");
+  if (Object.values(state.convs).some((conv) => conv.archived)) return say("Nothing here", "All your conversations are in the archive.", "Show the archive", () => $("archive").click());
   return say("No conversations yet", "Find somebody by name and say hello.", "Start a chat", () => $("new-chat").click());
 }
 

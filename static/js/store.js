@@ -36,10 +36,10 @@ export const isUnread = (state, message, mark) =>
 /** Does a message mention the reader, by name or with everybody? */
 export const mentionsMe = (state, message) => Boolean(message.mentions?.some((one) => one === state.me.id || one === ALL));
 
-/** Conversations, newest activity first, without those that one is no longer in. */
+/** Conversations, pinned ones first, then by newest activity, without those that one is no longer in. */
 export function sortedConversations(state) {
   const open = Object.values(state.convs).filter((conv) => !conv.closed);
-  return open.sort((a, b) => activityOf(state, b) - activityOf(state, a) || (a.id < b.id ? -1 : 1));
+  return open.sort((a, b) => Number(b.pinned ?? false) - Number(a.pinned ?? false) || activityOf(state, b) - activityOf(state, a) || (a.id < b.id ? -1 : 1));
 }
 
 /** Return a message with one's own changes of it that are on their way. */
@@ -79,9 +79,9 @@ export const isExpired = (conv, message, now) =>
   Boolean(conv && message?.server_id) &&
   (compareIds(message.server_id, conv.expired_before) < 0 || Boolean(conv.timer_s && message.ts < now - conv.timer_s * 1000));
 
-/** Unread messages of all conversations that are not muted. */
+/** Unread messages of all conversations that are not muted or put away; one that is marked as unread counts as one. */
 export const totalUnread = (state, now) =>
-  sortedConversations(state).reduce((sum, conv) => sum + (isMuted(conv, now) ? 0 : conv.unread_count), 0);
+  sortedConversations(state).reduce((sum, conv) => sum + (isMuted(conv, now) || conv.archived ? 0 : conv.unread_count || Number(conv.marked_unread ?? false)), 0);
 
 /** Has the reader blocked the other person of this conversation? */
 export const isBlocked = (state, conv) => Boolean(conv.peer) && state.blocked.includes(conv.peer.id);
@@ -204,6 +204,8 @@ function take(state, message) {
   if (!conv) return next;
   const newer = compareIds(message.server_id, conv.last_message?.server_id) > 0;
   const change = newer ? { last_message: clean } : {};
+  // What is said brings back what was put away, unless it was to keep quiet.
+  if (newer && conv.archived && !isMuted(conv, message.ts)) change.archived = false;
   // Without a loaded thread only what is newer than the last message is known to be new.
   if (!known && newer && isUnread(state, message, conv.last_read)) {
     change.unread_count = conv.unread_count + 1;
@@ -220,7 +222,7 @@ function readByMe(state, conv, serverId) {
   const all = compareIds(serverId, it.last_message?.server_id) >= 0;
   const left = threadOf(state, conv).messages.filter((one) => one.server_id && isUnread(state, one, serverId));
   const mentioned = !all && left.some((one) => mentionsMe(state, one));
-  return withConv(state, conv, { last_read: serverId, unread_count: all ? 0 : Math.min(it.unread_count, left.length), mentioned });
+  return withConv(state, conv, { last_read: serverId, unread_count: all ? 0 : Math.min(it.unread_count, left.length), mentioned, marked_unread: false });
 }
 
 function putConversation(state, conv) {
@@ -270,6 +272,8 @@ export function reduce(state, action) {
     case "closed":
       // Still on the screen, to read: who removed one is worth more than a page that is suddenly gone.
       return withConv(state, action.conv, { closed: { by: action.by }, unread_count: 0, mentioned: false });
+    case "shelved":
+      return withConv(state, action.conv, action.change);
     case "pins":
       return withConv(state, action.conv, { pins: action.pins });
     case "blocks":

@@ -272,6 +272,12 @@ export async function loadConversations() {
       cursor = page.next;
       pages += 1;
     } while (cursor && pages < MAX_LIST_PAGES);
+    // Those on top are wanted also where the list is longer than what is read of it.
+    if (cursor) {
+      const { results } = await api.pinnedConversations();
+      for (const conv of results) listed.add(conv.id);
+      dispatch({ type: "conversations", results });
+    }
     // What is kept here and not on the list was perhaps lost while nobody listened: ask for each.
     if (!cursor) for (const id of before) if (!listed.has(id) && !state.convs[id]?.closed) fetchConversation(id);
     expire();

@@ -31,7 +31,7 @@ BODILESS = {
 }
 
 #: All fields of these may be left out, and so may the body.
-NOTHING_NEEDED = {"patch me", "patch me/push-settings"}
+NOTHING_NEEDED = {"patch me", "patch me/push-settings", "patch conversations/<str:conversation>/shelf"}
 
 
 def fine(response: Any) -> Any:
@@ -110,6 +110,7 @@ FIELDS: dict[str, dict[str, Any]] = {
     "put conversations/<str:conversation>/read": {"server_id": "m_AAAAAAAAAAEAAAAAAAAAAQ"},
     "put conversations/<str:conversation>/mute": {"until": None},
     "put conversations/<str:conversation>/timer": {"timer_s": None},
+    "patch conversations/<str:conversation>/shelf": {"archived": True, "pinned": True, "marked_unread": True},
     "post media": {
         "conversation": "c_AAAAAAAAAAE", "name": "x", "size": 5, "type": "image/png", "voice": True, "duration_ms": 5,
     },

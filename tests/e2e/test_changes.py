@@ -42,7 +42,7 @@ def react(page: Any, text: str, emoji: str) -> None:
     row = bubble(page, text)
     row.hover()
     row.get_by_label("React", exact=True).click()
-    page.locator(".message-menu").get_by_label(emoji, exact=True).click()
+    page.locator("message-menu .message-menu").get_by_label(emoji, exact=True).click()
 
 
 def chips(page: Any) -> list[tuple[str, str | None]]:
@@ -234,7 +234,7 @@ def test_a_long_press_opens_the_menu_on_a_phone(person: Person, account: Callabl
     touch.send("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": [point]})
     expect(p.get_by_role("menuitem", name="Reply")).to_be_visible()
     touch.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
-    sheet = p.locator(".message-menu").bounding_box()
+    sheet = p.locator("message-menu .message-menu").bounding_box()
     assert (sheet["width"], sheet["y"] + sheet["height"]) == (390, 844)
     assert no_overflow(p)
     p.get_by_role("button", name="More reactions").tap()

@@ -26,7 +26,7 @@ from messaging.adapters.cassandra.layout import LAST_IDS, chains_of, day_of, wri
 from messaging.adapters.cassandra.session import CassandraSession, Row, chunks
 from messaging.domain.errors import NotFound, TooManyMembers
 from messaging.domain.ids import ConversationId, DeviceId, Mark, MessageId, UserId, first_id_at
-from messaging.domain.messages import Conversation, ConversationType, Membership, Role
+from messaging.domain.messages import Conversation, ConversationType, Membership, Role, Shelf
 from messaging.ports import InboxRow, NewConversation, Standing, StoreUnavailable
 
 logger = logging.getLogger(__name__)
@@ -45,9 +45,11 @@ _ROSTERS: Final = (
 )
 _ROSTER: Final = "SELECT " + _PLACE + " FROM {ks}.conversations WHERE conversation_id = ?"
 _MEMBERS: Final = "SELECT " + _PLACE + " FROM {ks}.conversations WHERE conversation_id = ? AND user_id > ? LIMIT ?"
-_MEMBERSHIP: Final = "SELECT " + _PLACE + ", left_id FROM {ks}.membership WHERE user_id = ? AND conversation_id = ?"
-_MEMBERSHIPS: Final = "SELECT " + _PLACE + ", left_id FROM {ks}.membership WHERE user_id = ? AND conversation_id IN ?"
+_OWN_PLACE: Final = _PLACE + ", left_id, archived_id, is_pinned, unread_id"
+_MEMBERSHIP: Final = "SELECT " + _OWN_PLACE + " FROM {ks}.membership WHERE user_id = ? AND conversation_id = ?"
+_MEMBERSHIPS: Final = "SELECT " + _OWN_PLACE + " FROM {ks}.membership WHERE user_id = ? AND conversation_id IN ?"
 _CONVERSATIONS_OF: Final = "SELECT conversation_id, role, left_id, active_day FROM {ks}.membership WHERE user_id = ?"
+_PINNED_OF: Final = "SELECT conversation_id, is_pinned FROM {ks}.membership WHERE user_id = ?"
 _STANDING: Final = (
     "SELECT DISTINCT conversation_id, created_at, last_message_id FROM {ks}.conversations WHERE conversation_id IN ?"
 )
@@ -83,6 +85,7 @@ _MUTE: Final = (
     "UPDATE {ks}.membership USING TIMESTAMP ? SET muted_until = ? WHERE user_id = ? AND conversation_id = ?",
     "UPDATE {ks}.conversations USING TIMESTAMP ? SET muted_until = ? WHERE user_id = ? AND conversation_id = ?",
 )
+_SHELVE: Final = "UPDATE {{ks}}.membership USING TIMESTAMP ? SET {} = ? WHERE user_id = ? AND conversation_id = ?"
 
 #: A change that is this old (s) and not in ``membership`` yet is completed by whoever sees it.
 _ABANDONED_S: Final = 5.0
@@ -100,12 +103,12 @@ def _message_id(number: int | None) -> MessageId | None:
 
 
 def _membership(row: Row) -> Membership | None:
-    """Return a row of ``conversations`` or, with ``left_id`` at its end, of ``membership``."""
+    """Return a row of ``conversations`` or, with what is the member's own at its end, of ``membership``."""
     user, conversation, role, joined_id, joined_at, last_read_id, muted_until = row[:7]
     if role is None:
         # A read mark that came after the member had gone: no member, and never one where there is no role at all.
         return None
-    left_id = row[7] if len(row) > 7 else None
+    left_id, archived_id, pinned, unread_id = row[7:] if len(row) > 7 else (None, None, None, None)
     return Membership(
         user_id=UserId(user),
         conversation_id=ConversationId(conversation),
@@ -115,6 +118,7 @@ def _membership(row: Row) -> Membership | None:
         left_id=MessageId(left_id) if left_id else None,
         last_read_id=MessageId(last_read_id or 0),
         muted_until=None if muted_until is None or _aware(muted_until) == NOT_MUTED else _aware(muted_until),
+        shelf=Shelf(MessageId(archived_id or 0), bool(pinned), MessageId(unread_id or 0)),
     )
 
 
@@ -337,12 +341,17 @@ class CassandraConversationStore:
         newer = [(last, id_) for id_, last, *_ in last_ids if last is not None and last > after]
         return [id_ for _, id_ in sorted(newer, reverse=True)[:limit]]
 
-    def inbox(self, user_id: UserId, *, before: tuple[int, int] | None = None, limit: int) -> list[InboxRow]:
+    def inbox(
+        self, user_id: UserId, *, before: tuple[int, int] | None = None, limit: int, pinned: bool = False
+    ) -> list[InboxRow]:
         """Return the user's active conversations, newest activity first, beginning after the key ``before``.
 
         Reads the user's partition, and of the conversations those that may, by their day, be on the page or before.
         """
         candidates = sorted(self._active_of([user_id])[0], key=lambda one: one[1], reverse=True)
+        if pinned:
+            wanted = {id_ for id_, on in self._session.rows(_PINNED_OF, (user_id,)) if on}
+            candidates = [one for one in candidates if one[0] in wanted]
         keys: list[tuple[int, int]] = []
         for start in range(0, len(candidates), _STEP):
             step = candidates[start : start + _STEP]
@@ -463,6 +472,24 @@ class CassandraConversationStore:
         """Mute until a moment, or not at all."""
         now_us = time.time_ns() // 1000
         self._session.write((text, (now_us, until or NOT_MUTED, user_id, conversation_id)) for text in _MUTE)
+
+    def shelve(
+        self,
+        user_id: UserId,
+        conversation_id: ConversationId,
+        *,
+        archived_id: MessageId | None = None,
+        pinned: bool | None = None,
+        unread_id: MessageId | None = None,
+    ) -> None:
+        """Change these of a member's ``shelf``."""
+        given = {"archived_id": archived_id, "is_pinned": pinned, "unread_id": unread_id}
+        now_us = time.time_ns() // 1000
+        self._session.write(
+            (_SHELVE.format(column), (now_us, value, user_id, conversation_id))
+            for column, value in given.items()
+            if value is not None
+        )
 
     # --- retention ----------------------------------------------------------------------------
 

@@ -182,6 +182,10 @@ TABLES: Final = (
             "left_id": "bigint",
             "last_read_id": "bigint",
             "muted_until": "timestamp",
+            # Where its member keeps it (0063). Three cells: two devices may change one each.
+            "archived_id": "bigint",
+            "is_pinned": "boolean",
+            "unread_id": "bigint",
             "active_day": "int",
         },
         "(user_id), conversation_id",

@@ -1,10 +1,12 @@
 /** What a conversation is and who is in it, and what one may do there. */
 import { avatar, el, icon } from "../dom.js";
-import { counted, span } from "../format.js";
+import { counted, moment, span } from "../format.js";
 
 const RANK = { owner: 0, admin: 1, member: 2 };
 /** After how many seconds messages may disappear; 0: never. */
 const TIMERS = [0, 86_400, 7 * 86_400, 30 * 86_400, 90 * 86_400, 365 * 86_400];
+/** For how many seconds one may mute; the first asks which. */
+const MUTES = [0, 3_600, 8 * 3_600, 86_400, 7 * 86_400];
 const manages = (conv) => RANK[conv.role] < RANK.member;
 const ROLE = { owner: "Owner", admin: "Admin" };
 
@@ -28,7 +30,7 @@ export class ConversationInfo extends HTMLElement {
   }
 
   /**
-   * Open for a conversation. `acts`: mute(on), block(on), setTimer(seconds), rename(name), add(), remove(member), setRole(user, role),
+   * Open for a conversation. `acts`: mute(seconds), block(on), setTimer(seconds), rename(name), add(), remove(member), setRole(user, role),
    * leave(), report(), members(cursor); each may throw an ApiError.
    */
   open(shown, acts) {
@@ -64,7 +66,7 @@ export class ConversationInfo extends HTMLElement {
   #paint() {
     const { conv, face, title, subtitle, muted, blocked } = this.last;
     const head = el("div", { className: "info-head" }, avatar(face, title), el("strong", { dir: "auto" }, title), el("span", { className: "hint" }, subtitle));
-    const mute = button("mute", muted ? "Unmute" : "Mute", () => this.#do(() => this.#acts.mute(!muted)), { "aria-pressed": String(muted) });
+    const mute = el("div", { className: "inline-form" }, button("mute", muted ? "Unmute" : "Mute", () => this.#do(() => this.#acts.mute(muted ? 0 : Infinity)), { "aria-pressed": String(muted) }), this.#muteFor(conv, muted));
     const rows = conv.type === "group" ? this.#group(conv) : [];
     if (conv.peer) rows.push(button("block", blocked ? `Unblock ${title}` : `Block ${title}`, () => this.#do(() => this.#acts.block(!blocked)), { className: blocked ? "button quiet" : "button danger" }));
     if (conv.type === "group" || conv.peer) rows.push(button("report", "Report…", () => this.#acts.report()));
@@ -74,6 +76,15 @@ export class ConversationInfo extends HTMLElement {
     // Painting anew must neither take the focus away nor what is being typed.
     if (focused) (this.body.querySelector(`[data-key="${CSS.escape(focused)}"]`) ?? this.closer).focus();
     if (focused === "name") this.body.querySelector("input").value = typed;
+  }
+
+  /** For how long it keeps quiet: to be chosen, or told. */
+  #muteFor(conv, muted) {
+    if (muted) return el("span", { className: "hint" }, conv.muted_until < "9" ? `Until ${moment(Date.parse(conv.muted_until))}` : "Until you unmute it");
+    const options = MUTES.map((seconds) => el("option", { value: String(seconds) }, seconds ? `For ${span(seconds)}` : "Mute for…"));
+    const choice = el("select", { "data-key": "mute-for", "aria-label": "Mute for" }, ...options);
+    choice.addEventListener("change", () => this.#do(() => this.#acts.mute(Number(choice.value))));
+    return el("div", { className: "field" }, choice);
   }
 
   /** When messages disappear: to be chosen by who may, to be read by all. */

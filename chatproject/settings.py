@@ -70,6 +70,7 @@ INSTALLED_APPS = [
     "messaging.moderation",
     "messaging.rights",
     "messaging.media",
+    "messaging.invites",
     "push",
 ]
 

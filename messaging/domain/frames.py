@@ -382,7 +382,7 @@ class Conv(_Frame, tag="conv", frozen=True):
     """
 
     conv: str
-    change: Literal["created", "members", "removed", "role", "renamed", "settings", "timer"]
+    change: Literal["created", "members", "removed", "role", "renamed", "settings", "timer", "requests"]
     by: str | None = None
 
 

@@ -34,6 +34,9 @@ class Limits:
     max_group_small: int = 100
     max_members: int = 5_000
     max_name_chars: int = 120
+    #: Links into one group that are in force, and people who ask to be let in.
+    max_invites: int = 20
+    max_join_requests: int = 200
     #: After which time members may have messages expire.
     min_timer_s: int = 86_400
     max_timer_s: int = 10 * 365 * 86_400

@@ -141,7 +141,7 @@ def add_members(*, actor: UserId, conversation_id: ConversationId, users: Sequen
     if len(wanted) > limit:
         raise TooManyMembers(f"the conversation would have more than {limit} members")
     _require_people(actor, wanted)
-    present = {place.user_id for place in _everybody(conversation_id)}
+    present = {place.user_id for place in everybody(conversation_id)}
     added = [user for user in wanted if user not in present]
     if not added:
         return []
@@ -155,7 +155,23 @@ def add_members(*, actor: UserId, conversation_id: ConversationId, users: Sequen
     return added
 
 
-def _everybody(conversation_id: ConversationId) -> Iterator[Membership]:
+def join(*, user: UserId, conversation_id: ConversationId) -> None:
+    """Make a user a member by their own act; whether they may is for the caller to see to (``messaging.invites``).
+
+    Raises:
+        TooManyMembers: the group is full. Unavailable: nothing was changed.
+    """
+    limit = container.limits().max_members
+    conversation = container.conversation_store().get([conversation_id])[conversation_id]
+    if conversation.members_count >= limit:
+        raise TooManyMembers(f"the group has {limit} members; that is the limit")
+    place_in_log = _tell(conversation_id, user, "member_added", users=[user])
+    container.conversation_store().add_members(
+        conversation_id, [user], role=Role.MEMBER, limit=limit, at=place_in_log.message_id
+    )
+
+
+def everybody(conversation_id: ConversationId) -> Iterator[Membership]:
     """Yield the active members, in pages of the store."""
     store = container.conversation_store()
     after = UserId(0)
@@ -199,7 +215,7 @@ def _active_place(conversation_id: ConversationId, user: UserId) -> Membership:
 
 def _hand_over(access: Access) -> None:
     """Make the oldest admin, else the oldest member, owner before the owner goes."""
-    candidates = (place for place in _everybody(access.conversation.id) if place.user_id != access.membership.user_id)
+    candidates = (place for place in everybody(access.conversation.id) if place.user_id != access.membership.user_id)
     heir = min(candidates, key=_seniority, default=None)
     if heir is not None:
         container.conversation_store().set_role(heir.user_id, access.conversation.id, Role.OWNER)

@@ -4,7 +4,7 @@ import { compareIds } from "./ids.js";
 import { database, dispatch, me, save, saveSoon, state, view } from "./model.js";
 import { mentionsOfText } from "./names.js";
 import * as store from "./store.js";
-import { fetchConversation, gone, wire } from "./sync.js";
+import { fetchConversation, gone, loadRequests, wire } from "./sync.js";
 
 const FOREVER = "9999-12-31T00:00:00Z";
 
@@ -127,6 +127,15 @@ export function actsOn(id) {
     add: (users) => then(api.addMembers(id, users)),
     remove: (user) => then(api.removeMember(id, user)),
     setRole: (user, role) => then(api.setRole(id, user, role)),
+    decide: async (user, accept) => {
+      await then(api.decideRequest(id, user, accept));
+      await loadRequests(id);
+    },
+    invites: {
+      list: () => api.invites(id),
+      create: (what) => api.createInvite(id, what),
+      revoke: (token) => api.revokeInvite(id, token),
+    },
     members: (cursor) => api.members(id, cursor),
     leave: async () => {
       await api.removeMember(id, me.id);

@@ -6,7 +6,7 @@ import { paintAvatar } from "./dom.js";
 import { counted } from "./format.js";
 import { changed, database, dispatch, leaveDatabase, me, onChange, openDatabase, root, setDraft, state, view } from "./model.js";
 import { excerpt, faceOf, mentionable, mentionsOfText, nameOf, preview, summaryOf, titleOf } from "./names.js";
-import { $, banner, composer, confirm, forwarding, info, infoOf, lightbox, list, listed, menu, messages, paint, paintConnection, paintList, people, pinnedBar, reporting, rowMenu, seen, toast } from "./page.js";
+import { $, banner, composer, confirm, forwarding, info, infoOf, lightbox, list, listed, menu, messages, paint, paintConnection, paintList, people, pinnedBar, reporting, rowMenu, seen, summon, toast } from "./page.js";
 import { isMuted, shownOf, sortedConversations, threadOf } from "./store.js";
 import { events, fetchConversation, loadBlocks, loadConversations, loadNewest, loadOlder, openThread, wire } from "./sync.js";
 
@@ -35,6 +35,10 @@ function suspended() {
 
 function route() {
   const id = location.hash.slice(1) || null;
+  if (id?.startsWith("join=")) {
+    join(decodeURIComponent(id.slice(5)));
+    return;
+  }
   const before = view.active;
   if (id === before) return;
   view.active = id;
@@ -54,6 +58,34 @@ function route() {
   if (id && typesBest.matches) composer.focus();
   // Who closed a conversation goes on from where it was opened.
   if (!id) list.focusOn(before);
+}
+
+/** Show what a link leads into, and go in where its reader wants to. */
+async function join(token) {
+  // Whatever comes of it, going back does not ask again.
+  history.replaceState(null, "", view.active ? `#${view.active}` : location.pathname);
+  try {
+    const found = await api.invitation(token);
+    if (found.standing === "member") {
+      location.hash = found.conversation;
+      return;
+    }
+    if (found.standing === "requested") {
+      toast("You have asked to join. An admin has to let you in.");
+      return;
+    }
+    const text = [counted(found.members_count, "member"), found.approval ? "An admin has to let you in." : "You will see what is said from then on."].join(". ");
+    if (!(await confirm.ask({ title: `Join “${found.name || "Group"}”?`, text, action: found.approval ? "Ask to join" : "Join", harmless: true }))) return;
+    const { conversation, status } = await api.acceptInvitation(token);
+    if (status === "requested") {
+      toast("Asked. You will find the group here once an admin lets you in.");
+      return;
+    }
+    await fetchConversation(conversation);
+    location.hash = conversation;
+  } catch (error) {
+    toast(error.status === 404 ? "This invitation is over." : error.message);
+  }
 }
 
 /** Open the conversation above (-1) or below (1) the open one. */
@@ -96,6 +128,11 @@ function openInfo() {
       const text = `${member.display_name} can no longer read or write here.`;
       if (await confirm.ask({ title: `Remove ${member.display_name}?`, text, action: "Remove" })) await acts.remove(member.id);
     },
+    transfer: async (member) => {
+      const text = `${member.display_name} can then do everything here, and you will be an admin. Only they can undo it.`;
+      if (await confirm.ask({ title: `Make ${member.display_name} the owner?`, text, action: "Make owner" })) await acts.setRole(member.id, "owner");
+    },
+    invite: async () => (await summon("invite-dialog")).open(acts.invites),
     leave: async () => {
       const text = "You will see nothing of it any more, also not what was said until now.";
       if (await confirm.ask({ title: `Leave “${title}”?`, text, action: "Leave" })) await acts.leave();

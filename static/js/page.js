@@ -38,6 +38,16 @@ export const reporting = document.querySelector("report-dialog");
 export const pinnedBar = document.querySelector("pinned-bar");
 export const confirm = document.querySelector("confirm-dialog");
 
+/** Return an element that is wanted seldom; its module is loaded the first time. Throws where that fails. */
+export async function summon(name) {
+  await import(`./elements/${name}.js`);
+  const there = document.querySelector(name);
+  if (there) return there;
+  const made = document.createElement(name);
+  document.body.append(made);
+  return made;
+}
+
 const isOnline = (conv) => Boolean(conv.peer) && !store.isBlocked(state, conv) && state.presence[conv.peer.id]?.state === "online";
 
 // --- list ------------------------------------------------------------------------------------------
@@ -140,6 +150,7 @@ export function infoOf(conv) {
     subtitle: parts.filter(Boolean).join(" · "),
     muted: store.isMuted(conv, Date.now()),
     blocked: store.isBlocked(state, conv),
+    asking: store.manages(conv) ? (state.requests[conv.id] ?? []) : [],
   };
 }
 
@@ -167,8 +178,11 @@ function paintBar(conv) {
   $("thread-info").hidden = !open;
   $("thread-who").disabled = !open;
   const label = conv?.type === "group" ? "Group info" : "Contact info";
+  const asking = store.manages(conv) ? (state.requests[conv.id] ?? []).length : 0;
   $("thread-info").title = label;
-  $("thread-info").setAttribute("aria-label", label);
+  $("thread-info").setAttribute("aria-label", asking ? `${label}, ${asking} waiting to join` : label);
+  $("asking").hidden = !asking;
+  $("asking").textContent = String(asking);
 }
 
 function paintThread() {

@@ -17,7 +17,7 @@ const RECENT = 100;
 const emptyThread = () => ({ messages: [], loaded: false, complete: false });
 
 export function initialState(me) {
-  return { me, users: { [me.id]: me }, convs: {}, threads: {}, marks: {}, beyond: {}, recent: {}, pending: [], receipts: {}, presence: {}, blocked: [], listLoaded: false };
+  return { me, users: { [me.id]: me }, convs: {}, threads: {}, marks: {}, beyond: {}, recent: {}, pending: [], receipts: {}, presence: {}, blocked: [], requests: {}, listLoaded: false };
 }
 
 export const threadOf = (state, conv) => state.threads[conv] ?? emptyThread();
@@ -82,6 +82,9 @@ export const isExpired = (conv, message, now) =>
 /** Unread messages of all conversations that are not muted or put away; one that is marked as unread counts as one. */
 export const totalUnread = (state, now) =>
   sortedConversations(state).reduce((sum, conv) => sum + (isMuted(conv, now) || conv.archived ? 0 : conv.unread_count || Number(conv.marked_unread ?? false)), 0);
+
+/** May the reader let people into a conversation, and manage it? */
+export const manages = (conv) => conv?.type === "group" && !conv.closed && ["owner", "admin"].includes(conv.role);
 
 /** Has the reader blocked the other person of this conversation? */
 export const isBlocked = (state, conv) => Boolean(conv.peer) && state.blocked.includes(conv.peer.id);
@@ -274,6 +277,8 @@ export function reduce(state, action) {
       return withConv(state, action.conv, { closed: { by: action.by }, unread_count: 0, mentioned: false });
     case "shelved":
       return withConv(state, action.conv, action.change);
+    case "requests":
+      return { ...state, requests: { ...state.requests, [action.conv]: action.users } };
     case "pins":
       return withConv(state, action.conv, { pins: action.pins });
     case "blocks":

@@ -108,6 +108,7 @@ function receive(frame) {
       break;
     case "conv":
       if (frame.change === "removed") gone(frame.conv, frame.by);
+      else if (frame.change === "requests") loadRequests(frame.conv);
       else {
         left.delete(frame.conv);
         fetchConversation(frame.conv);
@@ -328,7 +329,19 @@ export function openThread(conv) {
   const thread = store.threadOf(state, conv);
   if (!thread.loaded || store.newestHeld(state, conv) !== state.convs[conv]?.last_message?.server_id) loadNewest(conv);
   loadPins(conv);
+  loadRequests(conv);
   watchPresence();
+}
+
+/** Read who asks to be let into a group that one manages. Best effort: the next opening asks again. */
+export async function loadRequests(conv) {
+  if (!store.manages(state.convs[conv])) return;
+  try {
+    const { results } = await api.joinRequests(conv);
+    dispatch({ type: "requests", conv, users: results });
+  } catch {
+    // What is known of them stays.
+  }
 }
 
 /** Conversation -> how often its pins were asked for: only the newest answer counts. */

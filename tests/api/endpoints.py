@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from accounts.api import urls as accounts_urls
 from messaging.api import urls as messaging_urls
+from messaging.invites.api import urls as invites_urls
 from messaging.media.api import urls as media_urls
 from push.api import urls as push_urls
 
@@ -39,6 +40,7 @@ def _found() -> list[Endpoint]:
         *accounts_urls.urlpatterns,
         *messaging_urls.urlpatterns,
         *media_urls.urlpatterns,
+        *invites_urls.urlpatterns,
         *push_urls.urlpatterns,
     ]:
         view = pattern.callback.view_class  # type: ignore[union-attr]

@@ -31,7 +31,7 @@ export class ConversationInfo extends HTMLElement {
 
   /**
    * Open for a conversation. `acts`: mute(seconds), block(on), setTimer(seconds), rename(name), add(), remove(member), setRole(user, role),
-   * leave(), report(), members(cursor); each may throw an ApiError.
+   * transfer(member), leave(), report(), invite(), decide(user, accept), members(cursor); each may throw an ApiError.
    */
   open(shown, acts) {
     this.#acts = acts;
@@ -49,7 +49,7 @@ export class ConversationInfo extends HTMLElement {
     return this.dialog.open ? this.conv : null;
   }
 
-  /** `shown`: {conv, me, face, title, subtitle, muted, blocked}. */
+  /** `shown`: {conv, me, face, title, subtitle, muted, blocked, asking}: `asking` are those who want to be let in. */
   show(shown) {
     const signature = JSON.stringify(shown);
     if (signature === this.#shown) return;
@@ -109,13 +109,23 @@ export class ConversationInfo extends HTMLElement {
         event.preventDefault();
         this.#do(() => this.#acts.rename(name.value.trim()));
       });
-      rows.push(rename, button("add", "Add people", () => this.#do(() => this.#acts.add())));
+      const more = el("div", { className: "button-row" }, button("add", "Add people", () => this.#do(() => this.#acts.add())), button("invite", "Invite by link", () => this.#do(() => this.#acts.invite())));
+      rows.push(this.#asking(), rename, more);
     }
     const members = [...(conv.members ?? this.#paged)].sort((a, b) => RANK[a.role] - RANK[b.role] || a.display_name.localeCompare(b.display_name));
     rows.push(el("ul", { className: "people", "aria-label": "Members" }, ...members.map((one) => this.#member(one, conv))));
     if (this.#cursor) rows.push(button("more", `Show more of ${counted(conv.members_count, "member")}`, () => this.#do(() => this.#more())));
     rows.push(button("leave", "Leave group", () => this.#do(() => this.#acts.leave()), { className: "button danger" }));
     return rows;
+  }
+
+  /** Who wants to be let in. */
+  #asking() {
+    const { asking } = this.last;
+    if (!asking.length) return "";
+    const decide = (one, accept, label) => button(`${label}-${one.id}`, label, () => this.#do(() => this.#acts.decide(one.id, accept)), { className: accept ? "button small" : "button quiet small", "aria-label": `${label}: ${one.display_name}` });
+    const row = (one) => el("li", { className: "person" }, avatar(one.id, one.display_name), el("span", { className: "person-text" }, el("span", { dir: "auto" }, one.display_name), el("small", {}, `@${one.username}`)), decide(one, false, "Decline"), decide(one, true, "Let in"));
+    return el("section", { className: "asking", "aria-label": "Want to join" }, el("h3", {}, "Want to join"), el("ul", { className: "people" }, ...asking.map(row)));
   }
 
   #member(one, conv) {
@@ -125,6 +135,9 @@ export class ConversationInfo extends HTMLElement {
     if (conv.role === "owner" && !self) {
       const [role, label] = one.role === "admin" ? ["member", "Undo admin"] : ["admin", "Make admin"];
       acts.push(button(`role-${one.id}`, label, () => this.#do(() => this.#acts.setRole(one.id, role)), { className: "button quiet small", "aria-label": `${label}: ${one.display_name}` }));
+    }
+    if (conv.role === "owner" && one.role === "admin" && !self) {
+      acts.push(button(`owner-${one.id}`, "Make owner", () => this.#do(() => this.#acts.transfer(one)), { className: "button quiet small", "aria-label": `Make owner: ${one.display_name}` }));
     }
     if (below) acts.push(el("button", { className: "icon-button", type: "button", title: "Remove", "data-key": `remove-${one.id}`, "aria-label": `Remove ${one.display_name}`, onclick: () => this.#do(() => this.#acts.remove(one)) }, icon("close")));
     return el(

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from messaging.domain.ids import ConversationId, DeviceId, Mark, MessageId, UserId
+from messaging.domain.ids import ConversationId, DeviceId, Mark, MediaId, MessageId, UserId
 from messaging.domain.messages import (
     Chain,
     Conversation,
@@ -407,6 +407,9 @@ class ConversationStore(Protocol):
 
     def rename(self, conversation_id: ConversationId, name: str) -> None:
         """Change the name."""
+
+    def set_picture(self, conversation_id: ConversationId, picture: MediaId | None) -> None:
+        """Change the picture; None for none."""
 
     def set_hot(self, conversation_id: ConversationId, k: int) -> bool:
         """Set ``hot_k``; return whether there is such a conversation."""

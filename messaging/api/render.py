@@ -94,6 +94,7 @@ def conversation(view: ConversationView) -> dict[str, Any]:
         "pinned": view.membership.shelf.pinned,
         "archived": view.archived,
         "marked_unread": view.marked_unread,
+        "picture": None if it.picture is None else ids.media_ref(it.picture),
         "timer_s": it.timer_s,
         "expired_before": expired_before(it.id, it.expired_id),
         "created_at": moment(it.created_at),

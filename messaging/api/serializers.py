@@ -115,7 +115,16 @@ class EventSerializer(serializers.Serializer[Any]):
     """What a message of kind `event` tells."""
 
     type = serializers.ChoiceField(
-        choices=["created", "member_added", "member_removed", "member_left", "role_changed", "renamed", "timer_set"]
+        choices=[
+            "created",
+            "member_added",
+            "member_removed",
+            "member_left",
+            "role_changed",
+            "renamed",
+            "timer_set",
+            "picture_set",
+        ]
     )
     users = serializers.ListField(child=serializers.CharField(), help_text="At most the first hundred.")
     name = serializers.CharField(allow_null=True)
@@ -183,6 +192,9 @@ class ConversationSerializer(serializers.Serializer[Any]):
     last_read = serializers.CharField(allow_null=True, help_text="The reader's own mark, `m_…`.")
     unread_count = serializers.IntegerField(max_value=100, help_text="Counted up to 100.")
     mentioned = serializers.BooleanField(help_text="An unread message mentions the reader.")
+    picture = serializers.CharField(
+        allow_null=True, help_text="`f_…` of a group: it changes with the picture, which is at `/picture`."
+    )
     muted_until = serializers.DateTimeField(allow_null=True)
     pinned = serializers.BooleanField(help_text="The reader keeps it on top of the list.")
     archived = serializers.BooleanField(

@@ -24,7 +24,9 @@ _Mention = Annotated[UserId, msgspec.Meta(ge=0, le=MAX_ID)]
 _Device = Annotated[DeviceId, msgspec.Meta(ge=0, le=MAX_ID)]
 _Uuid = Annotated[bytes, msgspec.Meta(min_length=16, max_length=16)]
 
-ChangeKind = Literal["created", "member_added", "member_removed", "member_left", "role_changed", "renamed", "timer_set"]
+ChangeKind = Literal[
+    "created", "member_added", "member_removed", "member_left", "role_changed", "renamed", "timer_set", "picture_set"
+]
 MessageChangeKind = Literal["edit", "delete", "react", "pin"]
 
 

@@ -170,7 +170,16 @@ class Error(_Frame, tag="error", frozen=True):
 class Event(msgspec.Struct, frozen=True, omit_defaults=True):
     """What a message of kind ``event`` tells: who joined, left, was renamed …"""
 
-    type: Literal["created", "member_added", "member_removed", "member_left", "role_changed", "renamed", "timer_set"]
+    type: Literal[
+        "created",
+        "member_added",
+        "member_removed",
+        "member_left",
+        "role_changed",
+        "renamed",
+        "timer_set",
+        "picture_set",
+    ]
     users: list[str] = []
     name: str | None = None
     role: str | None = None
@@ -382,7 +391,7 @@ class Conv(_Frame, tag="conv", frozen=True):
     """
 
     conv: str
-    change: Literal["created", "members", "removed", "role", "renamed", "settings", "timer", "requests"]
+    change: Literal["created", "members", "removed", "role", "renamed", "settings", "timer", "requests", "picture"]
     by: str | None = None
 
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final, Literal
 
-from messaging.domain.ids import ConversationId, DeviceId, Mark, MessageId, UserId, first_id_at
+from messaging.domain.ids import ConversationId, DeviceId, Mark, MediaId, MessageId, UserId, first_id_at
 
 
 class ConversationType(StrEnum):
@@ -87,7 +87,8 @@ class Conversation:
     ``hot_k``: over how many sub-partitions new messages are spread; 1: they are not. ``version`` changes with every
     change of the members. What is not above ``expired_id`` was over its time: members see it no more, whether it is
     deleted or held. ``timer_s``: after how many seconds the members themselves want it so. ``encrypted``, from its
-    creation on and for good: the server cannot read what its members write (docs/decisions/0041).
+    creation on and for good: the server cannot read what its members write (docs/decisions/0041). ``picture``: of a
+    group, the file that its members see beside its name.
     """
 
     id: ConversationId
@@ -104,6 +105,7 @@ class Conversation:
     expired_id: MessageId = MessageId(0)
     timer_s: int | None = None
     encrypted: bool = False
+    picture: MediaId | None = None
 
     @property
     def activity_id(self) -> MessageId:

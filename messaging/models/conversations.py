@@ -32,6 +32,8 @@ class ConversationRow(models.Model):
     expired_id = models.BigIntegerField(default=0, db_default=0)
     #: After how many seconds the members want messages to expire.
     timer_s = models.PositiveIntegerField(null=True)
+    #: Of a group: the file that is its picture.
+    picture_id = models.BigIntegerField(null=True)
     meta = models.JSONField(default=dict, blank=True)
 
     class Meta:

@@ -472,7 +472,7 @@ class _Poll:
         return True
 
 
-_HINTS: dict[events.ChangeKind, Literal["created", "members", "role", "renamed", "timer"]] = {
+_HINTS: dict[events.ChangeKind, Literal["created", "members", "role", "renamed", "timer", "picture"]] = {
     "created": "created",
     "member_added": "members",
     "member_removed": "members",
@@ -480,4 +480,5 @@ _HINTS: dict[events.ChangeKind, Literal["created", "members", "role", "renamed",
     "role_changed": "role",
     "renamed": "renamed",
     "timer_set": "timer",
+    "picture_set": "picture",
 }

@@ -17,7 +17,7 @@ from chatproject import container
 from messaging.domain import frames, ids
 from messaging.domain.errors import Blocked, Conflict, Forbidden, InvalidInput, NotFound, TooManyMembers
 from messaging.domain.events import ChangeKind, ConversationChanged, Deliver
-from messaging.domain.ids import ConversationId, MessageId, UserId
+from messaging.domain.ids import ConversationId, MediaId, MessageId, UserId
 from messaging.domain.messages import Conversation, ConversationType, Membership, Role
 from messaging.ports import NewConversation
 from messaging.selectors.access import Access, require_member
@@ -271,6 +271,30 @@ def rename(*, actor: UserId, conversation_id: ConversationId, name: str) -> None
         return
     container.conversation_store().rename(conversation_id, cleaned)
     _tell(conversation_id, actor, "renamed", name=cleaned)
+
+
+def may_manage(actor: UserId, conversation_id: ConversationId) -> Conversation:
+    """Pass who may change a group's name or picture, and return the group.
+
+    Raises:
+        NotFound: the actor is no member. Forbidden: neither owner nor admin. Conflict: it is a DM.
+    """
+    access = require_member(actor, conversation_id)
+    _require_group(access)
+    _require_role(access, Role.OWNER, Role.ADMIN)
+    return access.conversation
+
+
+def set_picture(*, actor: UserId, conversation_id: ConversationId, picture: MediaId | None) -> None:
+    """Give a group another picture, or none; whether the file may be one is for the caller to see to.
+
+    Raises:
+        NotFound, Forbidden, Conflict: as ``may_manage``. Unavailable: it is set, but the log does not know yet.
+    """
+    if may_manage(actor, conversation_id).picture == picture:
+        return
+    container.conversation_store().set_picture(conversation_id, picture)
+    _tell(conversation_id, actor, "picture_set")
 
 
 def set_timer(*, actor: UserId, conversation_id: ConversationId, timer_s: int | None) -> None:

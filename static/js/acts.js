@@ -4,6 +4,7 @@ import { compareIds } from "./ids.js";
 import { database, dispatch, me, save, saveSoon, state, view } from "./model.js";
 import { mentionsOfText } from "./names.js";
 import * as store from "./store.js";
+import { Upload } from "./uploads.js";
 import { fetchConversation, gone, loadRequests, wire } from "./sync.js";
 
 const FOREVER = "9999-12-31T00:00:00Z";
@@ -127,6 +128,17 @@ export function actsOn(id) {
     add: (users) => then(api.addMembers(id, users)),
     remove: (user) => then(api.removeMember(id, user)),
     setRole: (user, role) => then(api.setRole(id, user, role)),
+    setPicture: async (file) => {
+      const upload = new Upload(file, { conv: id, api });
+      await upload.run();
+      if (upload.state !== "ready") throw new Error(upload.error ?? "The picture could not be uploaded.");
+      if (upload.info.kind !== "image") {
+        upload.cancel();
+        throw new Error("This is no picture.");
+      }
+      await then(api.setPicture(id, upload.info.id));
+    },
+    removePicture: () => then(api.removePicture(id)),
     decide: async (user, accept) => {
       await then(api.decideRequest(id, user, accept));
       await loadRequests(id);

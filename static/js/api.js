@@ -78,6 +78,8 @@ export const media = (id) => call("GET", `media/${id}`);
 export const completeMedia = (id) => call("POST", `media/${id}/complete`);
 export const cancelMedia = (id) => call("DELETE", `media/${id}`);
 export const describeMedia = (messages) => call("GET", `media?${new URLSearchParams(messages.map((one) => ["message", one]))}`);
+export const setPicture = (id, media) => call("PUT", `conversations/${id}/picture`, { media });
+export const removePicture = (id) => call("DELETE", `conversations/${id}/picture`);
 export const devices = () => call("GET", "devices");
 export const push = (device) => call("GET", `devices/${device}/push`);
 export const putPush = (device, subscription) => call("PUT", `devices/${device}/push`, subscription);

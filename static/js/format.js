@@ -68,6 +68,8 @@ export function eventText(message, nameOf) {
       return `${who} made ${others || nameOf(message.from, false)} ${event.role === "member" ? "a member" : event.role === "admin" ? "an admin" : "the owner"}`;
     case "renamed":
       return `${who} renamed the group to “${event.name ?? ""}”`;
+    case "picture_set":
+      return `${who} changed the group's picture`;
     case "timer_set":
       return event.timer_s ? `${who} set messages to disappear after ${span(event.timer_s)}` : `${who} set messages not to disappear`;
     default:

@@ -32,6 +32,9 @@ export function titleOf(conv) {
 /** Whose colour the avatar has: in a direct conversation it is the other person's everywhere. */
 export const faceOf = (conv) => conv.peer?.id ?? conv.id;
 
+/** Where a group's picture is; the address changes with it. */
+export const pictureOf = (conv) => (conv.picture ? `/v1/conversations/${conv.id}/picture?v=${conv.picture}` : null);
+
 export const textOf = (message) => {
   if (message.kind === "event") return eventText(message, spoken);
   if (message.deleted) return "This message was deleted";

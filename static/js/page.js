@@ -17,7 +17,7 @@ import { counted, lastSeen } from "./format.js";
 import { laterId } from "./ids.js";
 import { mediaOf } from "./media.js";
 import { me, root, state, view } from "./model.js";
-import { excerpt, faceOf, mentionsOf, nameOf, preview, quoteOf, summaryOf, textOf, titleOf, typistsOf } from "./names.js";
+import { excerpt, faceOf, mentionsOf, nameOf, pictureOf, preview, quoteOf, summaryOf, textOf, titleOf, typistsOf } from "./names.js";
 import * as store from "./store.js";
 import { loadConversations } from "./sync.js";
 
@@ -60,6 +60,7 @@ function item(conv) {
   return {
     id: conv.id,
     face: faceOf(conv),
+    picture: pictureOf(conv),
     name: titleOf(conv),
     preview: text,
     status: mine && !last.deleted && !last.withheld ? store.statusOf(state, last) : null,
@@ -146,6 +147,7 @@ export function infoOf(conv) {
     conv,
     me: me.id,
     face: faceOf(conv),
+    picture: pictureOf(conv),
     title: titleOf(conv),
     subtitle: parts.filter(Boolean).join(" · "),
     muted: store.isMuted(conv, Date.now()),
@@ -173,7 +175,7 @@ function paintBar(conv) {
   const sub = conv ? subtitle(conv) : { text: "", live: false };
   if ($("thread-sub").textContent !== sub.text) $("thread-sub").textContent = sub.text;
   $("thread-sub").toggleAttribute("data-live", sub.live);
-  if (conv) paintAvatar($("thread-avatar"), faceOf(conv), title, isOnline(conv));
+  if (conv) paintAvatar($("thread-avatar"), faceOf(conv), title, isOnline(conv), pictureOf(conv));
   const open = Boolean(conv) && !conv.closed;
   $("thread-info").hidden = !open;
   $("thread-who").disabled = !open;

@@ -13,7 +13,16 @@ from messaging.adapters.cassandra.messages import CassandraMessageStore
 from messaging.adapters.orm.conversations import OrmConversationStore
 from messaging.adapters.orm.messages import OrmMessageStore
 from messaging.domain.errors import TooManyMembers
-from messaging.domain.ids import ConversationId, DeviceId, MessageId, UserId, first_id_at, in_sub, new_random_id
+from messaging.domain.ids import (
+    ConversationId,
+    DeviceId,
+    MediaId,
+    MessageId,
+    UserId,
+    first_id_at,
+    in_sub,
+    new_random_id,
+)
 from messaging.domain.messages import Chain, Conversation, ConversationType, Role, Shelf, StoredMessage
 from messaging.ports import ConversationStore, MessageStore, NewConversation
 
@@ -440,3 +449,17 @@ def test_pinned_conversations_can_be_had_alone(stores: Pair) -> None:
     assert [row.conversation.id for row in store.inbox(ANN, limit=1, pinned=True)] == [talks[2].id]
     assert len(store.inbox(ANN, limit=9)) == 4
     assert store.inbox(BOB, limit=9, pinned=True) == []
+
+
+# --- pictures -------------------------------------------------------------------------------------
+
+
+def test_a_group_has_one_picture_or_none(store: ConversationStore) -> None:
+    talk, other = group(store, ANN, BOB), group(store, ANN, BOB)
+    assert talk.picture is None
+    for picture in (MediaId(77), MediaId(78), None):
+        store.set_picture(talk.id, picture)
+        assert store.get([talk.id])[talk.id].picture == picture
+        found = {row.conversation.id: row.conversation.picture for row in store.inbox(BOB, limit=9)}
+        assert found == {talk.id: picture, other.id: None}
+        assert {it.id: it.picture for _, it in store.scan(limit=99) if it.id in found} == found

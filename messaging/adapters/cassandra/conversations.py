@@ -25,7 +25,7 @@ from messaging.adapters.cassandra.changes import (
 from messaging.adapters.cassandra.layout import LAST_IDS, chains_of, day_of, written_us
 from messaging.adapters.cassandra.session import CassandraSession, Row, chunks
 from messaging.domain.errors import NotFound, TooManyMembers
-from messaging.domain.ids import ConversationId, DeviceId, Mark, MessageId, UserId, first_id_at
+from messaging.domain.ids import ConversationId, DeviceId, Mark, MediaId, MessageId, UserId, first_id_at
 from messaging.domain.messages import Conversation, ConversationType, Membership, Role, Shelf
 from messaging.ports import InboxRow, NewConversation, Standing, StoreUnavailable
 
@@ -33,7 +33,7 @@ logger = logging.getLogger(__name__)
 
 _WHAT: Final = (
     "conversation_id, type, created_at, created_by, name, members_count, last_message_id, hot_k, version, pending,"
-    " last_id, expired_id, timer_s, encrypted, chain_first, chain_last"
+    " last_id, expired_id, timer_s, encrypted, chain_first, chain_last, picture_id"
 )
 _GET: Final = (
     "SELECT " + _WHAT + ", user_id, role FROM {ks}.conversations WHERE conversation_id IN ? PER PARTITION LIMIT ?"
@@ -63,6 +63,8 @@ _SCAN: Final = (
 _BEFORE_ALL: Final = -(2**63)
 #: With the time of the id, so that it moves forward only.
 _EXPIRE: Final = "UPDATE {ks}.conversations USING TIMESTAMP ? SET expired_id = ? WHERE conversation_id = ?"
+#: 0 for none: a null would be a tombstone.
+_SET_PICTURE: Final = "UPDATE {ks}.conversations USING TIMESTAMP ? SET picture_id = ? WHERE conversation_id = ?"
 _SET_TIMER: Final = "UPDATE {ks}.conversations USING TIMESTAMP ? SET timer_s = ? WHERE conversation_id = ?"
 
 _PAIR: Final = "SELECT conversation_id FROM {ks}.dm_pairs WHERE low = ? AND high = ?"
@@ -125,7 +127,7 @@ def _membership(row: Row) -> Membership | None:
 def _conversation(row: Row, members: frozenset[UserId] | None) -> Conversation:
     """Return a row of ``_WHAT``."""
     id_, kind, created_at, created_by, name, count, last_message_id, hot_k = row[:8]
-    last_id, expired_id, timer_s, encrypted, first, last = row[10:16]
+    last_id, expired_id, timer_s, encrypted, first, last, picture = row[10:17]
     return Conversation(
         id=ConversationId(id_),
         type=ConversationType(kind),
@@ -141,6 +143,7 @@ def _conversation(row: Row, members: frozenset[UserId] | None) -> Conversation:
         expired_id=MessageId(expired_id or 0),
         timer_s=timer_s or None,
         encrypted=bool(encrypted),
+        picture=MediaId(picture) if picture else None,
     )
 
 
@@ -249,6 +252,10 @@ class CassandraConversationStore:
     def rename(self, conversation_id: ConversationId, name: str) -> None:
         """Change the name."""
         self._apply(conversation_id, lambda state: state.but(name=name))
+
+    def set_picture(self, conversation_id: ConversationId, picture: MediaId | None) -> None:
+        """Change the picture; None for none."""
+        self._session.write([(_SET_PICTURE, (time.time_ns() // 1000, picture or 0, conversation_id))])
 
     def set_hot(self, conversation_id: ConversationId, k: int) -> bool:
         """Set ``hot_k``; return whether there is such a conversation."""

@@ -158,6 +158,7 @@ TABLES: Final = (
             "retention_policy": "text static",
             "expired_id": "bigint static",
             "timer_s": "int static",
+            "picture_id": "bigint static",
             "meta": "text static",
             "version": "bigint static",
             "change": "uuid static",

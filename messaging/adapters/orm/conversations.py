@@ -14,7 +14,7 @@ from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from messaging.domain.errors import NotFound, TooManyMembers
-from messaging.domain.ids import ConversationId, DeviceId, Mark, MessageId, UserId
+from messaging.domain.ids import ConversationId, DeviceId, Mark, MediaId, MessageId, UserId
 from messaging.domain.messages import Chain, Conversation, ConversationType, Membership, Role, Shelf
 from messaging.models import ConversationRow, MembershipRow
 from messaging.ports import InboxRow, NewConversation, Standing
@@ -26,7 +26,7 @@ _CHUNK: Final = 500
 
 _CONVERSATIONS: Final = (
     "SELECT id, type, created_at, name, members_count, last_message_id, created_by, hot_k, last_id, is_spread,"
-    " version, expired_id, timer_s, encrypted FROM conversations WHERE id IN ({})"
+    " version, expired_id, timer_s, encrypted, picture_id FROM conversations WHERE id IN ({})"
 )
 _MEMBERS: Final = "SELECT conversation_id, user_id FROM membership WHERE conversation_id IN ({}) AND left_id IS NULL"
 _MEMBERSHIPS: Final = (
@@ -107,6 +107,7 @@ def _conversation(
         expired_id=MessageId(row.expired_id),
         timer_s=row.timer_s,
         encrypted=row.encrypted,
+        picture=None if row.picture_id is None else MediaId(row.picture_id),
     )
 
 
@@ -190,7 +191,7 @@ class OrmConversationStore:
         chains = self._further_chains(row[0] for row in rows if row[9])
         found: dict[ConversationId, Conversation] = {}
         for number, kind, created_at, name, members_count, last, created_by, hot_k, last_id, _, *more in rows:
-            version, expired, timer_s, encrypted = more
+            version, expired, timer_s, encrypted, picture = more
             found[ConversationId(number)] = Conversation(
                 id=ConversationId(number),
                 type=ConversationType(kind),
@@ -206,6 +207,7 @@ class OrmConversationStore:
                 expired_id=MessageId(expired),
                 timer_s=timer_s,
                 encrypted=bool(encrypted),
+                picture=None if picture is None else MediaId(picture),
             )
         return found
 
@@ -237,6 +239,10 @@ class OrmConversationStore:
     def rename(self, conversation_id: ConversationId, name: str) -> None:
         """Change the name."""
         self._rows().filter(id=conversation_id).update(name=name)
+
+    def set_picture(self, conversation_id: ConversationId, picture: MediaId | None) -> None:
+        """Change the picture; None for none."""
+        self._rows().filter(id=conversation_id).update(picture_id=picture)
 
     def set_hot(self, conversation_id: ConversationId, k: int) -> bool:
         """Set ``hot_k``; return whether there is such a conversation."""

@@ -30,7 +30,7 @@ export class ConversationInfo extends HTMLElement {
   }
 
   /**
-   * Open for a conversation. `acts`: mute(seconds), block(on), setTimer(seconds), rename(name), add(), remove(member), setRole(user, role),
+   * Open for a conversation. `acts`: mute(seconds), block(on), setTimer(seconds), rename(name), setPicture(file), removePicture(), add(), remove(member), setRole(user, role),
    * transfer(member), leave(), report(), invite(), decide(user, accept), members(cursor); each may throw an ApiError.
    */
   open(shown, acts) {
@@ -49,7 +49,7 @@ export class ConversationInfo extends HTMLElement {
     return this.dialog.open ? this.conv : null;
   }
 
-  /** `shown`: {conv, me, face, title, subtitle, muted, blocked, asking}: `asking` are those who want to be let in. */
+  /** `shown`: {conv, me, face, picture, title, subtitle, muted, blocked, asking}: `asking` are those who want to be let in. */
   show(shown) {
     const signature = JSON.stringify(shown);
     if (signature === this.#shown) return;
@@ -64,18 +64,33 @@ export class ConversationInfo extends HTMLElement {
   }
 
   #paint() {
-    const { conv, face, title, subtitle, muted, blocked } = this.last;
-    const head = el("div", { className: "info-head" }, avatar(face, title), el("strong", { dir: "auto" }, title), el("span", { className: "hint" }, subtitle));
+    const { conv, face, picture, title, subtitle, muted, blocked } = this.last;
+    const head = el("div", { className: "info-head" }, avatar(face, title, false, picture), el("strong", { dir: "auto" }, title), el("span", { className: "hint" }, subtitle), manages(conv) && conv.type === "group" ? this.#picture(conv) : null);
     const mute = el("div", { className: "inline-form" }, button("mute", muted ? "Unmute" : "Mute", () => this.#do(() => this.#acts.mute(muted ? 0 : Infinity)), { "aria-pressed": String(muted) }), this.#muteFor(conv, muted));
     const rows = conv.type === "group" ? this.#group(conv) : [];
     if (conv.peer) rows.push(button("block", blocked ? `Unblock ${title}` : `Block ${title}`, () => this.#do(() => this.#acts.block(!blocked)), { className: blocked ? "button quiet" : "button danger" }));
     if (conv.type === "group" || conv.peer) rows.push(button("report", "Report…", () => this.#acts.report()));
     const focused = this.body.contains(document.activeElement) ? document.activeElement.dataset.key : null;
-    const typed = this.body.querySelector("input")?.value;
+    const typed = this.body.querySelector('[data-key="name"]')?.value;
     this.body.replaceChildren(head, this.problem, mute, this.#timer(conv), ...rows);
     // Painting anew must neither take the focus away nor what is being typed.
     if (focused) (this.body.querySelector(`[data-key="${CSS.escape(focused)}"]`) ?? this.closer).focus();
-    if (focused === "name") this.body.querySelector("input").value = typed;
+    if (focused === "name") this.body.querySelector('[data-key="name"]').value = typed;
+  }
+
+  /** A group's picture, to be changed by who may. */
+  #picture(conv) {
+    const input = el("input", { type: "file", accept: "image/*", hidden: true });
+    const change = button("picture", conv.picture ? "Change picture" : "Add picture", () => input.click(), { className: "button quiet small" });
+    input.addEventListener("change", () => {
+      const [file] = input.files;
+      if (!file) return;
+      change.disabled = true;
+      change.textContent = "Uploading…";
+      this.#do(() => this.#acts.setPicture(file)).then(() => this.#paint());
+    });
+    const remove = conv.picture ? button("no-picture", "Remove picture", () => this.#do(() => this.#acts.removePicture()), { className: "button danger small" }) : null;
+    return el("div", { className: "button-row" }, input, change, remove);
   }
 
   /** For how long it keeps quiet: to be chosen, or told. */

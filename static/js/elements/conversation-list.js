@@ -36,7 +36,7 @@ export class ConversationList extends HTMLElement {
     (this.#rows.get(id)?.node.firstChild ?? this.querySelector(".conversation"))?.focus();
   }
 
-  /** Show `items`: {id, face, name, preview, status, ts, unread, marked, mentioned, muted, pinned, online, active, typing, draft}; for none, `empty`: {key, make}. */
+  /** Show `items`: {id, face, picture, name, preview, status, ts, unread, marked, mentioned, muted, pinned, online, active, typing, draft}; for none, `empty`: {key, make}. */
   show(items, empty) {
     this.removeAttribute("aria-busy");
     if (!items.length) {
@@ -89,7 +89,7 @@ export class ConversationList extends HTMLElement {
     const text = el("span", { className: item.typing ? "text typing" : "text" }, item.typing ?? item.draft ?? item.preview);
     const draft = item.draft && !item.typing;
     link.replaceChildren(
-      avatar(item.face, item.name, item.online),
+      avatar(item.face, item.name, item.online, item.picture),
       el("span", { className: "name" }, el("bdi", {}, item.name), item.online ? hidden(" (online)") : null, item.muted ? el("span", { className: "muted-mark", title: "Muted" }, icon("muted"), hidden(" (muted)")) : null, item.pinned ? el("span", { className: "muted-mark", title: "Pinned" }, icon("pin"), hidden(" (pinned)")) : null),
       el("span", { className: "time" }, item.ts ? listTime(item.ts) : ""),
       el("span", { className: "preview" }, item.status && !item.typing && !draft ? ticks(item.status) : null, draft ? el("span", { className: "draft" }, "Draft: ") : null, text),

@@ -2,10 +2,13 @@
 import * as api from "./api.js";
 import { eventText, typingText } from "./format.js";
 import { ALL, mentionsIn } from "./mentions.js";
+import { plainText } from "./markdown.js";
 import { mediaOf, wordsFor } from "./media.js";
 import { changed, dispatch, me, state } from "./model.js";
 import { shownOf, threadOf } from "./store.js";
 
+/** Of a longer text the beginning says what it is about. */
+const SUMMARY_CHARS = 2_000;
 const TYPING_SHOWN_MS = 5_000;
 /** As the server has it, unless it says otherwise. */
 const MOST_MENTIONS = 50;
@@ -42,8 +45,8 @@ export const textOf = (message) => {
   return state.convs[message.conv]?.encrypted ? "Encrypted message" : message.body;
 };
 
-/** A message on one line: its text, or else what its files are. */
-export const summaryOf = (message) => textOf(message) || wordsFor(mediaOf(message)) || "";
+/** A message on one line: its text without its markers, or else what its files are. */
+export const summaryOf = (message) => plainText(textOf(message).slice(0, SUMMARY_CHARS)) || wordsFor(mediaOf(message)) || "";
 
 /** What stands for a message where another answers it: {author, text}; of one that is not loaded only that there is one. */
 export function quoteOf(message) {

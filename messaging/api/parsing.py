@@ -1,6 +1,7 @@
 """From a request to values: a bounded body, strict fields, wire ids (design section 5)."""
 
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from typing import IO, Any, Final
 
 import msgspec
@@ -171,6 +172,20 @@ def flag_of(request: Request, name: str) -> bool:
     if text not in ("true", "false"):
         raise InvalidInput(f"{name} must be true or false")
     return text == "true"
+
+
+def time_of(request: Request, name: str) -> datetime:
+    """Return a parameter that is a moment with its zone. Raises InvalidInput: absent, or something else."""
+    text = request.query_params.get(name, "")
+    try:
+        # A plus that was not escaped came as a space.
+        found = datetime.fromisoformat(text.replace(" ", "+"))
+        if found.tzinfo is None:
+            raise ValueError
+        # Years 1 and 9999 are out of reach in some zones.
+        return found.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise InvalidInput(f"{name} must be a time with its zone, such as 2026-03-01T00:00:00Z") from None
 
 
 def me(request: Request) -> UserId:

@@ -15,6 +15,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("messages/<str:message>", views.MessageView.as_view(), name="message"),
     path("messages/<str:message>/reactions/<str:emoji>", views.ReactionView.as_view(), name="reaction"),
     path("messages/<str:message>/pin", views.PinView.as_view(), name="pin"),
+    path(f"{_conversation}/since", views.SinceView.as_view(), name="since"),
     path(f"{_conversation}/pins", views.PinsView.as_view(), name="pins"),
     path(f"{_conversation}/members", views.MembersView.as_view(), name="members"),
     path(f"{_conversation}/members/<str:user>", views.MemberView.as_view(), name="member"),

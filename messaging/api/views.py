@@ -19,10 +19,11 @@ from messaging.api.parsing import (
     limit_of,
     me,
     message_of,
+    time_of,
     user_of,
 )
 from messaging.domain import ids
-from messaging.domain.errors import InvalidInput
+from messaging.domain.errors import InvalidInput, NotFound
 from messaging.domain.ids import DeviceId, MessageId
 from messaging.domain.messages import Role
 from messaging.selectors import history, inbox, messages
@@ -164,6 +165,28 @@ class MessagesView(MessagingView):
             },
             status=200 if sent.duplicate else 201,
         )
+
+
+class SinceView(MessagingView):
+    """A place in a conversation by its time."""
+
+    @extend_schema(
+        operation_id="messages_since",
+        parameters=[
+            OpenApiParameter(
+                "at", OpenApiTypes.DATETIME, required=True, description="With its zone: `2026-03-01T00:00:00+01:00`."
+            )
+        ],
+        responses=_answers(400, 404, _200=serializers.MessageSerializer),
+    )
+    def get(self, request: Request, conversation: str) -> Response:
+        """Show the first message at or after a moment: where a day begins, say. 404 where nothing was said since."""
+        frame = history.first_since(
+            user_id=me(request), conversation_id=conversation_of(conversation), at=time_of(request, "at")
+        )
+        if frame is None:
+            raise NotFound("nothing was said since")
+        return Response(render.message(frame))
 
 
 _MSG_ID = OpenApiParameter(

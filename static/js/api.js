@@ -51,6 +51,7 @@ export const createConversation = (body) => call("POST", "conversations", body);
 export const rename = (id, name) => call("PATCH", `conversations/${id}`, { name });
 export const history = (id, { before, limit = 50 } = {}) => call("GET", `conversations/${id}/messages?${query({ before, limit: String(limit) })}`);
 export const pins = (id) => call("GET", `conversations/${id}/pins`);
+export const since = (id, at) => call("GET", `conversations/${id}/since?${query({ at })}`);
 export const addMembers = (id, members) => call("POST", `conversations/${id}/members`, { members });
 export const removeMember = (id, user) => call("DELETE", `conversations/${id}/members/${user}`);
 export const setRole = (id, user, role) => call("PATCH", `conversations/${id}/members/${user}`, { role });

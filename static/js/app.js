@@ -3,12 +3,12 @@ import { actsOn, change, discard, forward, markAllRead, retry, send, setBlocked,
 import * as api from "./api.js";
 import { recorder, tray } from "./attach.js";
 import { paintAvatar } from "./dom.js";
-import { counted } from "./format.js";
+import { counted, moment } from "./format.js";
 import { changed, database, dispatch, leaveDatabase, me, onChange, openDatabase, root, setDraft, state, view } from "./model.js";
 import { excerpt, faceOf, mentionable, mentionsOfText, nameOf, pictureOf, preview, summaryOf, titleOf } from "./names.js";
 import { $, banner, composer, confirm, forwarding, info, infoOf, lightbox, list, listed, menu, messages, paint, paintConnection, paintList, people, pinnedBar, reporting, rowMenu, seen, summon, toast } from "./page.js";
-import { isMuted, shownOf, sortedConversations, threadOf } from "./store.js";
-import { events, fetchConversation, loadBlocks, loadConversations, loadNewest, loadOlder, openThread, wire } from "./sync.js";
+import { isMuted, receiptsOf, shownOf, sortedConversations, threadOf } from "./store.js";
+import { events, fetchConversation, loadBlocks, loadConversations, loadNewest, loadOlder, openThread, settled, wire } from "./sync.js";
 
 /** How far back a message that was answered is looked for. */
 const FIND_PAGES = 20;
@@ -34,7 +34,15 @@ function suspended() {
 // --- which conversation ------------------------------------------------------------------------------
 
 function route() {
-  const id = location.hash.slice(1) || null;
+  // A conversation, and perhaps one of its messages: `#c_…/m_…`.
+  const [where, message] = location.hash.slice(1).split("/");
+  const id = where || null;
+  if (message) {
+    // The next time the same link is a change of the address again.
+    history.replaceState(null, "", `#${id}`);
+    showMessage(id, message);
+    return;
+  }
   if (id?.startsWith("join=")) {
     join(decodeURIComponent(id.slice(5)));
     return;
@@ -96,11 +104,13 @@ function step(by) {
   if (next) location.hash = next.id;
 }
 
-async function find(serverId) {
+/** Bring a message of the open conversation into view. */
+async function goTo(serverId) {
   const conv = view.active;
   for (let page = 0; page < FIND_PAGES && view.active === conv; page += 1) {
     if (messages.reveal(serverId)) return;
     if (threadOf(state, conv).complete) break;
+    await settled(conv);
     await loadOlder(conv);
     paint();
   }
@@ -193,6 +203,41 @@ async function remove(message) {
     await change("delete", message);
   }
 }
+
+const copyLink = (message) => copy({ body: `${location.origin}/#${message.conv}/${message.server_id}` });
+
+/** Open a conversation at one of its messages. */
+async function showMessage(conv, serverId) {
+  route();
+  await openThread(conv);
+  paint();
+  if (view.active === conv) goTo(serverId);
+}
+
+/** Go to where a day begins in the open conversation. */
+async function goToDay(from) {
+  const conv = view.active;
+  const day = await (await summon("date-dialog")).ask(from);
+  if (!day) return;
+  try {
+    const [year, month, date] = day.split("-").map(Number);
+    const { server_id } = await api.since(conv, new Date(year, month - 1, date).toISOString());
+    if (view.active === conv) goTo(server_id);
+  } catch (error) {
+    toast(error.status === 404 ? "Nothing was said since that day." : error.message);
+  }
+}
+
+async function openDetails(message) {
+  (await summon("message-details")).open({ sent: moment(message.ts), text: preview(summaryOf(message)), ...receiptsOf(state, message) });
+}
+
+/** Put emoji into what is being written. */
+async function openEmoji() {
+  (await summon("emoji-picker")).open($("emoji"), (emoji) => composer.insert(emoji));
+}
+
+const failed = (error) => toast(error.message);
 
 async function copy(message) {
   try {
@@ -300,7 +345,7 @@ messages.addEventListener("seen", seen);
 messages.addEventListener("reload", () => (threadOf(state, view.active).loaded ? loadOlder : loadNewest)(view.active));
 messages.addEventListener("retry", ({ detail }) => retry(detail.msg_id));
 messages.addEventListener("discard", ({ detail }) => discard(detail.msg_id));
-messages.addEventListener("find", ({ detail }) => find(detail.server_id));
+messages.addEventListener("find", ({ detail }) => goTo(detail.server_id));
 messages.addEventListener("look", ({ detail }) => {
   const at = detail.pictures.findIndex(({ info }) => info.id === detail.id);
   if (at >= 0) lightbox.open(detail.pictures, at);
@@ -319,9 +364,13 @@ $("archive").addEventListener("click", () => {
   view.archive = !view.archive;
   paintList();
 });
+menu.addEventListener("link", ({ detail }) => copyLink(detail.message));
+menu.addEventListener("details", ({ detail }) => openDetails(detail.message).catch(failed));
+messages.addEventListener("day", ({ detail }) => goToDay(detail.ts).catch(failed));
+$("emoji").addEventListener("click", () => openEmoji().catch(failed));
 menu.addEventListener("pin", ({ detail }) => change("pin", detail.message, { on: true }));
 menu.addEventListener("unpin", ({ detail }) => change("pin", detail.message, { on: false }));
-pinnedBar.addEventListener("find", ({ detail }) => find(detail.server_id));
+pinnedBar.addEventListener("find", ({ detail }) => goTo(detail.server_id));
 pinnedBar.addEventListener("unpin", ({ detail }) => change("pin", { conv: view.active, server_id: detail.server_id }, { on: false }));
 menu.addEventListener("edit", ({ detail }) => composer.edit({ server_id: detail.message.server_id, text: detail.message.body }));
 menu.addEventListener("copy", ({ detail }) => copy(detail.message));

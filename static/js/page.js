@@ -156,7 +156,7 @@ export function infoOf(conv) {
   };
 }
 
-/** What one may do with a message that is there: `reply`, `react`, `forward`, `copy`, `pin` or `unpin`, `edit`, `report`, `delete`; with one that is withheld `appeal`. */
+/** What one may do with a message that is there: `reply`, `react`, `forward`, `copy`, `link`, `details`, `pin` or `unpin`, `edit`, `report`, `delete`; with one that is withheld `appeal`. */
 function mayDo(conv, message) {
   if (!conv || message.kind === "event") return [];
   const mine = message.from === me.id;
@@ -165,7 +165,7 @@ function mayDo(conv, message) {
   if (message.withheld) return mine ? ["appeal", ...(conv.closed ? [] : ["delete"])] : [];
   const pins = open && (conv.type === "dm" || moderates);
   const pinned = store.pinsOf(state, conv.id).some((one) => one.message.server_id === message.server_id);
-  const may = { reply: open, react: open, pin: pins && !pinned, unpin: pins && pinned, forward: !conv.encrypted, copy: Boolean(message.body) && !conv.encrypted, edit: open && mine, report: !mine && !conv.closed, delete: !conv.closed && (mine || moderates) };
+  const may = { reply: open, react: open, link: !conv.closed, details: mine && Boolean(conv.members ?? conv.peer), pin: pins && !pinned, unpin: pins && pinned, forward: !conv.encrypted, copy: Boolean(message.body) && !conv.encrypted, edit: open && mine, report: !mine && !conv.closed, delete: !conv.closed && (mine || moderates) };
   return Object.keys(may).filter((name) => may[name]);
 }
 

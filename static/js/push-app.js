@@ -1,7 +1,7 @@
 /** The chat's side of notifications: keeps the subscription fresh, and opens what was clicked. */
 import * as push from "./push.js";
 
-const opened = () => location.hash.slice(1);
+const opened = () => location.hash.slice(1).split("/")[0];
 
 function seen() {
   if (opened() && document.visibilityState === "visible") push.close(opened());

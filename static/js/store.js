@@ -110,6 +110,17 @@ export function statusOf(state, message) {
   return "sent";
 }
 
+/** Who of the others has read a message of one's own, whom it has reached, and whom not yet: lists of members. */
+export function receiptsOf(state, message) {
+  const conv = state.convs[message.conv];
+  const others = (conv?.members ?? (conv?.peer ? [conv.peer] : [])).filter((one) => one.id !== state.me.id);
+  const { read = {}, delivered = {} } = state.receipts[message.conv] ?? {};
+  const covers = (mark) => Boolean(mark) && compareIds(mark, message.server_id) >= 0;
+  const of = { read: [], delivered: [], waiting: [] };
+  for (const one of others) of[covers(read[one.id]) ? "read" : covers(delivered[one.id]) ? "delivered" : "waiting"].push(one);
+  return of;
+}
+
 function insert(messages, message) {
   // Two rows can turn out to be one message: an echo, and what a second ack says to be the same.
   const same = (one) =>

@@ -324,13 +324,15 @@ export async function loadBlocks() {
   }
 }
 
-/** Have the newest messages of a conversation, and its people's presence. */
+/** Have the newest messages of a conversation, and its people's presence. The promise is kept when the messages are there. */
 export function openThread(conv) {
   const thread = store.threadOf(state, conv);
-  if (!thread.loaded || store.newestHeld(state, conv) !== state.convs[conv]?.last_message?.server_id) loadNewest(conv);
+  const behind = !thread.loaded || store.newestHeld(state, conv) !== state.convs[conv]?.last_message?.server_id;
+  const loaded = behind ? loadNewest(conv) : Promise.resolve();
   loadPins(conv);
   loadRequests(conv);
   watchPresence();
+  return loaded;
 }
 
 /** Read who asks to be let into a group that one manages. Best effort: the next opening asks again. */
@@ -361,8 +363,20 @@ async function loadPins(conv) {
   }
 }
 
+/** Conversation -> the reading of its newest messages that is under way. */
+const newestReads = new Map();
+
+/** Wait until nothing is being read that would replace what is held of a conversation. */
+export const settled = (conv) => newestReads.get(conv);
+
 /** `anew`: what is held may have changed unseen. */
-export async function loadNewest(conv, { anew = false } = {}) {
+export function loadNewest(conv, how) {
+  const reading = readNewest(conv, how).finally(() => newestReads.get(conv) === reading && newestReads.delete(conv));
+  newestReads.set(conv, reading);
+  return reading;
+}
+
+async function readNewest(conv, { anew = false } = {}) {
   view.loading.add(conv);
   view.errors.delete(conv);
   changed();
@@ -393,7 +407,15 @@ export async function loadNewest(conv, { anew = false } = {}) {
   }
 }
 
-export async function loadOlder(conv) {
+/** Conversation -> the reading of what is older that is under way: whoever asks meanwhile waits for the same. */
+const olderReads = new Map();
+
+export function loadOlder(conv) {
+  if (!olderReads.has(conv)) olderReads.set(conv, readOlder(conv).finally(() => olderReads.delete(conv)));
+  return olderReads.get(conv);
+}
+
+async function readOlder(conv) {
   const thread = store.threadOf(state, conv);
   const oldest = thread.messages.find((one) => one.server_id);
   if (!conv || !oldest || thread.complete || view.loading.has(conv)) return;

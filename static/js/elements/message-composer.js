@@ -71,6 +71,12 @@ export class MessageComposer extends HTMLElement {
     this.field.focus({ preventScroll: true });
   }
 
+  /** Put something where the cursor is. */
+  insert(text) {
+    this.field.setRangeText(text, this.field.selectionStart, this.field.selectionEnd, "end");
+    this.#changed();
+  }
+
   /** Answer a message, `quote`: {server_id, author, text}, or, with null, none. */
   answer(quote) {
     this.#leaveEdit();

@@ -13,6 +13,8 @@ export class MessageMenu extends HTMLElement {
     ["edit", "Edit", "pencil"],
     ["copy", "Copy", "copy"],
     ["forward", "Forward", "forward"],
+    ["link", "Copy link", "link"],
+    ["details", "Details", "info"],
     ["pin", "Pin", "pin"],
     ["unpin", "Unpin", "pin"],
     ["appeal", "Ask for it back…", "reply"],

@@ -6,7 +6,7 @@ import { paintAvatar } from "./dom.js";
 import { counted, moment } from "./format.js";
 import { changed, database, dispatch, leaveDatabase, me, onChange, openDatabase, root, setDraft, state, view } from "./model.js";
 import { excerpt, faceOf, mentionable, mentionsOfText, nameOf, pictureOf, preview, summaryOf, titleOf } from "./names.js";
-import { $, banner, composer, confirm, forwarding, info, infoOf, lightbox, list, listed, menu, messages, paint, paintConnection, paintList, people, pinnedBar, reporting, rowMenu, seen, summon, toast } from "./page.js";
+import { $, banner, composer, confirm, info, infoOf, list, listed, loadLater, menu, messages, paint, paintConnection, paintList, pinnedBar, rowMenu, seen, summon, toast } from "./page.js";
 import { isMuted, receiptsOf, shownOf, sortedConversations, threadOf } from "./store.js";
 import { events, fetchConversation, loadBlocks, loadConversations, loadNewest, loadOlder, openThread, settled, wire } from "./sync.js";
 
@@ -119,21 +119,26 @@ async function goTo(serverId) {
 
 // --- dialogs -----------------------------------------------------------------------------------------
 
+const failed = (error) => toast(error.message);
+/** Do something with a dialog or menu that may have to be loaded first. */
+const withElement = (name, use) => summon(name).then(use).catch(failed);
+const people = (...how) => withElement("people-dialog", (dialog) => dialog.open(...how));
+
 const newChat = (query = "") =>
-  people.open("chat", { query, exclude: [me.id], finish: ({ users }) => startConversation({ type: "dm", members: users }) });
+  people("chat", { query, exclude: [me.id], finish: ({ users }) => startConversation({ type: "dm", members: users }) });
 const newGroup = () =>
-  people.open("group", { exclude: [me.id], finish: ({ users, name }) => startConversation({ type: "group", members: users, name }) });
+  people("group", { exclude: [me.id], finish: ({ users, name }) => startConversation({ type: "group", members: users, name }) });
 
 function openInfo() {
   const conv = state.convs[view.active];
   if (!conv || conv.closed) return;
   const acts = actsOn(conv.id);
   const title = titleOf(conv);
-  info.open(infoOf(conv), {
+  const what = {
     ...acts,
     block: (on) => block(conv, on),
     report: () => reportConversation(conv),
-    add: () => people.open("add", { exclude: (state.convs[conv.id].members ?? []).map((one) => one.id), finish: ({ users }) => acts.add(users) }),
+    add: () => people("add", { exclude: (state.convs[conv.id].members ?? []).map((one) => one.id), finish: ({ users }) => acts.add(users) }),
     remove: async (member) => {
       const text = `${member.display_name} can no longer read or write here.`;
       if (await confirm.ask({ title: `Remove ${member.display_name}?`, text, action: "Remove" })) await acts.remove(member.id);
@@ -147,7 +152,8 @@ function openInfo() {
       const text = "You will see nothing of it any more, also not what was said until now.";
       if (await confirm.ask({ title: `Leave “${title}”?`, text, action: "Leave" })) await acts.leave();
     },
-  });
+  };
+  withElement("conversation-info", (dialog) => dialog.open(infoOf(conv), what));
 }
 
 /** What one may do with a conversation of the list. */
@@ -156,7 +162,7 @@ function openRowMenu({ id, at, x, y }) {
   if (!conv) return;
   const unread = conv.unread_count > 0 || conv.marked_unread;
   const can = [conv.pinned ? "untop" : "top", unread ? "read" : "unread", ...(isMuted(conv, Date.now()) ? ["unmute"] : ["mute", "mute-8h"]), conv.archived ? "unarchive" : "archive"];
-  rowMenu.open({ message: conv, can, at, x, y });
+  withElement("conversation-menu", (opened) => opened.open({ message: conv, can, at, x, y }));
 }
 
 /** What the items of that menu do. */
@@ -237,8 +243,6 @@ async function openEmoji() {
   (await summon("emoji-picker")).open($("emoji"), (emoji) => composer.insert(emoji));
 }
 
-const failed = (error) => toast(error.message);
-
 async function copy(message) {
   try {
     await navigator.clipboard.writeText(message.body);
@@ -251,7 +255,7 @@ async function copy(message) {
 async function forwardFrom(message) {
   const open = sortedConversations(state).filter((conv) => conv.type !== "dm" || conv.peer);
   const targets = open.map((conv) => ({ id: conv.id, face: faceOf(conv), picture: pictureOf(conv), name: titleOf(conv), hint: conv.type === "dm" ? `@${conv.peer.username}` : counted(conv.members_count, "member") }));
-  const conv = await forwarding.ask({ text: preview(summaryOf(message)), targets });
+  const conv = await (await summon("forward-dialog")).ask({ text: preview(summaryOf(message)), targets });
   if (!conv) return;
   forward(message, conv);
   location.hash = conv;
@@ -260,7 +264,7 @@ async function forwardFrom(message) {
 /** Bring something to the moderators, and block its author as well where that is wanted. */
 function report({ what, author, title, lead }) {
   const blockable = author && !state.blocked.includes(author) ? nameOf(author) : null;
-  reporting.report({
+  const shown = {
     title,
     lead: `${lead} The moderators of this server see it as you see it now. Nobody else learns that you reported it.`,
     block: blockable,
@@ -269,7 +273,8 @@ function report({ what, author, title, lead }) {
       if (also) await setBlocked(author, true);
       toast(also ? "Reported, and blocked." : "Reported. Thank you.");
     },
-  });
+  };
+  withElement("report-dialog", (dialog) => dialog.report(shown));
 }
 
 const reportMessage = (message) =>
@@ -282,10 +287,12 @@ function reportConversation(conv) {
 }
 
 const appeal = (message) =>
-  reporting.appeal(async ({ text }) => {
-    await api.appeal(message.server_id, text);
-    toast("Sent. The moderators will look at it again.");
-  });
+  withElement("report-dialog", (dialog) =>
+    dialog.appeal(async ({ text }) => {
+      await api.appeal(message.server_id, text);
+      toast("Sent. The moderators will look at it again.");
+    }),
+  );
 
 /** Sign out, but not over messages that would be lost. */
 async function signOut(form) {
@@ -348,13 +355,13 @@ messages.addEventListener("discard", ({ detail }) => discard(detail.msg_id));
 messages.addEventListener("find", ({ detail }) => goTo(detail.server_id));
 messages.addEventListener("look", ({ detail }) => {
   const at = detail.pictures.findIndex(({ info }) => info.id === detail.id);
-  if (at >= 0) lightbox.open(detail.pictures, at);
+  if (at >= 0) withElement("media-lightbox", (lightbox) => lightbox.open(detail.pictures, at));
 });
 messages.addEventListener("reply", ({ detail }) => reply(detail));
 messages.addEventListener("react", ({ detail }) => change("react", detail.message, { emoji: detail.emoji, on: detail.on }));
 messages.addEventListener("menu", ({ detail }) => {
   const mine = (detail.message.reactions ?? []).filter((one) => one.mine).map((one) => one.emoji);
-  menu.open({ ...detail, mine });
+  withElement("message-menu", (opened) => opened.open({ ...detail, mine }));
 });
 menu.addEventListener("reply", ({ detail }) => reply(detail.message));
 menu.addEventListener("react", ({ detail }) => change("react", detail.message, { emoji: detail.emoji, on: detail.on }));
@@ -374,7 +381,7 @@ pinnedBar.addEventListener("find", ({ detail }) => goTo(detail.server_id));
 pinnedBar.addEventListener("unpin", ({ detail }) => change("pin", { conv: view.active, server_id: detail.server_id }, { on: false }));
 menu.addEventListener("edit", ({ detail }) => composer.edit({ server_id: detail.message.server_id, text: detail.message.body }));
 menu.addEventListener("copy", ({ detail }) => copy(detail.message));
-menu.addEventListener("forward", ({ detail }) => forwardFrom(detail.message));
+menu.addEventListener("forward", ({ detail }) => forwardFrom(detail.message).catch(failed));
 menu.addEventListener("report", ({ detail }) => reportMessage(detail.message));
 menu.addEventListener("appeal", ({ detail }) => appeal(detail.message));
 messages.addEventListener("appeal", ({ detail }) => appeal(detail.message));
@@ -470,6 +477,7 @@ async function start() {
   paint();
   wire.connect();
   loadConversations();
+  loadLater();
 }
 
 start();

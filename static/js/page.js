@@ -1,15 +1,8 @@
 /** Paints the state: the list, the thread, the title, banners and toasts. */
 import "./elements/confirm-dialog.js";
-import "./elements/forward-dialog.js";
-import "./elements/report-dialog.js";
-import "./elements/message-menu.js";
-import "./elements/conversation-info.js";
 import "./elements/conversation-list.js";
-import "./elements/conversation-menu.js";
 import "./elements/message-composer.js";
-import "./elements/media-lightbox.js";
 import "./elements/message-list.js";
-import "./elements/people-dialog.js";
 import "./elements/pinned-bar.js";
 import { dropLine, markRead } from "./acts.js";
 import { el, paintAvatar } from "./dom.js";
@@ -28,19 +21,29 @@ export const $ = (id) => document.getElementById(id);
 export const list = document.querySelector("conversation-list");
 export const messages = document.querySelector("message-list");
 export const composer = document.querySelector("message-composer");
-export const people = document.querySelector("people-dialog");
 export const info = document.querySelector("conversation-info");
-export const forwarding = document.querySelector("forward-dialog");
-export const lightbox = document.querySelector("media-lightbox");
 export const menu = document.querySelector("message-menu");
 export const rowMenu = document.querySelector("conversation-menu");
-export const reporting = document.querySelector("report-dialog");
 export const pinnedBar = document.querySelector("pinned-bar");
 export const confirm = document.querySelector("confirm-dialog");
 
-/** Return an element that is wanted seldom; its module is loaded the first time. Throws where that fails. */
+/** Dialogs and menus: not in the way of the first picture, and there before one asks for them. */
+const LATER = ["message-menu", "conversation-menu", "conversation-info", "people-dialog", "forward-dialog", "report-dialog", "media-lightbox"];
+const LATER_MS = 2_000;
+
+const idle = globalThis.requestIdleCallback ?? ((work) => setTimeout(work, LATER_MS));
+const load = (name) => import(`./elements/${name}.js`);
+
+/** Load what will be wanted, once there is nothing else to do. What cannot be had now is asked for when it is wanted. */
+export const loadLater = () => idle(() => LATER.forEach((name) => load(name).catch(() => {})), { timeout: LATER_MS });
+
+/** Return an element that is not there from the beginning; its module is loaded the first time. Throws where that fails. */
 export async function summon(name) {
-  await import(`./elements/${name}.js`);
+  try {
+    await load(name);
+  } catch {
+    throw new Error("No connection to the server.");
+  }
   const there = document.querySelector(name);
   if (there) return there;
   const made = document.createElement(name);

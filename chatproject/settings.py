@@ -71,6 +71,7 @@ INSTALLED_APPS = [
     "messaging.rights",
     "messaging.media",
     "messaging.invites",
+    "messaging.unsent",
     "push",
 ]
 

@@ -391,7 +391,9 @@ class Conv(_Frame, tag="conv", frozen=True):
     """
 
     conv: str
-    change: Literal["created", "members", "removed", "role", "renamed", "settings", "timer", "requests", "picture"]
+    change: Literal[
+        "created", "members", "removed", "role", "renamed", "settings", "timer", "requests", "picture", "draft"
+    ]
     by: str | None = None
 
 

@@ -45,6 +45,8 @@ class Limits:
     max_reactions: int = 20
     #: Messages that are pinned in one conversation.
     max_pins: int = 50
+    #: Texts that a user has begun, each in its conversation, and that are kept for their other devices.
+    max_drafts: int = 200
     #: Conversations that a user keeps on top of the list.
     max_pinned_conversations: int = 20
     #: Changes (edits, deletions, reactions, pins) in one backfill.

@@ -304,6 +304,9 @@ async function signOut(form) {
   form.submit();
 }
 
+/** Drafts are brought into step with other devices when there is nothing else to do. */
+const withDrafts = (use) => import("./drafts.js").then(use).catch(() => {});
+
 // --- events ------------------------------------------------------------------------------------------
 
 onChange(paint);
@@ -312,6 +315,7 @@ events.addEventListener("ready", ({ detail }) => {
   tray.max = detail.max_media_refs;
   tray.maxBytes = detail.max_media_bytes;
   tray.wake();
+  withDrafts(({ begin }) => begin((conv, body) => conv === view.active && composer.take(body)));
 });
 events.addEventListener("connection", ({ detail }) => paintConnection(detail));
 events.addEventListener("listed", listed);
@@ -345,7 +349,12 @@ setInterval(() => document.visibilityState === "visible" && changed(), REPAINT_M
 
 composer.mentions.people = () => mentionable(state.convs[view.active]);
 composer.addEventListener("compose", ({ detail }) => send(detail.body, detail.reply_to, tray.take()));
-composer.addEventListener("draft", ({ detail }) => setDraft(view.active, detail));
+composer.addEventListener("draft", ({ detail }) => {
+  setDraft(view.active, detail);
+  const conv = view.active;
+  withDrafts(({ written }) => written(conv));
+});
+events.addEventListener("draft", ({ detail }) => withDrafts(({ look }) => look(detail.conv)));
 composer.addEventListener("typing", () => wire.tell({ op: "typing", conv: view.active }));
 messages.addEventListener("older", () => loadOlder(view.active));
 messages.addEventListener("seen", seen);

@@ -15,7 +15,7 @@ const EXPIRE_MS = 60_000;
 
 /**
  * What is for the page to show: `ready` (limits), `connection` (state), `signed-out`, `suspended`, `broken`, `listed` (the
- * list was read), `gone` (conv, title, by: one is no longer in it; by whose act, where that is known), `refused` (op, detail: one's
+ * list was read), `draft` (conv: another device has left one there), `gone` (conv, title, by: one is no longer in it; by whose act, where that is known), `refused` (op, detail: one's
  * own change of a message is not to be).
  */
 export const events = new EventTarget();
@@ -109,6 +109,7 @@ function receive(frame) {
     case "conv":
       if (frame.change === "removed") gone(frame.conv, frame.by);
       else if (frame.change === "requests") loadRequests(frame.conv);
+      else if (frame.change === "draft") tell("draft", { conv: frame.conv });
       else {
         left.delete(frame.conv);
         fetchConversation(frame.conv);

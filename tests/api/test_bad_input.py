@@ -117,6 +117,7 @@ FIELDS: dict[str, dict[str, Any]] = {
     "put conversations/<str:conversation>/mute": {"until": None},
     "put conversations/<str:conversation>/timer": {"timer_s": None},
     "patch conversations/<str:conversation>/shelf": {"archived": True, "pinned": True, "marked_unread": True},
+    "put conversations/<str:conversation>/draft": {"body": "hello"},
     "put conversations/<str:conversation>/picture": {"media": "f_AAAAAAAAAAE"},
     "post conversations/<str:conversation>/invites": {"expires_in_s": 60, "max_uses": 5, "approval": True},
     "post conversations/<str:conversation>/requests/<str:user>": {"accept": True},

@@ -67,6 +67,15 @@ export class MessageComposer extends HTMLElement {
     this.#fit();
   }
 
+  /** Another device has left this; while a message is edited it waits for the end of that. */
+  take(draft) {
+    if (this.#edits) this.#aside = draft;
+    else {
+      this.field.value = draft;
+      this.#fit();
+    }
+  }
+
   focus() {
     this.field.focus({ preventScroll: true });
   }

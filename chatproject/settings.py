@@ -71,6 +71,8 @@ INSTALLED_APPS = [
     "messaging.rights",
     "messaging.media",
     "messaging.search",
+    "messaging.invites",
+    "messaging.unsent",
     "push",
 ]
 

@@ -15,6 +15,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("v1/", include("messaging.api.urls")),
     path("v1/", include("messaging.media.api.urls")),
     path("v1/", include("messaging.search.api.urls")),
+    path("v1/", include("messaging.invites.api.urls")),
+    path("v1/", include("messaging.unsent.api.urls")),
     path("v1/", include("push.api.urls")),
     path("v1/", include("messaging.moderation.api.urls")),
     path("v1/", include("messaging.rights.api.urls")),

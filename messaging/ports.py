@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from messaging.domain.ids import ConversationId, DeviceId, Mark, MessageId, UserId
+from messaging.domain.ids import ConversationId, DeviceId, Mark, MediaId, MessageId, UserId
 from messaging.domain.messages import (
     Chain,
     Conversation,
     ConversationType,
     DedupeKey,
     Membership,
+    Pin,
     Role,
     StoredChange,
     StoredMessage,
@@ -216,7 +217,8 @@ class MessageStore(Protocol):
 
         Moves each conversation's ``last_message_id`` and ``chains`` forward, after all else. Durable on return.
         Writing one twice changes nothing, and in whatever order changes come the newest stands: of edits, of
-        deletions, of decisions of moderators, and of one user's reactions with one emoji to one message.
+        deletions, of decisions of moderators, of one user's reactions with one emoji to one message, and of pins of
+        one message.
 
         ``prev_id``, where there is one, was stored before, or is of one of these; a row without one is the first of
         its chain. ``placed`` is what ``find_placed`` said of all their keys; without it the store looks itself.
@@ -262,6 +264,12 @@ class MessageStore(Protocol):
     ) -> dict[tuple[ConversationId, MessageId], list[Tally]]:
         """Return the reactions to those messages that have any; the emoji that came first, first."""
 
+    def pins(self, conversation_id: ConversationId) -> list[Pin]:
+        """Return what is pinned in a conversation, the newest pin first (docs/decisions/0062).
+
+        Not what is gone, deleted or withheld by now, or was withheld since it was pinned.
+        """
+
     def count_unread(
         self, user_id: UserId, since: Mapping[ConversationId, MessageId], *, cap: int
     ) -> dict[ConversationId, Unread]:
@@ -282,9 +290,9 @@ class MessageStore(Protocol):
     def delete_before(self, conversation_id: ConversationId, *, before: MessageId, keep: Kept) -> None:
         """Delete for good, from every table, what has an id below ``before`` and is not in ``keep``.
 
-        With a message go its reactions, its receipts, and the texts of its edits, also of those that are not below
-        ``before``: these stay as places in the chain, empty. A change whose message is kept stays, too. What an
-        earlier call left undone is done. Call it with the ``upto`` of ``expired``, so that it is bounded.
+        With a message go its reactions, its pin, its receipts, and the texts of its edits, also of those that are not
+        below ``before``: these stay as places in the chain, empty. A change whose message is kept stays, too. What
+        an earlier call left undone is done. Call it with the ``upto`` of ``expired``, so that it is bounded.
         """
 
     def blank(self, conversation_id: ConversationId, message_ids: Sequence[MessageId]) -> None:
@@ -383,8 +391,10 @@ class ConversationStore(Protocol):
         Those of ``besides`` are left out.
         """
 
-    def inbox(self, user_id: UserId, *, before: tuple[int, int] | None = None, limit: int) -> list[InboxRow]:
-        """Return the user's active conversations, newest activity first.
+    def inbox(
+        self, user_id: UserId, *, before: tuple[int, int] | None = None, limit: int, pinned: bool = False
+    ) -> list[InboxRow]:
+        """Return the user's active conversations, newest activity first; with ``pinned`` only those the user pinned.
 
         The sort key is ``(last_message_id or first_id_at(created_at), conversation_id)``, descending; ``before`` is
         the key of the last row of the page before.
@@ -411,6 +421,9 @@ class ConversationStore(Protocol):
     def rename(self, conversation_id: ConversationId, name: str) -> None:
         """Change the name."""
 
+    def set_picture(self, conversation_id: ConversationId, picture: MediaId | None) -> None:
+        """Change the picture; None for none."""
+
     def set_hot(self, conversation_id: ConversationId, k: int) -> bool:
         """Set ``hot_k``; return whether there is such a conversation."""
 
@@ -428,6 +441,17 @@ class ConversationStore(Protocol):
 
     def set_muted(self, user_id: UserId, conversation_id: ConversationId, until: datetime | None) -> None:
         """Mute until a moment, or not at all."""
+
+    def shelve(
+        self,
+        user_id: UserId,
+        conversation_id: ConversationId,
+        *,
+        archived_id: MessageId | None = None,
+        pinned: bool | None = None,
+        unread_id: MessageId | None = None,
+    ) -> None:
+        """Change these of a member's ``shelf``, the others stay. Whoever leaves and comes back begins with none."""
 
     def set_timer(self, conversation_id: ConversationId, timer_s: int | None) -> None:
         """Set after how many seconds messages are to expire; None for never."""

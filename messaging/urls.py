@@ -4,4 +4,7 @@ from django.urls import URLPattern, URLResolver, path
 
 from messaging import web
 
-urlpatterns: list[URLPattern | URLResolver] = [path("", web.app, name="app")]
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("", web.app, name="app"),
+    path("join/<str:token>", web.join, name="join"),
+]

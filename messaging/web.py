@@ -1,9 +1,11 @@
 """The page of the web client. Everything on it comes over REST and the socket."""
 
+from urllib.parse import quote
+
 from csp.decorators import csp_update
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import ensure_csrf_cookie
 from django.views.decorators.http import require_GET
@@ -12,6 +14,14 @@ from accounts.models import User
 from accounts.selectors.credentials import device_for_session
 from accounts.services.devices import touch
 from messaging.domain import ids
+
+
+@require_GET
+@login_required
+@never_cache
+def join(request: HttpRequest, token: str) -> HttpResponse:
+    """Lead whoever has a link into a group to the page, which shows what it is and asks."""
+    return redirect(f"/#join={quote(token, safe='')}")
 
 
 # What others wrote is shown here, so no string becomes markup or a script (Trusted Types); ``push.js`` has the policy.

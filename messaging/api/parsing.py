@@ -1,6 +1,7 @@
 """From a request to values: a bounded body, strict fields, wire ids (design section 5)."""
 
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from typing import IO, Any, Final
 
 import msgspec
@@ -163,6 +164,28 @@ def limit_of(request: Request, *, default: int) -> int:
 def cursor_of(request: Request, name: str) -> str | None:
     """Return a cursor parameter; an empty one is none."""
     return request.query_params.get(name) or None
+
+
+def flag_of(request: Request, name: str) -> bool:
+    """Return a parameter that is ``true`` or ``false``, which it is without it. Raises InvalidInput: something else."""
+    text = request.query_params.get(name, "false")
+    if text not in ("true", "false"):
+        raise InvalidInput(f"{name} must be true or false")
+    return text == "true"
+
+
+def time_of(request: Request, name: str) -> datetime:
+    """Return a parameter that is a moment with its zone. Raises InvalidInput: absent, or something else."""
+    text = request.query_params.get(name, "")
+    try:
+        # A plus that was not escaped came as a space.
+        found = datetime.fromisoformat(text.replace(" ", "+"))
+        if found.tzinfo is None:
+            raise ValueError
+        # Years 1 and 9999 are out of reach in some zones.
+        return found.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise InvalidInput(f"{name} must be a time with its zone, such as 2026-03-01T00:00:00Z") from None
 
 
 def me(request: Request) -> UserId:

@@ -8,6 +8,7 @@ from messaging.domain.ids import ConversationId, MessageId
 from messaging.domain.messages import ConversationType
 from messaging.selectors.history import expired_before
 from messaging.selectors.inbox import ConversationView, MemberView
+from messaging.selectors.messages import PinnedMessage
 
 
 def moment(value: datetime | None) -> str | None:
@@ -55,6 +56,11 @@ def message(frame: frames.Msg) -> dict[str, Any]:
     return body
 
 
+def pin(pinned: PinnedMessage) -> dict[str, Any]:
+    """Return a pinned message, with who pinned it and when."""
+    return {"message": message(pinned.message), "by": ids.user_ref(pinned.user_id), "ts": pinned.ts_ms}
+
+
 def member(view: MemberView) -> dict[str, Any]:
     """Return a member."""
     place = view.membership
@@ -85,6 +91,10 @@ def conversation(view: ConversationView) -> dict[str, Any]:
         "unread_count": view.unread.count,
         "mentioned": view.unread.mentioned,
         "muted_until": moment(view.membership.muted_until),
+        "pinned": view.membership.shelf.pinned,
+        "archived": view.archived,
+        "marked_unread": view.marked_unread,
+        "picture": None if it.picture is None else ids.media_ref(it.picture),
         "timer_s": it.timer_s,
         "expired_before": expired_before(it.id, it.expired_id),
         "created_at": moment(it.created_at),

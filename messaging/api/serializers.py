@@ -94,6 +94,14 @@ class MuteSerializer(serializers.Serializer[Any]):
     until = serializers.DateTimeField(allow_null=True)
 
 
+class ShelfSerializer(serializers.Serializer[Any]):
+    """Where the reader keeps a conversation; what is left out stays as it is."""
+
+    archived = serializers.BooleanField(required=False)
+    pinned = serializers.BooleanField(required=False)
+    marked_unread = serializers.BooleanField(required=False)
+
+
 class TimerSerializer(serializers.Serializer[Any]):
     """After how many seconds messages are to expire; null: never."""
 
@@ -107,7 +115,16 @@ class EventSerializer(serializers.Serializer[Any]):
     """What a message of kind `event` tells."""
 
     type = serializers.ChoiceField(
-        choices=["created", "member_added", "member_removed", "member_left", "role_changed", "renamed", "timer_set"]
+        choices=[
+            "created",
+            "member_added",
+            "member_removed",
+            "member_left",
+            "role_changed",
+            "renamed",
+            "timer_set",
+            "picture_set",
+        ]
     )
     users = serializers.ListField(child=serializers.CharField(), help_text="At most the first hundred.")
     name = serializers.CharField(allow_null=True)
@@ -175,7 +192,15 @@ class ConversationSerializer(serializers.Serializer[Any]):
     last_read = serializers.CharField(allow_null=True, help_text="The reader's own mark, `m_…`.")
     unread_count = serializers.IntegerField(max_value=100, help_text="Counted up to 100.")
     mentioned = serializers.BooleanField(help_text="An unread message mentions the reader.")
+    picture = serializers.CharField(
+        allow_null=True, help_text="`f_…` of a group: it changes with the picture, which is at `/picture`."
+    )
     muted_until = serializers.DateTimeField(allow_null=True)
+    pinned = serializers.BooleanField(help_text="The reader keeps it on top of the list.")
+    archived = serializers.BooleanField(
+        help_text="The reader put it away. The next message brings it back, unless it is muted."
+    )
+    marked_unread = serializers.BooleanField(help_text="The reader marked it as unread, whatever `unread_count` says.")
     timer_s = serializers.IntegerField(allow_null=True, help_text="Messages expire after so many seconds; null: never.")
     expired_before = serializers.CharField(
         allow_null=True, help_text="`m_…`: what is older is over its time; drop it. Null: nothing is."
@@ -199,6 +224,20 @@ class HistorySerializer(serializers.Serializer[Any]):
     mark = serializers.CharField(
         allow_null=True, help_text="`m_…` of a message or change: all changes up to it are in the results."
     )
+
+
+class PinSerializer(serializers.Serializer[Any]):
+    """A message that is pinned to its conversation."""
+
+    message = MessageSerializer()
+    by = serializers.CharField(help_text="Who pinned it, `u_…`.")
+    ts = serializers.IntegerField(help_text="When, in Unix milliseconds.")
+
+
+class PinsSerializer(serializers.Serializer[Any]):
+    """What is pinned in a conversation, the newest pin first; at most 50."""
+
+    results = PinSerializer(many=True)
 
 
 class MembersSerializer(serializers.Serializer[Any]):

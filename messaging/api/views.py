@@ -11,9 +11,19 @@ from rest_framework.views import APIView
 
 from messaging.api import render, serializers
 from messaging.api.endpoints import answers, checked
-from messaging.api.parsing import BoundedJSONParser, conversation_of, cursor_of, limit_of, me, message_of, user_of
+from messaging.api.parsing import (
+    BoundedJSONParser,
+    conversation_of,
+    cursor_of,
+    flag_of,
+    limit_of,
+    me,
+    message_of,
+    time_of,
+    user_of,
+)
 from messaging.domain import ids
-from messaging.domain.errors import InvalidInput
+from messaging.domain.errors import InvalidInput, NotFound
 from messaging.domain.ids import DeviceId, MessageId
 from messaging.domain.messages import Role
 from messaging.selectors import history, inbox, messages
@@ -41,13 +51,20 @@ class ConversationsView(MessagingView):
 
     @extend_schema(
         operation_id="conversations_list",
-        parameters=[_CURSOR, _LIMIT],
+        parameters=[
+            _CURSOR,
+            _LIMIT,
+            OpenApiParameter("pinned", OpenApiTypes.BOOL, description="`true`: only those that the reader pinned."),
+        ],
         responses=_answers(400, _200=serializers.InboxSerializer),
     )
     def get(self, request: Request) -> Response:
-        """List the conversations, newest activity first."""
+        """List the conversations, newest activity first; pinned ones are among the others, at their place."""
         page = inbox.inbox_page(
-            user_id=me(request), cursor=cursor_of(request, "cursor"), limit=limit_of(request, default=_DEFAULT_PAGE)
+            user_id=me(request),
+            cursor=cursor_of(request, "cursor"),
+            limit=limit_of(request, default=_DEFAULT_PAGE),
+            pinned=flag_of(request, "pinned"),
         )
         return Response({"results": [render.conversation(view) for view in page.results], "next": page.next})
 
@@ -151,6 +168,28 @@ class MessagesView(MessagingView):
         )
 
 
+class SinceView(MessagingView):
+    """A place in a conversation by its time."""
+
+    @extend_schema(
+        operation_id="messages_since",
+        parameters=[
+            OpenApiParameter(
+                "at", OpenApiTypes.DATETIME, required=True, description="With its zone: `2026-03-01T00:00:00+01:00`."
+            )
+        ],
+        responses=_answers(400, 404, _200=serializers.MessageSerializer),
+    )
+    def get(self, request: Request, conversation: str) -> Response:
+        """Show the first message at or after a moment: where a day begins, say. 404 where nothing was said since."""
+        frame = history.first_since(
+            user_id=me(request), conversation_id=conversation_of(conversation), at=time_of(request, "at")
+        )
+        if frame is None:
+            raise NotFound("nothing was said since")
+        return Response(render.message(frame))
+
+
 _MSG_ID = OpenApiParameter(
     "msg_id", OpenApiTypes.UUID, description="The change's own id; repeating it makes no second one."
 )
@@ -225,6 +264,48 @@ class ReactionView(MessagingView):
             msg_id=request.query_params.get("msg_id"),
         )
         return Response(status=204)
+
+
+class PinView(MessagingView):
+    """Whether a message is pinned to the top of its conversation."""
+
+    @extend_schema(
+        operation_id="pins_set",
+        request=None,
+        parameters=[_MSG_ID],
+        responses=_answers(400, 403, 404, 409, 413, 503, _204=None),
+    )
+    def put(self, request: Request, message: str) -> Response:
+        """Pin a message for everybody: in a direct conversation for both, in a group for its owner and admins."""
+        return self._set(request, message, on=True)
+
+    @extend_schema(
+        operation_id="pins_remove", parameters=[_MSG_ID], responses=_answers(400, 403, 404, 409, 503, _204=None)
+    )
+    def delete(self, request: Request, message: str) -> Response:
+        """Take a pinned message down."""
+        return self._set(request, message, on=False)
+
+    def _set(self, request: Request, message: str, *, on: bool) -> Response:
+        conversation_id, message_id = message_of(message)
+        changes.set_pinned(
+            actor=me(request),
+            conversation_id=conversation_id,
+            message_id=message_id,
+            on=on,
+            msg_id=request.query_params.get("msg_id"),
+        )
+        return Response(status=204)
+
+
+class PinsView(MessagingView):
+    """What is pinned in a conversation."""
+
+    @extend_schema(operation_id="pins_list", responses=_answers(404, _200=serializers.PinsSerializer))
+    def get(self, request: Request, conversation: str) -> Response:
+        """List the pinned messages as they are now, the newest pin first."""
+        found = messages.pinned_messages(user_id=me(request), conversation_id=conversation_of(conversation))
+        return Response({"results": [render.pin(one) for one in found]})
 
 
 class MembersView(MessagingView):
@@ -346,6 +427,30 @@ class MuteView(MessagingView):
         until = checked(serializers.MuteSerializer(data=request.data))["until"]
         conversations.set_muted(actor=me(request), conversation_id=conversation_of(conversation), until=until)
         return Response({"muted_until": render.moment(until)})
+
+
+class ShelfView(MessagingView):
+    """Where the reader keeps the conversation: nobody else's affair."""
+
+    @extend_schema(
+        operation_id="shelf_change",
+        request=serializers.ShelfSerializer,
+        responses=_answers(400, 404, 409, 413, _200=serializers.ConversationSerializer),
+    )
+    def patch(self, request: Request, conversation: str) -> Response:
+        """Put the conversation away, keep it on top of the list, or mark it as unread; or undo it."""
+        data = checked(serializers.ShelfSerializer(data=request.data))
+        conversation_id = conversation_of(conversation)
+        conversations.shelve(
+            actor=me(request),
+            conversation_id=conversation_id,
+            archived=data.get("archived"),
+            pinned=data.get("pinned"),
+            unread=data.get("marked_unread"),
+        )
+        return Response(
+            render.conversation(inbox.conversation_view(user_id=me(request), conversation_id=conversation_id))
+        )
 
 
 class TimerView(MessagingView):

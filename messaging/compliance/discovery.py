@@ -399,6 +399,8 @@ def _change(change: StoredChange) -> dict[str, Any]:
         line |= {"body": change.body, "mentions": [ids.user_ref(it) for it in change.mentions]}
     if change.kind is MessageChangeKind.REACT:
         line |= {"emoji": change.emoji, "on": change.on}
+    if change.kind is MessageChangeKind.PIN:
+        line["on"] = change.on
     return line
 
 

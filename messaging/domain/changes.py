@@ -19,6 +19,7 @@ def check_change(
     actor: UserId,
     joined_id: MessageId,
     moderator: bool,
+    direct: bool,
     body: str,
     age_ms: int,
     before: MessageId | None,
@@ -27,13 +28,13 @@ def check_change(
     """Pass a change that a member may make.
 
     ``joined_id``: where the actor's membership begins; ``moderator``: whether the actor may delete what others wrote;
-    ``age_ms``: how old the target is; ``before``: the change's own id, where it has one: a deletion at that place or
-    after it is none yet.
+    ``direct``: whether it is a direct conversation, in which both may pin; ``age_ms``: how old the target is;
+    ``before``: the change's own id, where it has one: a deletion at that place or after it is none yet.
 
     Raises:
         NotFound: the actor cannot see the target. InvalidInput: it tells of an event, or would be empty.
-        Forbidden: it is another's, or too old to be edited. Conflict: it is deleted, or withheld; what is withheld may
-        still be deleted.
+        Forbidden: it is another's, or too old to be edited, or not the actor's to pin.
+        Conflict: it is deleted, or withheld; what is withheld may still be deleted.
     """
     if target.message_id <= joined_id:
         raise NotFound("no such message")
@@ -44,6 +45,8 @@ def check_change(
         raise Forbidden("only who wrote a message may edit it")
     if kind is MessageChangeKind.DELETE and not (own or moderator):
         raise Forbidden("only who wrote a message, or an admin of the group, may delete it")
+    if kind is MessageChangeKind.PIN and not (direct or moderator):
+        raise Forbidden("only the owner and admins of a group pin messages")
     if target.delete_id is not None and _before(target.delete_id, before):
         raise Conflict("the message is deleted")
     if target.withheld and kind is not MessageChangeKind.DELETE and _before(target.takedown_id, before):
@@ -57,6 +60,16 @@ def check_change(
 
 def _before(change_id: MessageId | None, place: MessageId | None) -> bool:
     return place is None or change_id is None or change_id < place
+
+
+def check_pin(target: MessageId, *, pinned: Collection[MessageId], limits: Limits) -> None:
+    """Pass one more pin. ``pinned``: what is pinned in the conversation.
+
+    Raises:
+        Conflict: there are too many already.
+    """
+    if target not in pinned and len(pinned) >= limits.max_pins:
+        raise Conflict(f"{limits.max_pins} messages are pinned here; that is the limit")
 
 
 def check_reaction(emoji: str, *, mine: Collection[str], all_emoji: Collection[str], limits: Limits) -> None:

@@ -57,7 +57,7 @@ class Append:
 class Alter:
     """Authorise a change of ``target``, append it to the log, and ack when it is durable."""
 
-    frame: frames.Edit | frames.Delete | frames.React
+    frame: frames.Edit | frames.Delete | frames.React | frames.Pin
     conversation: ConversationId
     target: MessageId
 
@@ -190,7 +190,7 @@ class Connection:
             case frames.Send():
                 self._take(allowance.sends, "too many messages", now)
                 return [Append(frame, ids.parse_conversation(frame.conv))]
-            case frames.Edit() | frames.Delete() | frames.React():
+            case frames.Edit() | frames.Delete() | frames.React() | frames.Pin():
                 # All go the same way as a message, and cost as much.
                 self._take(allowance.sends, "too many messages", now)
                 return [Alter(frame, *ids.parse_server_id(frame.server_id))]
@@ -245,5 +245,6 @@ class Connection:
 
 def error_reply(error: ChatError, frame: frames.ClientFrame | None = None) -> Reply:
     """Return the error frame that answers ``frame``; it names the send or change it belongs to."""
-    msg_id = frame.msg_id[:64] if isinstance(frame, frames.Send | frames.Edit | frames.Delete | frames.React) else None
+    acked = frames.Send | frames.Edit | frames.Delete | frames.React | frames.Pin
+    msg_id = frame.msg_id[:64] if isinstance(frame, acked) else None
     return Reply(frames.Error(error.code, error.detail, msg_id, error.retry_after))

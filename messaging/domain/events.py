@@ -24,8 +24,10 @@ _Mention = Annotated[UserId, msgspec.Meta(ge=0, le=MAX_ID)]
 _Device = Annotated[DeviceId, msgspec.Meta(ge=0, le=MAX_ID)]
 _Uuid = Annotated[bytes, msgspec.Meta(min_length=16, max_length=16)]
 
-ChangeKind = Literal["created", "member_added", "member_removed", "member_left", "role_changed", "renamed", "timer_set"]
-MessageChangeKind = Literal["edit", "delete", "react"]
+ChangeKind = Literal[
+    "created", "member_added", "member_removed", "member_left", "role_changed", "renamed", "timer_set", "picture_set"
+]
+MessageChangeKind = Literal["edit", "delete", "react", "pin"]
 
 
 class _Event(msgspec.Struct, frozen=True, tag_field="t", omit_defaults=True):
@@ -59,9 +61,9 @@ class ConversationChanged(_Event, tag="c", frozen=True):
 
 
 class MessageChanged(_Event, tag="e", frozen=True):
-    """Topic ``messages``: a message was edited, deleted or reacted to, at this place in the order of messages.
+    """Topic ``messages``: a message was edited, deleted, reacted to or pinned, at this place in the order of messages.
 
-    ``body`` and ``mentions`` go with an edit; ``emoji`` and ``on`` with a reaction.
+    ``body`` and ``mentions`` go with an edit; ``emoji`` and ``on`` with a reaction; ``on`` with a pin.
     """
 
     actor: _User

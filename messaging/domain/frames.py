@@ -11,9 +11,9 @@ import msgspec
 
 __all__ = [
     "Ack", "Auth", "Backfill", "Change", "ClientFrame", "Conv", "Delete", "DeleteEvent", "Delivered",
-    "DeliveredEvent", "Drain", "Edit", "EditEvent", "Error", "Event", "Link", "Msg", "Ping", "Pong", "Presence",
-    "PresenceState", "React", "ReactEvent", "Reaction", "Read", "ReadEvent", "Ready", "RestoreEvent", "Resync", "Send",
-    "ServerFrame", "ServerLimits", "Sync", "Synced", "TakedownEvent", "Typing", "TypingEvent",
+    "DeliveredEvent", "Drain", "Edit", "EditEvent", "Error", "Event", "Link", "Msg", "Pin", "PinEvent", "Ping", "Pong",
+    "Presence", "PresenceState", "React", "ReactEvent", "Reaction", "Read", "ReadEvent", "Ready", "RestoreEvent",
+    "Resync", "Send", "ServerFrame", "ServerLimits", "Sync", "Synced", "TakedownEvent", "Typing", "TypingEvent",
 ]  # fmt: skip
 
 
@@ -71,6 +71,14 @@ class React(_Frame, tag="react", frozen=True):
     on: bool = False
 
 
+class Pin(_Frame, tag="pin", frozen=True):
+    """Pin a message to the top of its conversation, or take it down (``on`` false). ``msg_id`` is the change's own."""
+
+    msg_id: str
+    server_id: str
+    on: bool = False
+
+
 class Delivered(_Frame, tag="delivered", frozen=True):
     """This device has the message."""
 
@@ -111,7 +119,7 @@ class Presence(_Frame, tag="presence", frozen=True):
     users: list[str] = []
 
 
-ClientFrame = Auth | Send | Edit | Delete | React | Delivered | Read | Typing | Sync | Ping | Presence
+ClientFrame = Auth | Send | Edit | Delete | React | Pin | Delivered | Read | Typing | Sync | Ping | Presence
 
 
 # --- server -> client -------------------------------------------------------------------------
@@ -162,7 +170,16 @@ class Error(_Frame, tag="error", frozen=True):
 class Event(msgspec.Struct, frozen=True, omit_defaults=True):
     """What a message of kind ``event`` tells: who joined, left, was renamed …"""
 
-    type: Literal["created", "member_added", "member_removed", "member_left", "role_changed", "renamed", "timer_set"]
+    type: Literal[
+        "created",
+        "member_added",
+        "member_removed",
+        "member_left",
+        "role_changed",
+        "renamed",
+        "timer_set",
+        "picture_set",
+    ]
     users: list[str] = []
     name: str | None = None
     role: str | None = None
@@ -247,6 +264,19 @@ class ReactEvent(_Frame, tag="react", frozen=True):
     msg_id: str | None = None
 
 
+class PinEvent(_Frame, tag="pin", frozen=True):
+    """``from`` pinned ``target`` for everybody in the conversation, or took it down."""
+
+    server_id: str
+    target: str
+    conv: str
+    sender: str = msgspec.field(name="from")
+    ts: int
+    on: bool = False
+    prev: str | None = None
+    msg_id: str | None = None
+
+
 class TakedownEvent(_Frame, tag="takedown", frozen=True):
     """The message ``target`` is withheld from everybody by moderators; forget what it said."""
 
@@ -281,7 +311,7 @@ class Link(_Frame, tag="link", frozen=True):
     prev: str | None = None
 
 
-Change = EditEvent | DeleteEvent | ReactEvent | TakedownEvent | RestoreEvent | Link
+Change = EditEvent | DeleteEvent | ReactEvent | PinEvent | TakedownEvent | RestoreEvent | Link
 
 
 class DeliveredEvent(_Frame, tag="delivered", frozen=True):
@@ -361,11 +391,13 @@ class Conv(_Frame, tag="conv", frozen=True):
     """
 
     conv: str
-    change: Literal["created", "members", "removed", "role", "renamed", "settings", "timer"]
+    change: Literal[
+        "created", "members", "removed", "role", "renamed", "settings", "timer", "requests", "picture", "draft"
+    ]
     by: str | None = None
 
 
 ServerFrame = (
-    Ready | Ack | Error | Msg | EditEvent | DeleteEvent | ReactEvent | TakedownEvent | RestoreEvent | Link
+    Ready | Ack | Error | Msg | EditEvent | DeleteEvent | ReactEvent | PinEvent | TakedownEvent | RestoreEvent | Link
     | DeliveredEvent | ReadEvent | TypingEvent | PresenceState | Backfill | Synced | Pong | Drain | Resync | Conv
 )  # fmt: skip

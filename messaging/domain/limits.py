@@ -34,13 +34,22 @@ class Limits:
     max_group_small: int = 100
     max_members: int = 5_000
     max_name_chars: int = 120
+    #: Links into one group that are in force, and people who ask to be let in.
+    max_invites: int = 20
+    max_join_requests: int = 200
     #: After which time members may have messages expire.
     min_timer_s: int = 86_400
     max_timer_s: int = 10 * 365 * 86_400
     #: Different emoji of one user on one message, and of everybody on one message.
     max_reactions_per_user: int = 10
     max_reactions: int = 20
-    #: Changes (edits, deletions, reactions) in one backfill.
+    #: Messages that are pinned in one conversation.
+    max_pins: int = 50
+    #: Texts that a user has begun, each in its conversation, and that are kept for their other devices.
+    max_drafts: int = 200
+    #: Conversations that a user keeps on top of the list.
+    max_pinned_conversations: int = 20
+    #: Changes (edits, deletions, reactions, pins) in one backfill.
     max_backfill_changes: int = 200
     #: For how long one's own text may be edited; 0: for ever.
     edit_window_s: int = 0

@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final, Literal
 
-from messaging.domain.ids import ConversationId, DeviceId, Mark, MessageId, UserId, first_id_at
+from messaging.domain.ids import ConversationId, DeviceId, Mark, MediaId, MessageId, UserId, first_id_at
 
 
 class ConversationType(StrEnum):
@@ -31,6 +31,19 @@ class Role(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Shelf:
+    """Where a member keeps a conversation; nobody else learns of it (docs/decisions/0063).
+
+    ``archived_id``: it is put away until something newer is said (0: it is not). ``pinned``: it is on top of the list.
+    ``unread_id``: it is marked as unread until something newer is read (0: it is not).
+    """
+
+    archived_id: MessageId = MessageId(0)
+    pinned: bool = False
+    unread_id: MessageId = MessageId(0)
+
+
+@dataclass(frozen=True, slots=True)
 class Membership:
     """One user's place in one conversation.
 
@@ -45,6 +58,8 @@ class Membership:
     left_id: MessageId | None = None
     last_read_id: MessageId = MessageId(0)
     muted_until: datetime | None = None
+    #: ``membership`` and ``inbox`` of a store tell it; wherever others are told of too, it is left out.
+    shelf: Shelf = field(default=Shelf(), compare=False)
 
     @property
     def active(self) -> bool:
@@ -72,7 +87,8 @@ class Conversation:
     ``hot_k``: over how many sub-partitions new messages are spread; 1: they are not. ``version`` changes with every
     change of the members. What is not above ``expired_id`` was over its time: members see it no more, whether it is
     deleted or held. ``timer_s``: after how many seconds the members themselves want it so. ``encrypted``, from its
-    creation on and for good: the server cannot read what its members write (docs/decisions/0041).
+    creation on and for good: the server cannot read what its members write (docs/decisions/0041). ``picture``: of a
+    group, the file that its members see beside its name.
     """
 
     id: ConversationId
@@ -89,6 +105,7 @@ class Conversation:
     expired_id: MessageId = MessageId(0)
     timer_s: int | None = None
     encrypted: bool = False
+    picture: MediaId | None = None
 
     @property
     def activity_id(self) -> MessageId:
@@ -154,17 +171,20 @@ class StoredMessage:
 
 
 class MessageChangeKind(StrEnum):
-    """What may be done to a message after it was sent: the first three by members, the others by moderators."""
+    """What may be done to a message after it was sent: the first four by members, the others by moderators."""
 
     EDIT = "edit"
     DELETE = "delete"
     REACT = "react"
+    PIN = "pin"
     TAKEDOWN = "takedown"
     RESTORE = "restore"
 
 
 #: What members may do.
-MemberChangeKind = Literal[MessageChangeKind.EDIT, MessageChangeKind.DELETE, MessageChangeKind.REACT]
+MemberChangeKind = Literal[
+    MessageChangeKind.EDIT, MessageChangeKind.DELETE, MessageChangeKind.REACT, MessageChangeKind.PIN
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +192,7 @@ class StoredChange:
     """One row of ``message_changes``: what ``actor_id`` did to ``target_id``.
 
     ``body`` and ``mentions`` go with an edit; ``emoji``, ``on`` and ``count`` (how many had put the emoji there, after
-    it) with a reaction.
+    it) with a reaction; ``on`` also with a pin.
     """
 
     conversation_id: ConversationId
@@ -200,6 +220,15 @@ class Tally:
     count: int
     mine: bool
     users: tuple[UserId, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """A message that is pinned: by whom, and by which change."""
+
+    message_id: MessageId
+    change_id: MessageId
+    user_id: UserId
 
 
 #: Users that a tally names.

@@ -70,12 +70,13 @@ SYNCS = Counter(
 #: A heartbeat that lacks nothing in what it names is asked for what it does not name once in so many seconds.
 _ALL_S = 90.0
 #: What the log takes, and an ``ack`` answers.
-_Acked = frames.Send | frames.Edit | frames.Delete | frames.React
+_Acked = frames.Send | frames.Edit | frames.Delete | frames.React | frames.Pin
 
 _KINDS: Final[dict[type[_Acked], MemberChangeKind]] = {
     frames.Edit: MessageChangeKind.EDIT,
     frames.Delete: MessageChangeKind.DELETE,
     frames.React: MessageChangeKind.REACT,
+    frames.Pin: MessageChangeKind.PIN,
 }
 
 #: Set by the gateway's own protocol class: ``abort`` ends a socket whose peer does not read, and ``write`` writes a
@@ -375,7 +376,7 @@ class ChatConsumer(AsyncConsumer):  # type: ignore[misc]  # channels has no type
             msg_id=frame.msg_id,
             body=frame.body if isinstance(frame, frames.Edit) else "",
             emoji=frame.emoji if isinstance(frame, frames.React) else "",
-            on=isinstance(frame, frames.React) and frame.on,
+            on=isinstance(frame, frames.React | frames.Pin) and frame.on,
             mentions=frame.mentions if isinstance(frame, frames.Edit) else (),
             limits=pod.limits,
         )

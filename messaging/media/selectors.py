@@ -8,6 +8,7 @@ from messaging.domain import ids
 from messaging.domain.errors import InvalidInput, NotFound
 from messaging.domain.ids import ConversationId, MediaId, MessageId, UserId
 from messaging.media.models import Kind, MediaObject, State
+from messaging.selectors.access import require_member
 from messaging.selectors.history import message_frame
 
 #: Others are called by their names.
@@ -37,6 +38,15 @@ def readable(user_id: UserId, media_id: MediaId, *, message: str | None) -> Medi
         item = MediaObject.objects.filter(pk=media_id).first()
     if item is None or item.state != State.READY:
         raise NotFound("no such media")
+    return item
+
+
+def picture_of(user_id: UserId, conversation_id: ConversationId) -> MediaObject:
+    """Return the picture of a group that the user is a member of. Raises NotFound: also where it has none."""
+    media_id = require_member(user_id, conversation_id).conversation.picture
+    item = None if media_id is None else MediaObject.objects.filter(pk=media_id, state=State.READY).first()
+    if item is None:
+        raise NotFound("no such picture")
     return item
 
 

@@ -27,6 +27,7 @@ from messaging.media.names import clean_name
 from messaging.media.selectors import in_message
 from messaging.ports import MediaMissing, MediaStore, MediaUnavailable
 from messaging.selectors.access import may_send
+from messaging.services import conversations
 from messaging.services.send import Outgoing
 
 logger = logging.getLogger(__name__)
@@ -330,6 +331,38 @@ def _delete_released(objects: Collection[int]) -> None:
         RELEASED.inc(sum(delete_unused(MediaId(media_id)) for media_id in objects))
     except (MediaUnavailable, OSError):
         logger.warning("the store of media is away; files that are due go with a later sweep")
+
+
+# --- pictures of groups ---------------------------------------------------------------------------
+
+#: In the place of a message's own id: it is a group that refers to the file.
+_PICTURE: Final = b"picture of group"
+
+
+def set_picture(actor: UserId, conversation_id: ConversationId, media_id: MediaId | None) -> None:
+    """Give a group a picture that the actor uploaded, or none. The file before goes, if nothing else refers to it.
+
+    Raises:
+        NotFound: the actor is no member, or has no such picture that is ready. Forbidden, Conflict: as ``may_manage``.
+        Unavailable: it is set, but the log does not know yet.
+    """
+    before = conversations.may_manage(actor, conversation_id).picture
+    if media_id == before:
+        return
+    if media_id is not None:
+        with transaction.atomic():
+            # Locked: nobody deletes it as unused meanwhile.
+            mine = MediaObject.objects.select_for_update().filter(pk=media_id, owner_id=actor, uses=None)
+            if not mine.filter(state=State.READY, kind=Kind.IMAGE).exists():
+                raise NotFound("no such picture")
+            MediaUse.objects.create(
+                media_id=media_id, conversation_id=conversation_id, sender_id=actor, client_msg_id=_PICTURE
+            )
+    conversations.set_picture(actor=actor, conversation_id=conversation_id, picture=media_id)
+    if before is not None:
+        uses = MediaUse.objects.filter(media_id=before, conversation_id=conversation_id, client_msg_id=_PICTURE)
+        uses.delete()
+        delete_unused(before)
 
 
 # --- deletion -------------------------------------------------------------------------------------

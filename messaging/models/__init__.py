@@ -7,7 +7,7 @@ from messaging.models.conversations import (
     HotConversation,
     MembershipRow,
 )
-from messaging.models.messages import MessageChangeRow, MessageRow, ReactionRow, ReceiptRow
+from messaging.models.messages import MessageChangeRow, MessageRow, PinRow, ReactionRow, ReceiptRow
 
 __all__ = [
     "ConversationChainRow",
@@ -17,6 +17,7 @@ __all__ = [
     "MembershipRow",
     "MessageChangeRow",
     "MessageRow",
+    "PinRow",
     "ReactionRow",
     "ReceiptRow",
 ]

@@ -32,6 +32,8 @@ class ConversationRow(models.Model):
     expired_id = models.BigIntegerField(default=0, db_default=0)
     #: After how many seconds the members want messages to expire.
     timer_s = models.PositiveIntegerField(null=True)
+    #: Of a group: the file that is its picture.
+    picture_id = models.BigIntegerField(null=True)
     meta = models.JSONField(default=dict, blank=True)
 
     class Meta:
@@ -74,6 +76,10 @@ class MembershipRow(models.Model):
     left_id = models.BigIntegerField(null=True)
     last_read_id = models.BigIntegerField(default=0)
     muted_until = models.DateTimeField(null=True)
+    #: Put away until something newer is said, kept on top of the list, marked as unread until something newer is read.
+    archived_id = models.BigIntegerField(default=0, db_default=0)
+    is_pinned = models.BooleanField(default=False, db_default=False)
+    unread_id = models.BigIntegerField(default=0, db_default=0)
 
     class Meta:
         db_table = "membership"

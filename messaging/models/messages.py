@@ -80,6 +80,20 @@ class ReactionRow(models.Model):
         db_table = "message_reactions"
 
 
+class PinRow(models.Model):
+    """Where the newest pin of a message left it: pinned, or taken down."""
+
+    pk = models.CompositePrimaryKey("conversation_id", "target_id")
+    conversation_id = models.BigIntegerField()
+    target_id = models.BigIntegerField()
+    change_id = models.BigIntegerField()
+    user_id = models.BigIntegerField()
+    is_on = models.BooleanField()
+
+    class Meta:
+        db_table = "message_pins"
+
+
 class ReceiptRow(models.Model):
     """A device has a message."""
 

@@ -7,7 +7,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class ClientFrame(_message.Message):
-    __slots__ = ("auth", "send", "delivered", "read", "typing", "sync", "ping", "presence", "edit", "delete", "react")
+    __slots__ = ("auth", "send", "delivered", "read", "typing", "sync", "ping", "presence", "edit", "delete", "react", "pin")
     AUTH_FIELD_NUMBER: _ClassVar[int]
     SEND_FIELD_NUMBER: _ClassVar[int]
     DELIVERED_FIELD_NUMBER: _ClassVar[int]
@@ -19,6 +19,7 @@ class ClientFrame(_message.Message):
     EDIT_FIELD_NUMBER: _ClassVar[int]
     DELETE_FIELD_NUMBER: _ClassVar[int]
     REACT_FIELD_NUMBER: _ClassVar[int]
+    PIN_FIELD_NUMBER: _ClassVar[int]
     auth: Auth
     send: Send
     delivered: Delivered
@@ -30,10 +31,11 @@ class ClientFrame(_message.Message):
     edit: Edit
     delete: Delete
     react: React
-    def __init__(self, auth: _Optional[_Union[Auth, _Mapping]] = ..., send: _Optional[_Union[Send, _Mapping]] = ..., delivered: _Optional[_Union[Delivered, _Mapping]] = ..., read: _Optional[_Union[Read, _Mapping]] = ..., typing: _Optional[_Union[Typing, _Mapping]] = ..., sync: _Optional[_Union[Sync, _Mapping]] = ..., ping: _Optional[_Union[Ping, _Mapping]] = ..., presence: _Optional[_Union[Presence, _Mapping]] = ..., edit: _Optional[_Union[Edit, _Mapping]] = ..., delete: _Optional[_Union[Delete, _Mapping]] = ..., react: _Optional[_Union[React, _Mapping]] = ...) -> None: ...
+    pin: Pin
+    def __init__(self, auth: _Optional[_Union[Auth, _Mapping]] = ..., send: _Optional[_Union[Send, _Mapping]] = ..., delivered: _Optional[_Union[Delivered, _Mapping]] = ..., read: _Optional[_Union[Read, _Mapping]] = ..., typing: _Optional[_Union[Typing, _Mapping]] = ..., sync: _Optional[_Union[Sync, _Mapping]] = ..., ping: _Optional[_Union[Ping, _Mapping]] = ..., presence: _Optional[_Union[Presence, _Mapping]] = ..., edit: _Optional[_Union[Edit, _Mapping]] = ..., delete: _Optional[_Union[Delete, _Mapping]] = ..., react: _Optional[_Union[React, _Mapping]] = ..., pin: _Optional[_Union[Pin, _Mapping]] = ...) -> None: ...
 
 class ServerFrame(_message.Message):
-    __slots__ = ("ready", "ack", "error", "msg", "delivered", "read", "typing", "presence", "backfill", "synced", "pong", "drain", "conv", "edit", "delete", "react", "link", "resync", "takedown", "restore")
+    __slots__ = ("ready", "ack", "error", "msg", "delivered", "read", "typing", "presence", "backfill", "synced", "pong", "drain", "conv", "edit", "delete", "react", "link", "resync", "takedown", "restore", "pin")
     READY_FIELD_NUMBER: _ClassVar[int]
     ACK_FIELD_NUMBER: _ClassVar[int]
     ERROR_FIELD_NUMBER: _ClassVar[int]
@@ -54,6 +56,7 @@ class ServerFrame(_message.Message):
     RESYNC_FIELD_NUMBER: _ClassVar[int]
     TAKEDOWN_FIELD_NUMBER: _ClassVar[int]
     RESTORE_FIELD_NUMBER: _ClassVar[int]
+    PIN_FIELD_NUMBER: _ClassVar[int]
     ready: Ready
     ack: Ack
     error: Error
@@ -74,7 +77,8 @@ class ServerFrame(_message.Message):
     resync: Resync
     takedown: TakedownEvent
     restore: RestoreEvent
-    def __init__(self, ready: _Optional[_Union[Ready, _Mapping]] = ..., ack: _Optional[_Union[Ack, _Mapping]] = ..., error: _Optional[_Union[Error, _Mapping]] = ..., msg: _Optional[_Union[Msg, _Mapping]] = ..., delivered: _Optional[_Union[DeliveredEvent, _Mapping]] = ..., read: _Optional[_Union[ReadEvent, _Mapping]] = ..., typing: _Optional[_Union[TypingEvent, _Mapping]] = ..., presence: _Optional[_Union[PresenceState, _Mapping]] = ..., backfill: _Optional[_Union[Backfill, _Mapping]] = ..., synced: _Optional[_Union[Synced, _Mapping]] = ..., pong: _Optional[_Union[Pong, _Mapping]] = ..., drain: _Optional[_Union[Drain, _Mapping]] = ..., conv: _Optional[_Union[Conv, _Mapping]] = ..., edit: _Optional[_Union[EditEvent, _Mapping]] = ..., delete: _Optional[_Union[DeleteEvent, _Mapping]] = ..., react: _Optional[_Union[ReactEvent, _Mapping]] = ..., link: _Optional[_Union[Link, _Mapping]] = ..., resync: _Optional[_Union[Resync, _Mapping]] = ..., takedown: _Optional[_Union[TakedownEvent, _Mapping]] = ..., restore: _Optional[_Union[RestoreEvent, _Mapping]] = ...) -> None: ...
+    pin: PinEvent
+    def __init__(self, ready: _Optional[_Union[Ready, _Mapping]] = ..., ack: _Optional[_Union[Ack, _Mapping]] = ..., error: _Optional[_Union[Error, _Mapping]] = ..., msg: _Optional[_Union[Msg, _Mapping]] = ..., delivered: _Optional[_Union[DeliveredEvent, _Mapping]] = ..., read: _Optional[_Union[ReadEvent, _Mapping]] = ..., typing: _Optional[_Union[TypingEvent, _Mapping]] = ..., presence: _Optional[_Union[PresenceState, _Mapping]] = ..., backfill: _Optional[_Union[Backfill, _Mapping]] = ..., synced: _Optional[_Union[Synced, _Mapping]] = ..., pong: _Optional[_Union[Pong, _Mapping]] = ..., drain: _Optional[_Union[Drain, _Mapping]] = ..., conv: _Optional[_Union[Conv, _Mapping]] = ..., edit: _Optional[_Union[EditEvent, _Mapping]] = ..., delete: _Optional[_Union[DeleteEvent, _Mapping]] = ..., react: _Optional[_Union[ReactEvent, _Mapping]] = ..., link: _Optional[_Union[Link, _Mapping]] = ..., resync: _Optional[_Union[Resync, _Mapping]] = ..., takedown: _Optional[_Union[TakedownEvent, _Mapping]] = ..., restore: _Optional[_Union[RestoreEvent, _Mapping]] = ..., pin: _Optional[_Union[PinEvent, _Mapping]] = ...) -> None: ...
 
 class Auth(_message.Message):
     __slots__ = ("token",)
@@ -131,6 +135,16 @@ class React(_message.Message):
     emoji: str
     on: bool
     def __init__(self, msg_id: _Optional[str] = ..., server_id: _Optional[str] = ..., emoji: _Optional[str] = ..., on: _Optional[bool] = ...) -> None: ...
+
+class Pin(_message.Message):
+    __slots__ = ("msg_id", "server_id", "on")
+    MSG_ID_FIELD_NUMBER: _ClassVar[int]
+    SERVER_ID_FIELD_NUMBER: _ClassVar[int]
+    ON_FIELD_NUMBER: _ClassVar[int]
+    msg_id: str
+    server_id: str
+    on: bool
+    def __init__(self, msg_id: _Optional[str] = ..., server_id: _Optional[str] = ..., on: _Optional[bool] = ...) -> None: ...
 
 class Delivered(_message.Message):
     __slots__ = ("server_id",)
@@ -361,6 +375,25 @@ class ReactEvent(_message.Message):
     msg_id: str
     def __init__(self, server_id: _Optional[str] = ..., target: _Optional[str] = ..., conv: _Optional[str] = ..., ts: _Optional[int] = ..., emoji: _Optional[str] = ..., on: _Optional[bool] = ..., count: _Optional[int] = ..., prev: _Optional[str] = ..., msg_id: _Optional[str] = ..., **kwargs) -> None: ...
 
+class PinEvent(_message.Message):
+    __slots__ = ("server_id", "target", "conv", "ts", "on", "prev", "msg_id")
+    SERVER_ID_FIELD_NUMBER: _ClassVar[int]
+    TARGET_FIELD_NUMBER: _ClassVar[int]
+    CONV_FIELD_NUMBER: _ClassVar[int]
+    FROM_FIELD_NUMBER: _ClassVar[int]
+    TS_FIELD_NUMBER: _ClassVar[int]
+    ON_FIELD_NUMBER: _ClassVar[int]
+    PREV_FIELD_NUMBER: _ClassVar[int]
+    MSG_ID_FIELD_NUMBER: _ClassVar[int]
+    server_id: str
+    target: str
+    conv: str
+    ts: int
+    on: bool
+    prev: str
+    msg_id: str
+    def __init__(self, server_id: _Optional[str] = ..., target: _Optional[str] = ..., conv: _Optional[str] = ..., ts: _Optional[int] = ..., on: _Optional[bool] = ..., prev: _Optional[str] = ..., msg_id: _Optional[str] = ..., **kwargs) -> None: ...
+
 class TakedownEvent(_message.Message):
     __slots__ = ("server_id", "target", "conv", "ts", "prev")
     SERVER_ID_FIELD_NUMBER: _ClassVar[int]
@@ -412,20 +445,22 @@ class Link(_message.Message):
     def __init__(self, server_id: _Optional[str] = ..., conv: _Optional[str] = ..., prev: _Optional[str] = ...) -> None: ...
 
 class Change(_message.Message):
-    __slots__ = ("edit", "delete", "react", "link", "takedown", "restore")
+    __slots__ = ("edit", "delete", "react", "link", "takedown", "restore", "pin")
     EDIT_FIELD_NUMBER: _ClassVar[int]
     DELETE_FIELD_NUMBER: _ClassVar[int]
     REACT_FIELD_NUMBER: _ClassVar[int]
     LINK_FIELD_NUMBER: _ClassVar[int]
     TAKEDOWN_FIELD_NUMBER: _ClassVar[int]
     RESTORE_FIELD_NUMBER: _ClassVar[int]
+    PIN_FIELD_NUMBER: _ClassVar[int]
     edit: EditEvent
     delete: DeleteEvent
     react: ReactEvent
     link: Link
     takedown: TakedownEvent
     restore: RestoreEvent
-    def __init__(self, edit: _Optional[_Union[EditEvent, _Mapping]] = ..., delete: _Optional[_Union[DeleteEvent, _Mapping]] = ..., react: _Optional[_Union[ReactEvent, _Mapping]] = ..., link: _Optional[_Union[Link, _Mapping]] = ..., takedown: _Optional[_Union[TakedownEvent, _Mapping]] = ..., restore: _Optional[_Union[RestoreEvent, _Mapping]] = ...) -> None: ...
+    pin: PinEvent
+    def __init__(self, edit: _Optional[_Union[EditEvent, _Mapping]] = ..., delete: _Optional[_Union[DeleteEvent, _Mapping]] = ..., react: _Optional[_Union[ReactEvent, _Mapping]] = ..., link: _Optional[_Union[Link, _Mapping]] = ..., takedown: _Optional[_Union[TakedownEvent, _Mapping]] = ..., restore: _Optional[_Union[RestoreEvent, _Mapping]] = ..., pin: _Optional[_Union[PinEvent, _Mapping]] = ...) -> None: ...
 
 class DeliveredEvent(_message.Message):
     __slots__ = ("server_id", "user", "ts")

@@ -145,6 +145,8 @@ class ProtobufCodec:
                 return frames.Delete(body.msg_id, body.server_id)
             case "react":
                 return frames.React(body.msg_id, body.server_id, body.emoji, body.on)
+            case "pin":
+                return frames.Pin(body.msg_id, body.server_id, body.on)
             case "delivered":
                 return frames.Delivered(body.server_id)
             case "read":

@@ -121,6 +121,8 @@ def _conversation(row: InboxRow) -> dict[str, Any]:
         "joined_at": written(place.joined_at),
         "left_at": None if place.left_id is None else time_of(place.left_id),
         "muted_until": written(place.muted_until),
+        "pinned": place.shelf.pinned,
+        "archived": bool(place.shelf.archived_id),
     }
 
 

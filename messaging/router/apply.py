@@ -14,7 +14,7 @@ import msgspec
 from prometheus_client import Counter
 
 from messaging.domain import events, frames, ids
-from messaging.domain.changes import check_change, check_reaction
+from messaging.domain.changes import check_change, check_pin, check_reaction
 from messaging.domain.errors import ChatError, Conflict, Forbidden, NotFound, TooManyMembers
 from messaging.domain.ids import ConversationId, MessageId, UserId, conversation_ref, server_id, user_ref
 from messaging.domain.limits import Limits
@@ -35,7 +35,7 @@ from messaging.selectors.history import change_frame, expired_before, link_frame
 logger = logging.getLogger(__name__)
 
 MESSAGES = Counter("chat_router_messages_total", "Messages stored and fanned out.")
-CHANGES = Counter("chat_router_changes_total", "Edits, deletions and reactions stored and fanned out.", ["kind"])
+CHANGES = Counter("chat_router_changes_total", "Edits, deletions, reactions and pins stored and fanned out.", ["kind"])
 REFUSED = Counter("chat_router_changes_refused_total", "Changes dropped because at their place they were not allowed.")
 DUPLICATES = Counter("chat_router_duplicates_total", "Later copies of a message or change that were dropped.")
 STRANGERS = Counter(
@@ -193,7 +193,12 @@ class _Poll:
             for ref, event in changes
             if isinstance(event, events.MessageChanged) and event.kind == "react"
         ]
-        self._targets.load([ref for ref, _ in changes], reacting)
+        pinning = [
+            ref[0]
+            for ref, event in changes
+            if isinstance(event, events.MessageChanged) and event.kind == "pin" and event.on
+        ]
+        self._targets.load([ref for ref, _ in changes], reacting, pinning)
 
     def _on_message(self, message_id: MessageId, key: DedupeKey, event: events.MessageSent) -> None:
         audience = self._audience(message_id, key)
@@ -390,7 +395,7 @@ class _Poll:
         """Let a change count, and tell its readers of it, and those who show what it changes."""
         change = self._targets.fold(change)
         self._changes.append(change)
-        if change.kind is not MessageChangeKind.REACT:
+        if change.kind not in (MessageChangeKind.REACT, MessageChangeKind.PIN):
             self._out.changed.append(events.PushChanged(change.conversation_id, change.target_id))
         self._deliver_change(change, readers, known, trace=trace)
 
@@ -412,8 +417,10 @@ class _Poll:
         kind = MessageChangeKind(event.kind)
         joined_id = known.since.get(event.actor, MessageId(0))
         place = None
+        direct = known.type is ConversationType.DM
         of_others = kind is MessageChangeKind.DELETE and target.sender_id != event.actor
-        if of_others or event.actor not in known.members:
+        by_role = of_others or (kind is MessageChangeKind.PIN and not direct)
+        if by_role or event.actor not in known.members:
             # A role, or the stay of somebody who has left since.
             place = self._conversations.membership(event.actor, key.conversation_id)
             joined_id = joined_id if place is None else place.joined_id
@@ -422,7 +429,8 @@ class _Poll:
             target,
             actor=event.actor,
             joined_id=joined_id,
-            moderator=known.type is not ConversationType.DM and place is not None and place.role.moderates,
+            moderator=not direct and place is not None and place.role.moderates,
+            direct=direct,
             body=event.body,
             age_ms=ids.timestamp_ms(change_id) - ids.timestamp_ms(event.target),
             before=change_id,
@@ -431,6 +439,8 @@ class _Poll:
         if kind is MessageChangeKind.REACT and event.on:
             mine = self._targets.emoji_of(ref, event.actor)
             check_reaction(event.emoji, mine=mine, all_emoji=self._targets.counts(ref), limits=self._limits)
+        if kind is MessageChangeKind.PIN and event.on:
+            check_pin(event.target, pinned=self._targets.pinned(key.conversation_id), limits=self._limits)
 
     def _deliver_change(self, change: StoredChange, readers: frozenset[UserId], known: Known, *, trace: bytes) -> None:
         """Show the change to those who can see its target; the others get its place in the chain and no more."""
@@ -503,7 +513,7 @@ class _Poll:
         return True
 
 
-_HINTS: dict[events.ChangeKind, Literal["created", "members", "role", "renamed", "timer"]] = {
+_HINTS: dict[events.ChangeKind, Literal["created", "members", "role", "renamed", "timer", "picture"]] = {
     "created": "created",
     "member_added": "members",
     "member_removed": "members",
@@ -511,4 +521,5 @@ _HINTS: dict[events.ChangeKind, Literal["created", "members", "role", "renamed",
     "role_changed": "role",
     "renamed": "renamed",
     "timer_set": "timer",
+    "picture_set": "picture",
 }

@@ -83,7 +83,7 @@ class Pace:
     commits_s: float = 0.0
 
 
-_TRACED: Final = (frames.Msg, frames.EditEvent, frames.DeleteEvent, frames.ReactEvent)
+_TRACED: Final = (frames.Msg, frames.EditEvent, frames.DeleteEvent, frames.ReactEvent, frames.PinEvent)
 
 
 def _trace(deliveries: list[events.Deliver], *, began: float, polled: int) -> list[Span]:

@@ -19,9 +19,16 @@ class Targets:
         #: How many have put each emoji, and which ones a user has put.
         self._counts: dict[Ref, dict[str, int]] = {}
         self._mine: dict[tuple[Ref, UserId], set[str]] = {}
+        #: What is pinned in the conversations where this poll pins something.
+        self._pinned: dict[ConversationId, set[MessageId]] = {}
 
-    def load(self, targets: Iterable[Ref], reacting: Iterable[tuple[Ref, UserId]]) -> None:
-        """Read the targets, and the reactions as each of those who react sees them: a query, and one for each user."""
+    def load(
+        self, targets: Iterable[Ref], reacting: Iterable[tuple[Ref, UserId]], pinning: Iterable[ConversationId]
+    ) -> None:
+        """Read the targets, the reactions as each of those who react sees them, and the pins where there will be more.
+
+        A query, and one for each user and conversation of these.
+        """
         wanted = list(set(targets))
         if wanted:
             self._messages = self._store.get(wanted)
@@ -34,6 +41,8 @@ class Targets:
                 tallies = found.get(ref, [])
                 self._counts[ref] = {tally.emoji: tally.count for tally in tallies}
                 self._mine[ref, user] = {tally.emoji for tally in tallies if tally.mine}
+        for conversation in set(pinning):
+            self._pinned[conversation] = {pin.message_id for pin in self._store.pins(conversation)}
 
     def add(self, message: StoredMessage) -> None:
         """Note a message of this poll. One that is read again stays as the store has it, with what was folded in."""
@@ -51,6 +60,10 @@ class Targets:
         """Return how many have put each emoji to the message."""
         return self._counts.setdefault(ref, {})
 
+    def pinned(self, conversation: ConversationId) -> set[MessageId]:
+        """Return what is pinned in a conversation in which this poll pins something."""
+        return self._pinned[conversation]
+
     def fold(self, change: StoredChange) -> StoredChange:
         """Make a change count for those after it; return it with its ``count``."""
         ref = (change.conversation_id, change.target_id)
@@ -65,10 +78,21 @@ class Targets:
                 if not counts[change.emoji]:
                     del counts[change.emoji]
             return replace(change, count=counts.get(change.emoji, 0))
+        self._pin(change)
         target = self._messages.get(ref)
         if target is not None:
             self._messages[ref] = _folded(target, change)
         return change
+
+    def _pin(self, change: StoredChange) -> None:
+        """Note a pin, and what takes one down, where the pins of the conversation are known here."""
+        pinned = self._pinned.get(change.conversation_id)
+        if pinned is None:
+            return
+        if change.kind is MessageChangeKind.PIN and change.on:
+            pinned.add(change.target_id)
+        elif change.kind in (MessageChangeKind.PIN, MessageChangeKind.DELETE, MessageChangeKind.TAKEDOWN):
+            pinned.discard(change.target_id)
 
 
 def _folded(target: StoredMessage, change: StoredChange) -> StoredMessage:

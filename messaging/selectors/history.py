@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
@@ -110,6 +111,8 @@ def change_frame(change: StoredChange, *, viewer: UserId, target: StoredMessage 
             return frames.ReactEvent(
                 **place, ts=ts, emoji=change.emoji, on=change.on, count=change.count, prev=prev, msg_id=msg_id
             )
+        case MessageChangeKind.PIN:
+            return frames.PinEvent(**place, ts=ts, on=change.on, prev=prev, msg_id=msg_id)
         case MessageChangeKind.TAKEDOWN:
             return frames.TakedownEvent(**what, ts=ts, prev=prev)
         case MessageChangeKind.RESTORE:
@@ -318,6 +321,23 @@ def _position(text: str | None, conversation: ConversationId) -> MessageId | Non
             raise InvalidInput("the cursor is not one of this list")
         return message
     return MessageId(unseal(text, _SCOPE, conversation, size=1)[0])
+
+
+def first_since(*, user_id: UserId, conversation_id: ConversationId, at: datetime) -> frames.Msg | None:
+    """Return the first message at or after a moment, of those the user's membership shows; None where there is none.
+
+    Raises:
+        NotFound: not a member.
+    """
+    access = require_member(user_id, conversation_id)
+    first = min(ids.first_id_at(int(at.timestamp() * 1000)), ids.MAX_ID)
+    start = MessageId(max(access.floor, first - 1))
+    store = container.message_store()
+    found = store.oldest_after(conversation_id, after=start, limit=1)
+    if not found:
+        return None
+    ref = (conversation_id, found[0].message_id)
+    return message_frame(found[0], viewer=user_id, tallies=store.reactions([ref], viewer=user_id).get(ref, ()))
 
 
 def history_page(

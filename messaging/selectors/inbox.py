@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from django.utils import timezone
+
 from accounts.selectors import people
 from chatproject import container
 from messaging.domain import frames
@@ -43,6 +45,22 @@ class ConversationView:
     last_message: frames.Msg | None
     unread: Unread
 
+    @property
+    def archived(self) -> bool:
+        """Whether it is put away: nothing was said since, or it is muted."""
+        archived_id, muted_until = self.membership.shelf.archived_id, self.membership.muted_until
+        if not archived_id:
+            return False
+        return self.conversation.activity_id <= archived_id or (
+            muted_until is not None and muted_until > timezone.now()
+        )
+
+    @property
+    def marked_unread(self) -> bool:
+        """Whether it is marked as unread, and nothing newer was read since."""
+        unread_id = self.membership.shelf.unread_id
+        return bool(unread_id) and self.membership.last_read_id <= unread_id
+
 
 @dataclass(frozen=True, slots=True)
 class InboxPage:
@@ -60,8 +78,8 @@ class MembersPage:
     next: str | None
 
 
-def inbox_page(*, user_id: UserId, cursor: str | None, limit: int) -> InboxPage:
-    """Return a page of the user's conversations.
+def inbox_page(*, user_id: UserId, cursor: str | None, limit: int, pinned: bool = False) -> InboxPage:
+    """Return a page of the user's conversations; with ``pinned`` of those that the user keeps on top.
 
     Raises:
         InvalidInput: the cursor is forged or another user's.
@@ -70,7 +88,7 @@ def inbox_page(*, user_id: UserId, cursor: str | None, limit: int) -> InboxPage:
     if cursor is not None:
         activity, conversation = unseal(cursor, _INBOX, user_id, size=2)
         before = (activity, conversation)
-    rows = container.conversation_store().inbox(user_id, before=before, limit=limit + 1)
+    rows = container.conversation_store().inbox(user_id, before=before, limit=limit + 1, pinned=pinned)
     page = rows[:limit]
     following = None
     if len(rows) > limit:

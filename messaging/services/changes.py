@@ -1,4 +1,4 @@
-"""Edit, delete and react: a change of a message takes the same way as a message (docs/decisions/0024)."""
+"""Edit, delete, react and pin: a change of a message takes the same way as a message (docs/decisions/0024, 0062)."""
 
 import time
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from asgiref.sync import async_to_sync
 from chatproject import container
 from messaging import tracing
 from messaging.domain import events, ids
-from messaging.domain.changes import check_change, check_reaction
+from messaging.domain.changes import check_change, check_pin, check_reaction
 from messaging.domain.emoji import is_emoji
 from messaging.domain.errors import ChatError, Conflict, Forbidden, InvalidInput, NotFound
 from messaging.domain.events import MessageChanged
@@ -32,6 +32,7 @@ _IN_THE_LOG: Final[dict[MemberChangeKind, events.MessageChangeKind]] = {
     MessageChangeKind.EDIT: "edit",
     MessageChangeKind.DELETE: "delete",
     MessageChangeKind.REACT: "react",
+    MessageChangeKind.PIN: "pin",
 }
 
 
@@ -69,7 +70,7 @@ def authorise_change(conversation_id: ConversationId, change: MessageChanged, *,
     has come since: it is a resend, and gets the first one's ack.
 
     Raises:
-        NotFound, Forbidden, Conflict, InvalidInput: see ``check_change`` and ``check_reaction``.
+        NotFound, Forbidden, Conflict, InvalidInput: see ``check_change``, ``check_reaction`` and ``check_pin``.
         Blocked: one of a DM's two blocked the other; deleting what one wrote is allowed all the same.
     """
     kind = MessageChangeKind(change.kind)
@@ -100,6 +101,7 @@ def _check(conversation_id: ConversationId, change: MessageChanged, sight: Sight
         actor=change.actor,
         joined_id=place.joined_id,
         moderator=group and place.role.moderates,
+        direct=not group,
         body=change.body,
         age_ms=int(time.time() * 1000) - ids.timestamp_ms(change.target),
         before=None,
@@ -110,6 +112,11 @@ def _check(conversation_id: ConversationId, change: MessageChanged, sight: Sight
         return change.body != target.text
     if kind is MessageChangeKind.DELETE:
         return True
+    if kind is MessageChangeKind.PIN:
+        pinned = {pin.message_id for pin in container.message_store().pins(conversation_id)}
+        if change.on:
+            check_pin(change.target, pinned=pinned, limits=limits)
+        return (change.target in pinned) is not change.on
     ref = (conversation_id, change.target)
     tallies = container.message_store().reactions([ref], viewer=change.actor).get(ref, [])
     mine = {tally.emoji for tally in tallies if tally.mine}
@@ -194,6 +201,22 @@ def set_reaction(
         emoji=emoji,
         on=on,
         limits=limits,
+    )
+    if authorise_change(conversation_id, change, limits=limits):
+        _append(conversation_id, change)
+
+
+def set_pinned(
+    *, actor: UserId, conversation_id: ConversationId, message_id: MessageId, on: bool, msg_id: str | None = None
+) -> None:
+    """Pin a message for everybody in the conversation, or take it down; what is so already stays so.
+
+    Raises:
+        ChatError: as ``validate_change`` and ``authorise_change``; Unavailable: repeat it.
+    """
+    limits = container.limits()
+    change = validate_change(
+        MessageChangeKind.PIN, actor=actor, target=message_id, msg_id=msg_id or str(uuid4()), on=on, limits=limits
     )
     if authorise_change(conversation_id, change, limits=limits):
         _append(conversation_id, change)

@@ -17,7 +17,7 @@ from chatproject import container
 from messaging.domain import frames, ids
 from messaging.domain.errors import Blocked, Conflict, Forbidden, InvalidInput, NotFound, TooManyMembers
 from messaging.domain.events import ChangeKind, ConversationChanged, Deliver
-from messaging.domain.ids import ConversationId, UserId
+from messaging.domain.ids import ConversationId, MediaId, MessageId, UserId
 from messaging.domain.messages import Conversation, ConversationType, Membership, Role
 from messaging.ports import NewConversation
 from messaging.selectors.access import Access, require_member
@@ -148,7 +148,7 @@ def add_members(*, actor: UserId, conversation_id: ConversationId, users: Sequen
     if len(wanted) > limit:
         raise TooManyMembers(f"the conversation would have more than {limit} members")
     _require_people(actor, wanted)
-    present = {place.user_id for place in _everybody(conversation_id)}
+    present = {place.user_id for place in everybody(conversation_id)}
     added = [user for user in wanted if user not in present]
     if not added:
         return []
@@ -162,7 +162,23 @@ def add_members(*, actor: UserId, conversation_id: ConversationId, users: Sequen
     return added
 
 
-def _everybody(conversation_id: ConversationId) -> Iterator[Membership]:
+def join(*, user: UserId, conversation_id: ConversationId) -> None:
+    """Make a user a member by their own act; whether they may is for the caller to see to (``messaging.invites``).
+
+    Raises:
+        TooManyMembers: the group is full. Unavailable: nothing was changed.
+    """
+    limit = container.limits().max_members
+    conversation = container.conversation_store().get([conversation_id])[conversation_id]
+    if conversation.members_count >= limit:
+        raise TooManyMembers(f"the group has {limit} members; that is the limit")
+    place_in_log = _tell(conversation_id, user, "member_added", users=[user])
+    container.conversation_store().add_members(
+        conversation_id, [user], role=Role.MEMBER, limit=limit, at=place_in_log.message_id
+    )
+
+
+def everybody(conversation_id: ConversationId) -> Iterator[Membership]:
     """Yield the active members, in pages of the store."""
     store = container.conversation_store()
     after = UserId(0)
@@ -206,7 +222,7 @@ def _active_place(conversation_id: ConversationId, user: UserId) -> Membership:
 
 def _hand_over(access: Access) -> None:
     """Make the oldest admin, else the oldest member, owner before the owner goes."""
-    candidates = (place for place in _everybody(access.conversation.id) if place.user_id != access.membership.user_id)
+    candidates = (place for place in everybody(access.conversation.id) if place.user_id != access.membership.user_id)
     heir = min(candidates, key=_seniority, default=None)
     if heir is not None:
         container.conversation_store().set_role(heir.user_id, access.conversation.id, Role.OWNER)
@@ -264,6 +280,30 @@ def rename(*, actor: UserId, conversation_id: ConversationId, name: str) -> None
     _tell(conversation_id, actor, "renamed", name=cleaned)
 
 
+def may_manage(actor: UserId, conversation_id: ConversationId) -> Conversation:
+    """Pass who may change a group's name or picture, and return the group.
+
+    Raises:
+        NotFound: the actor is no member. Forbidden: neither owner nor admin. Conflict: it is a DM.
+    """
+    access = require_member(actor, conversation_id)
+    _require_group(access)
+    _require_role(access, Role.OWNER, Role.ADMIN)
+    return access.conversation
+
+
+def set_picture(*, actor: UserId, conversation_id: ConversationId, picture: MediaId | None) -> None:
+    """Give a group another picture, or none; whether the file may be one is for the caller to see to.
+
+    Raises:
+        NotFound, Forbidden, Conflict: as ``may_manage``. Unavailable: it is set, but the log does not know yet.
+    """
+    if may_manage(actor, conversation_id).picture == picture:
+        return
+    container.conversation_store().set_picture(conversation_id, picture)
+    _tell(conversation_id, actor, "picture_set")
+
+
 def set_timer(*, actor: UserId, conversation_id: ConversationId, timer_s: int | None) -> None:
     """Have messages expire after so many seconds, those of before as well; None: not any more. Members are told.
 
@@ -292,5 +332,38 @@ def set_muted(*, actor: UserId, conversation_id: ConversationId, until: datetime
     """
     require_member(actor, conversation_id)
     container.conversation_store().set_muted(actor, conversation_id, until)
+    _hint_own_devices(actor, conversation_id)
+
+
+def shelve(
+    *,
+    actor: UserId,
+    conversation_id: ConversationId,
+    archived: bool | None = None,
+    pinned: bool | None = None,
+    unread: bool | None = None,
+) -> None:
+    """Put a conversation away, keep it on top of the list, mark it as unread, or undo it; None leaves it as it is.
+
+    For the actor alone, whose devices are told. One that is put away comes back with the next message, unless it is
+    muted; one that is marked as unread is so until its next message is read, or it is taken back.
+
+    Raises:
+        NotFound: the actor is no member. Conflict: ``max_pinned_conversations`` are on top already.
+    """
+    access = require_member(actor, conversation_id)
+    store, newest = container.conversation_store(), access.conversation.activity_id
+    limit = container.limits().max_pinned_conversations
+    if pinned and not access.membership.shelf.pinned and len(store.inbox(actor, limit=limit, pinned=True)) >= limit:
+        raise Conflict(f"you have pinned {limit} conversations; that is the limit")
+
+    def place(on: bool | None) -> MessageId | None:
+        return None if on is None else newest if on else MessageId(0)
+
+    store.shelve(actor, conversation_id, archived_id=place(archived), pinned=pinned, unread_id=place(unread))
+    _hint_own_devices(actor, conversation_id)
+
+
+def _hint_own_devices(actor: UserId, conversation_id: ConversationId) -> None:
     hint = Deliver([actor], frames.Conv(ids.conversation_ref(conversation_id), "settings"))
     async_to_sync(fan_out)([hint], registry=container.registry(), bus=container.pod_bus())

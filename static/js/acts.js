@@ -4,7 +4,8 @@ import { compareIds } from "./ids.js";
 import { database, dispatch, me, save, saveSoon, state, view } from "./model.js";
 import { mentionsOfText } from "./names.js";
 import * as store from "./store.js";
-import { fetchConversation, gone, wire } from "./sync.js";
+import { Upload } from "./uploads.js";
+import { fetchConversation, gone, loadRequests, wire } from "./sync.js";
 
 const FOREVER = "9999-12-31T00:00:00Z";
 
@@ -70,6 +71,16 @@ export function markRead() {
   }
 }
 
+/** Read a conversation up to its newest message without opening it. Throws an ApiError. */
+export async function markAllRead(conv) {
+  const newest = conv.last_message?.server_id;
+  if (conv.marked_unread) await shelve(conv.id, { marked_unread: false });
+  if (!newest || compareIds(newest, conv.last_read) <= 0) return;
+  await api.read(conv.id, newest);
+  dispatch({ type: "read", conv: conv.id, user: me.id, server_id: newest });
+  saveSoon();
+}
+
 /** What was kept here may be older than the last reading: where nothing is unread, no line is drawn. */
 export function dropLine() {
   if (view.lineAfter === null || readSent.has(view.active) || state.convs[view.active]?.unread_count !== 0) return false;
@@ -91,6 +102,18 @@ export async function setBlocked(user, on) {
   dispatch({ type: "blocks", users: on ? [...state.blocked, user] : state.blocked.filter((one) => one !== user) });
 }
 
+/** Put a conversation away, on top, or mark it as unread; it shows at once. Throws an ApiError. */
+export async function shelve(id, change) {
+  dispatch({ type: "shelved", conv: id, change });
+  try {
+    dispatch({ type: "conversation", conversation: await api.shelve(id, change) });
+    saveSoon();
+  } catch (error) {
+    fetchConversation(id);
+    throw error;
+  }
+}
+
 /** What one may do to a conversation; on return the state has the outcome. All may throw an ApiError. */
 export function actsOn(id) {
   const then = async (work) => {
@@ -98,12 +121,33 @@ export function actsOn(id) {
     await fetchConversation(id);
   };
   return {
-    mute: (on) => then(api.mute(id, on ? FOREVER : null)),
+    // For so many seconds, for ever (Infinity), or not any more (0).
+    mute: (seconds) => then(api.mute(id, seconds === Infinity ? FOREVER : seconds ? new Date(Date.now() + seconds * 1000).toISOString() : null)),
     setTimer: (seconds) => then(api.setTimer(id, seconds)),
     rename: (name) => then(api.rename(id, name)),
     add: (users) => then(api.addMembers(id, users)),
     remove: (user) => then(api.removeMember(id, user)),
     setRole: (user, role) => then(api.setRole(id, user, role)),
+    setPicture: async (file) => {
+      const upload = new Upload(file, { conv: id, api });
+      await upload.run();
+      if (upload.state !== "ready") throw new Error(upload.error ?? "The picture could not be uploaded.");
+      if (upload.info.kind !== "image") {
+        upload.cancel();
+        throw new Error("This is no picture.");
+      }
+      await then(api.setPicture(id, upload.info.id));
+    },
+    removePicture: () => then(api.removePicture(id)),
+    decide: async (user, accept) => {
+      await then(api.decideRequest(id, user, accept));
+      await loadRequests(id);
+    },
+    invites: {
+      list: () => api.invites(id),
+      create: (what) => api.createInvite(id, what),
+      revoke: (token) => api.revokeInvite(id, token),
+    },
     members: (cursor) => api.members(id, cursor),
     leave: async () => {
       await api.removeMember(id, me.id);

@@ -1,13 +1,13 @@
 /** Starts the client and ties the pieces together: addresses, keys and buttons to what they do. */
-import { actsOn, change, discard, forward, retry, send, setBlocked, startConversation } from "./acts.js";
+import { actsOn, change, discard, forward, markAllRead, retry, send, setBlocked, shelve, startConversation } from "./acts.js";
 import * as api from "./api.js";
 import { recorder, tray } from "./attach.js";
 import { paintAvatar } from "./dom.js";
-import { counted } from "./format.js";
+import { counted, moment } from "./format.js";
 import { changed, database, dispatch, leaveDatabase, me, onChange, openDatabase, root, setDraft, state, view } from "./model.js";
-import { excerpt, faceOf, lookForMembers, mentionable, mentionsOfText, nameOf, preview, summaryOf, titleOf } from "./names.js";
-import { $, banner, composer, confirm, forwarding, info, infoOf, lightbox, list, listed, menu, messages, paint, paintConnection, paintList, people, reporting, seen, toast } from "./page.js";
-import { pastOf, shownOf, sortedConversations, threadOf } from "./store.js";
+import { excerpt, faceOf, lookForMembers, mentionable, mentionsOfText, nameOf, pictureOf, preview, summaryOf, titleOf } from "./names.js";
+import { $, banner, composer, confirm, info, infoOf, list, listed, loadLater, menu, messages, paint, paintConnection, paintList, pinnedBar, rowMenu, seen, summon, toast } from "./page.js";
+import { isMuted, pastOf, receiptsOf, shownOf, sortedConversations, threadOf } from "./store.js";
 import { events, fetchConversation, loadAround, loadBlocks, loadConversations, loadNewer, loadNewest, loadOlder, openThread, wire } from "./sync.js";
 
 /** "Last seen 3 min ago" and "Yesterday" go on with the clock. */
@@ -32,7 +32,19 @@ function suspended() {
 // --- which conversation ------------------------------------------------------------------------------
 
 function route() {
-  const id = location.hash.slice(1) || null;
+  // A conversation, and perhaps one of its messages: `#c_…/m_…`.
+  const [where, message] = location.hash.slice(1).split("/");
+  const id = where || null;
+  if (message) {
+    // The next time the same link is a change of the address again.
+    history.replaceState(null, "", `#${id}`);
+    showMessage(id, message);
+    return;
+  }
+  if (id?.startsWith("join=")) {
+    join(decodeURIComponent(id.slice(5)));
+    return;
+  }
   const before = view.active;
   if (id === before) return;
   view.active = id;
@@ -45,6 +57,7 @@ function route() {
     composer.open(view.drafts[id] ?? "");
     recorder.cancel();
     tray.open(id);
+    if (conv?.marked_unread) shelve(id, { marked_unread: false }).catch(() => {});
     if (!conv && state.listLoaded) fetchConversation(id).then(() => state.convs[id] || (location.hash = ""));
     openThread(id);
   }
@@ -54,9 +67,37 @@ function route() {
   if (!id) list.focusOn(before);
 }
 
+/** Show what a link leads into, and go in where its reader wants to. */
+async function join(token) {
+  // Whatever comes of it, going back does not ask again.
+  history.replaceState(null, "", view.active ? `#${view.active}` : location.pathname);
+  try {
+    const found = await api.invitation(token);
+    if (found.standing === "member") {
+      location.hash = found.conversation;
+      return;
+    }
+    if (found.standing === "requested") {
+      toast("You have asked to join. An admin has to let you in.");
+      return;
+    }
+    const text = [counted(found.members_count, "member"), found.approval ? "An admin has to let you in." : "You will see what is said from then on."].join(". ");
+    if (!(await confirm.ask({ title: `Join “${found.name || "Group"}”?`, text, action: found.approval ? "Ask to join" : "Join", harmless: true }))) return;
+    const { conversation, status } = await api.acceptInvitation(token);
+    if (status === "requested") {
+      toast("Asked. You will find the group here once an admin lets you in.");
+      return;
+    }
+    await fetchConversation(conversation);
+    location.hash = conversation;
+  } catch (error) {
+    toast(error.status === 404 ? "This invitation is over." : error.message);
+  }
+}
+
 /** Open the conversation above (-1) or below (1) the open one. */
 function step(by) {
-  const order = sortedConversations(state);
+  const order = sortedConversations(state).filter((conv) => Boolean(conv.archived) === view.archive);
   const at = order.findIndex((conv) => conv.id === view.active);
   const next = at < 0 ? order[0] : order[at + by];
   if (next) location.hash = next.id;
@@ -98,31 +139,67 @@ async function openSearch(conv = null, text = "") {
 
 // --- dialogs -----------------------------------------------------------------------------------------
 
+const failed = (error) => toast(error.message);
+/** Do something with a dialog or menu that may have to be loaded first. */
+const withElement = (name, use) => summon(name).then(use).catch(failed);
+const people = (...how) => withElement("people-dialog", (dialog) => dialog.open(...how));
+
 const newChat = (query = "") =>
-  people.open("chat", { query, exclude: [me.id], finish: ({ users }) => startConversation({ type: "dm", members: users }) });
+  people("chat", { query, exclude: [me.id], finish: ({ users }) => startConversation({ type: "dm", members: users }) });
 const newGroup = () =>
-  people.open("group", { exclude: [me.id], finish: ({ users, name }) => startConversation({ type: "group", members: users, name }) });
+  people("group", { exclude: [me.id], finish: ({ users, name }) => startConversation({ type: "group", members: users, name }) });
 
 function openInfo() {
   const conv = state.convs[view.active];
   if (!conv || conv.closed) return;
   const acts = actsOn(conv.id);
   const title = titleOf(conv);
-  info.open(infoOf(conv), {
+  const what = {
     ...acts,
     block: (on) => block(conv, on),
     report: () => reportConversation(conv),
-    add: () => people.open("add", { exclude: (state.convs[conv.id].members ?? []).map((one) => one.id), finish: ({ users }) => acts.add(users) }),
+    add: () => people("add", { exclude: (state.convs[conv.id].members ?? []).map((one) => one.id), finish: ({ users }) => acts.add(users) }),
     remove: async (member) => {
       const text = `${member.display_name} can no longer read or write here.`;
       if (await confirm.ask({ title: `Remove ${member.display_name}?`, text, action: "Remove" })) await acts.remove(member.id);
     },
+    transfer: async (member) => {
+      const text = `${member.display_name} can then do everything here, and you will be an admin. Only they can undo it.`;
+      if (await confirm.ask({ title: `Make ${member.display_name} the owner?`, text, action: "Make owner" })) await acts.setRole(member.id, "owner");
+    },
+    invite: async () => (await summon("invite-dialog")).open(acts.invites),
     leave: async () => {
       const text = "You will see nothing of it any more, also not what was said until now.";
       if (await confirm.ask({ title: `Leave “${title}”?`, text, action: "Leave" })) await acts.leave();
     },
-  });
+  };
+  withElement("conversation-info", (dialog) => dialog.open(infoOf(conv), what));
 }
+
+/** What one may do with a conversation of the list. */
+function openRowMenu({ id, at, x, y }) {
+  const conv = state.convs[id];
+  if (!conv) return;
+  const unread = conv.unread_count > 0 || conv.marked_unread;
+  const can = [conv.pinned ? "untop" : "top", unread ? "read" : "unread", ...(isMuted(conv, Date.now()) ? ["unmute"] : ["mute", "mute-8h"]), conv.archived ? "unarchive" : "archive"];
+  withElement("conversation-menu", (opened) => opened.open({ message: conv, can, at, x, y }));
+}
+
+/** What the items of that menu do. */
+const ROW_ACTS = {
+  top: ({ id }) => shelve(id, { pinned: true }),
+  untop: ({ id }) => shelve(id, { pinned: false }),
+  read: markAllRead,
+  unread: ({ id }) => {
+    if (view.active === id) location.hash = "";
+    return shelve(id, { marked_unread: true });
+  },
+  mute: ({ id }) => actsOn(id).mute(Infinity),
+  "mute-8h": ({ id }) => actsOn(id).mute(8 * 3_600),
+  unmute: ({ id }) => actsOn(id).mute(0),
+  archive: ({ id }) => shelve(id, { archived: true }),
+  unarchive: ({ id }) => shelve(id, { archived: false }),
+};
 
 async function block(conv, on) {
   const title = titleOf(conv);
@@ -153,6 +230,39 @@ async function remove(message) {
   }
 }
 
+const copyLink = (message) => copy({ body: `${location.origin}/#${message.conv}/${message.server_id}` });
+
+/** Open a conversation at one of its messages. */
+async function showMessage(conv, serverId) {
+  route();
+  await openThread(conv);
+  paint();
+  if (view.active === conv) goTo(serverId);
+}
+
+/** Go to where a day begins in the open conversation. */
+async function goToDay(from) {
+  const conv = view.active;
+  const day = await (await summon("date-dialog")).ask(from);
+  if (!day) return;
+  try {
+    const [year, month, date] = day.split("-").map(Number);
+    const { server_id } = await api.since(conv, new Date(year, month - 1, date).toISOString());
+    if (view.active === conv) goTo(server_id);
+  } catch (error) {
+    toast(error.status === 404 ? "Nothing was said since that day." : error.message);
+  }
+}
+
+async function openDetails(message) {
+  (await summon("message-details")).open({ sent: moment(message.ts), text: preview(summaryOf(message)), ...receiptsOf(state, message) });
+}
+
+/** Put emoji into what is being written. */
+async function openEmoji() {
+  (await summon("emoji-picker")).open($("emoji"), (emoji) => composer.insert(emoji));
+}
+
 async function copy(message) {
   try {
     await navigator.clipboard.writeText(message.body);
@@ -164,8 +274,8 @@ async function copy(message) {
 
 async function forwardFrom(message) {
   const open = sortedConversations(state).filter((conv) => conv.type !== "dm" || conv.peer);
-  const targets = open.map((conv) => ({ id: conv.id, face: faceOf(conv), name: titleOf(conv), hint: conv.type === "dm" ? `@${conv.peer.username}` : counted(conv.members_count, "member") }));
-  const conv = await forwarding.ask({ text: preview(summaryOf(message)), targets });
+  const targets = open.map((conv) => ({ id: conv.id, face: faceOf(conv), picture: pictureOf(conv), name: titleOf(conv), hint: conv.type === "dm" ? `@${conv.peer.username}` : counted(conv.members_count, "member") }));
+  const conv = await (await summon("forward-dialog")).ask({ text: preview(summaryOf(message)), targets });
   if (!conv) return;
   forward(message, conv);
   location.hash = conv;
@@ -174,7 +284,7 @@ async function forwardFrom(message) {
 /** Bring something to the moderators, and block its author as well where that is wanted. */
 function report({ what, author, title, lead }) {
   const blockable = author && !state.blocked.includes(author) ? nameOf(author) : null;
-  reporting.report({
+  const shown = {
     title,
     lead: `${lead} The moderators of this server see it as you see it now. Nobody else learns that you reported it.`,
     block: blockable,
@@ -183,7 +293,8 @@ function report({ what, author, title, lead }) {
       if (also) await setBlocked(author, true);
       toast(also ? "Reported, and blocked." : "Reported. Thank you.");
     },
-  });
+  };
+  withElement("report-dialog", (dialog) => dialog.report(shown));
 }
 
 const reportMessage = (message) =>
@@ -196,10 +307,12 @@ function reportConversation(conv) {
 }
 
 const appeal = (message) =>
-  reporting.appeal(async ({ text }) => {
-    await api.appeal(message.server_id, text);
-    toast("Sent. The moderators will look at it again.");
-  });
+  withElement("report-dialog", (dialog) =>
+    dialog.appeal(async ({ text }) => {
+      await api.appeal(message.server_id, text);
+      toast("Sent. The moderators will look at it again.");
+    }),
+  );
 
 /** Sign out, but not over messages that would be lost. */
 async function signOut(form) {
@@ -210,6 +323,9 @@ async function signOut(form) {
   await leaveDatabase("destroy");
   form.submit();
 }
+
+/** Drafts are brought into step with other devices when there is nothing else to do. */
+const withDrafts = (use) => import("./drafts.js").then(use).catch(() => {});
 
 // --- events ------------------------------------------------------------------------------------------
 
@@ -222,13 +338,14 @@ events.addEventListener("ready", ({ detail }) => {
   tray.max = detail.max_media_refs;
   tray.maxBytes = detail.max_media_bytes;
   tray.wake();
+  withDrafts(({ begin }) => begin((conv, body) => conv === view.active && composer.take(body)));
 });
 events.addEventListener("connection", ({ detail }) => paintConnection(detail));
 events.addEventListener("listed", listed);
 events.addEventListener("signed-out", signedOut);
 events.addEventListener("suspended", suspended);
 events.addEventListener("refused", ({ detail }) => {
-  const what = { edit: "Your edit was not saved", delete: "The message was not deleted", react: "Your reaction was not saved" }[detail.op];
+  const what = { edit: "Your edit was not saved", delete: "The message was not deleted", react: "Your reaction was not saved", pin: "The pins were not changed" }[detail.op];
   toast(`${what}. ${detail.detail}`);
 });
 events.addEventListener("broken", () => banner("This page no longer fits the server. Reload it.", true));
@@ -260,7 +377,12 @@ composer.addEventListener("compose", ({ detail }) => {
   dispatch({ type: "present", answered: detail.reply_to });
   send(detail.body, detail.reply_to, tray.take());
 });
-composer.addEventListener("draft", ({ detail }) => setDraft(view.active, detail));
+composer.addEventListener("draft", ({ detail }) => {
+  setDraft(view.active, detail);
+  const conv = view.active;
+  withDrafts(({ written }) => written(conv));
+});
+events.addEventListener("draft", ({ detail }) => withDrafts(({ look }) => look(detail.conv)));
 composer.addEventListener("typing", () => wire.tell({ op: "typing", conv: view.active }));
 messages.addEventListener("older", () => loadOlder(view.active));
 messages.addEventListener("seen", seen);
@@ -272,19 +394,33 @@ messages.addEventListener("present", () => dispatch({ type: "present" }));
 messages.addEventListener("find", ({ detail }) => goTo(detail.server_id));
 messages.addEventListener("look", ({ detail }) => {
   const at = detail.pictures.findIndex(({ info }) => info.id === detail.id);
-  if (at >= 0) lightbox.open(detail.pictures, at);
+  if (at >= 0) withElement("media-lightbox", (lightbox) => lightbox.open(detail.pictures, at));
 });
 messages.addEventListener("reply", ({ detail }) => reply(detail));
 messages.addEventListener("react", ({ detail }) => change("react", detail.message, { emoji: detail.emoji, on: detail.on }));
 messages.addEventListener("menu", ({ detail }) => {
   const mine = (detail.message.reactions ?? []).filter((one) => one.mine).map((one) => one.emoji);
-  menu.open({ ...detail, mine });
+  withElement("message-menu", (opened) => opened.open({ ...detail, mine }));
 });
 menu.addEventListener("reply", ({ detail }) => reply(detail.message));
 menu.addEventListener("react", ({ detail }) => change("react", detail.message, { emoji: detail.emoji, on: detail.on }));
+list.addEventListener("menu", ({ detail }) => openRowMenu(detail));
+for (const [name, act] of Object.entries(ROW_ACTS)) rowMenu.addEventListener(name, ({ detail }) => act(detail.message).catch((error) => toast(error.message)));
+$("archive").addEventListener("click", () => {
+  view.archive = !view.archive;
+  paintList();
+});
+menu.addEventListener("link", ({ detail }) => copyLink(detail.message));
+menu.addEventListener("details", ({ detail }) => openDetails(detail.message).catch(failed));
+messages.addEventListener("day", ({ detail }) => goToDay(detail.ts).catch(failed));
+$("emoji").addEventListener("click", () => openEmoji().catch(failed));
+menu.addEventListener("pin", ({ detail }) => change("pin", detail.message, { on: true }));
+menu.addEventListener("unpin", ({ detail }) => change("pin", detail.message, { on: false }));
+pinnedBar.addEventListener("find", ({ detail }) => goTo(detail.server_id));
+pinnedBar.addEventListener("unpin", ({ detail }) => change("pin", { conv: view.active, server_id: detail.server_id }, { on: false }));
 menu.addEventListener("edit", ({ detail }) => composer.edit({ server_id: detail.message.server_id, text: detail.message.body }));
 menu.addEventListener("copy", ({ detail }) => copy(detail.message));
-menu.addEventListener("forward", ({ detail }) => forwardFrom(detail.message));
+menu.addEventListener("forward", ({ detail }) => forwardFrom(detail.message).catch(failed));
 menu.addEventListener("report", ({ detail }) => reportMessage(detail.message));
 menu.addEventListener("appeal", ({ detail }) => appeal(detail.message));
 messages.addEventListener("appeal", ({ detail }) => appeal(detail.message));
@@ -385,6 +521,7 @@ async function start() {
   paint();
   wire.connect();
   loadConversations();
+  loadLater();
 }
 
 start();

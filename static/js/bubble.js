@@ -2,6 +2,7 @@
 import { avatar, el, hidden, hueOf, icon, linkify, ticks } from "./dom.js";
 import { nameOfEmoji } from "./emoji.js";
 import { clock, moment } from "./format.js";
+import { blocks } from "./markdown.js";
 import { ALL, pieces } from "./mentions.js";
 
 const EMOJI = /^(?:\p{RGI_Emoji}\s*){1,3}$/v;
@@ -38,7 +39,7 @@ export function bubble(shown, emit, files = null) {
   const { key, message, text, first, last, out, status, name, group, quote, whole, edited, gone, forwarded, changing, reactions, mentions, toMe, can } = shown;
   const big = !gone && !forwarded && onlyEmoji(text);
   const end = whole || gone ? null : cut(text);
-  const body = el("span", { className: "body" }, ...(gone ? [icon("gone"), text] : said(end === null ? text : `${text.slice(0, end)}…`, mentions)));
+  const body = gone ? el("span", { className: "body" }, icon("gone"), text) : said(end === null ? text : `${text.slice(0, end)}…`, mentions);
   const mark = changing ? el("span", { className: "ticks", title: "Saving" }, icon("clock"), hidden("Saving")) : null;
   const meta = el("span", { className: "meta", dir: "ltr" }, edited ? el("span", { className: "edited", title: `Edited ${moment(message.edited_at)}` }, "edited") : null, mark, el("time", { dateTime: new Date(message.ts).toISOString(), title: moment(message.ts) }, clock(message.ts)), status && !gone ? ticks(status) : null);
   const box = el(
@@ -63,16 +64,26 @@ export function bubble(shown, emit, files = null) {
   );
 }
 
-/** The text with its links, and the words that mention somebody marked: those that the message itself says are mentions. */
+/** The text as its markers say, with its links, and the words that mention somebody marked: those that the message itself says are mentions. */
 function said(text, mentions) {
-  if (!mentions.length) return linkify(text);
   const all = mentions.some((one) => one.id === ALL);
   const people = mentions.filter((one) => one.username);
   const node = ({ text: word, id }) => {
     const one = id && mentions.find((mention) => mention.id === id);
     return one ? el("span", { className: one.mine ? "mention mine" : "mention", title: one.name }, word) : word;
   };
-  return linkify(text, (part) => pieces(part, people, all).map(node));
+  const plain = (part) => (mentions.length ? linkify(part, (words) => pieces(words, people, all).map(node)) : linkify(part));
+  const within = (spans) => spans.flatMap((one) => (typeof one === "string" ? plain(one) : [one.kind === "code" ? el("code", {}, one.text) : el(one.kind, {}, ...within(one.spans))]));
+  const found = blocks(text);
+  // Mostly it is one paragraph, and its time stands behind the last word.
+  if (found.length === 1 && found[0].kind === "text") return el("span", { className: "body" }, ...within(found[0].spans));
+  const shown = {
+    text: ({ spans }) => el("p", {}, ...within(spans)),
+    quote: ({ spans }) => el("blockquote", {}, ...within(spans)),
+    code: (block) => el("pre", { tabIndex: 0, role: "region", "aria-label": "Code" }, el("code", {}, block.text)),
+    list: ({ start, items }) => el(start === null ? "ul" : "ol", start === null ? {} : { start }, ...items.map((spans) => el("li", {}, ...within(spans)))),
+  };
+  return el("div", { className: "body blocks" }, ...found.map((block) => shown[block.kind](block)));
 }
 
 /** What is beside a message while it is pointed at or has the focus. */

@@ -38,11 +38,25 @@ export function fold(message, change, me) {
   if (change.op === "edit") return { ...next, body: change.body ?? "", mentions: change.mentions ?? [], edited_at: change.ts };
   if (change.op === "delete") return { ...next, ...GONE };
   if (change.op === "takedown") return { ...next, ...WITHHELD };
+  if (change.op === "pin") return next;
   if (change.op === "restore") {
     const { body, media, reply_to, edited_at, forwarded, mentions } = { ...GIVEN_BACK, ...change };
     return { ...next, body, media, reply_to, edited_at, forwarded, mentions, withheld: false };
   }
   return withReaction(next, { on: false, count: 0, ...change }, me);
+}
+
+/**
+ * Return what is pinned in a conversation after a change: {message, by, ts} each, the newest pin first. `message` is the
+ * target where it is held here; without it a new pin is left to whoever reads the list again.
+ */
+export function repin(pins, change, message, me) {
+  if (change.op !== "pin") {
+    const folded = pins.map((one) => (one.message.server_id === change.target ? { ...one, message: fold(one.message, change, me) } : one));
+    return folded.filter((one) => !one.message.deleted && !one.message.withheld);
+  }
+  const rest = pins.filter((one) => one.message.server_id !== change.target);
+  return change.on && message ? [{ message, by: change.from ?? me, ts: change.ts }, ...rest] : rest;
 }
 
 /** Return the message as its reader wants it: with the changes that are on their way. */

@@ -110,6 +110,8 @@ export class Database {
 
   #forgetDrafts() {
     this.#draftKeys().forEach((key) => localStorage.removeItem(key));
+    // With them what the server knows of them (drafts.js): else the next visit would take them for deleted here.
+    localStorage.removeItem(`${PREFIX}drafts-agreed:${this.user}`);
   }
 
   /** Forget a conversation's window, so that a hole in it never shows as if there were none. */

@@ -34,13 +34,16 @@ export function initials(name) {
   return letters.map((word) => [...word][0]).join("").toUpperCase() || "?";
 }
 
-export function paintAvatar(node, id, name, online = false) {
+/** `picture`: an address; where it gives none, the initials stay. */
+export function paintAvatar(node, id, name, online = false, picture = null) {
   node.dataset.hue = hueOf(id);
-  node.replaceChildren(initials(name), ...(online ? [el("span", { className: "online" })] : []));
+  if (picture && node.querySelector("img")?.getAttribute("src") === picture) return node;
+  const image = picture ? el("img", { src: picture, alt: "", onerror: (event) => event.target.remove() }) : null;
+  node.replaceChildren(initials(name), ...(image ? [image] : []), ...(online ? [el("span", { className: "online" })] : []));
   return node;
 }
 
-export const avatar = (id, name, online) => paintAvatar(el("span", { className: "avatar", "aria-hidden": "true" }), id, name, online);
+export const avatar = (id, name, online, picture) => paintAvatar(el("span", { className: "avatar", "aria-hidden": "true" }), id, name, online, picture);
 
 export const hidden = (text) => el("span", { className: "visually-hidden" }, text);
 

@@ -12,7 +12,7 @@ const daysAgo = (ts, now) => Math.round((midnight(now) - midnight(ts)) / 86_400_
 
 export const clock = (ts) => CLOCK.format(ts);
 export const moment = (ts) => MOMENT.format(ts);
-export const counted = (count, thing) => `${count.toLocaleString()} ${thing}${count === 1 ? "" : "s"}`;
+export const counted = (count, thing, things = `${thing}s`) => `${count.toLocaleString()} ${count === 1 ? thing : things}`;
 /** A span in words: of days where it is whole days. */
 export const span = (seconds) => {
   for (const [unit, thing] of [[31_536_000, "year"], [86_400, "day"], [3_600, "hour"], [60, "minute"]]) {
@@ -57,6 +57,8 @@ export function eventText(message, nameOf) {
     case "created":
       return event.name ? `${who} created the group “${event.name}”` : `${who} started the conversation`;
     case "member_added":
+      // By a link, and nobody else's act.
+      if (!others) return `${who} joined`;
       return `${who} added ${others}`;
     case "member_removed":
       return `${who} removed ${others}`;
@@ -66,6 +68,8 @@ export function eventText(message, nameOf) {
       return `${who} made ${others || nameOf(message.from, false)} ${event.role === "member" ? "a member" : event.role === "admin" ? "an admin" : "the owner"}`;
     case "renamed":
       return `${who} renamed the group to “${event.name ?? ""}”`;
+    case "picture_set":
+      return `${who} changed the group's picture`;
     case "timer_set":
       return event.timer_s ? `${who} set messages to disappear after ${span(event.timer_s)}` : `${who} set messages not to disappear`;
     default:

@@ -16,9 +16,9 @@ export let database = null;
 /**
  * `active` is the open conversation; `lineAfter` the read mark at its opening, where the line "New messages" is
  * drawn; `listError` why the list could not be loaded; `loading` and `errors` concern threads; `drafts` are what was
- * begun in each conversation.
+ * begun in each conversation; `archive` says that the list shows what was put away.
  */
-export const view = { active: null, lineAfter: null, listError: null, loading: new Set(), errors: new Map(), drafts: {} };
+export const view = { active: null, lineAfter: null, listError: null, loading: new Set(), errors: new Map(), drafts: {}, archive: false };
 
 let painter = () => {};
 let painting = false;

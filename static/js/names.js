@@ -2,10 +2,13 @@
 import * as api from "./api.js";
 import { eventText, typingText } from "./format.js";
 import { ALL, mentionsIn } from "./mentions.js";
+import { plainText } from "./markdown.js";
 import { mediaOf, wordsFor } from "./media.js";
 import { changed, dispatch, me, state } from "./model.js";
 import { shownOf, threadOf } from "./store.js";
 
+/** Of a longer text the beginning says what it is about. */
+const SUMMARY_CHARS = 2_000;
 const TYPING_SHOWN_MS = 5_000;
 /** As the server has it, unless it says otherwise. */
 const MOST_MENTIONS = 50;
@@ -32,6 +35,9 @@ export function titleOf(conv) {
 /** Whose colour the avatar has: in a direct conversation it is the other person's everywhere. */
 export const faceOf = (conv) => conv.peer?.id ?? conv.id;
 
+/** Where a group's picture is; the address changes with it. */
+export const pictureOf = (conv) => (conv.picture ? `/v1/conversations/${conv.id}/picture?v=${conv.picture}` : null);
+
 export const textOf = (message) => {
   if (message.kind === "event") return eventText(message, spoken);
   if (message.deleted) return "This message was deleted";
@@ -39,8 +45,8 @@ export const textOf = (message) => {
   return state.convs[message.conv]?.encrypted ? "Encrypted message" : message.body;
 };
 
-/** A message on one line: its text, or else what its files are. */
-export const summaryOf = (message) => textOf(message) || wordsFor(mediaOf(message)) || "";
+/** A message on one line: its text without its markers, or else what its files are. */
+export const summaryOf = (message) => plainText(textOf(message).slice(0, SUMMARY_CHARS)) || wordsFor(mediaOf(message)) || "";
 
 /** What stands for a message where another answers it: {author, text}; of one that is not loaded only that there is one. */
 export function quoteOf(message) {

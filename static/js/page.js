@@ -1,21 +1,16 @@
 /** Paints the state: the list, the thread, the title, banners and toasts. */
 import "./elements/confirm-dialog.js";
-import "./elements/forward-dialog.js";
-import "./elements/report-dialog.js";
-import "./elements/message-menu.js";
-import "./elements/conversation-info.js";
 import "./elements/conversation-list.js";
 import "./elements/message-composer.js";
-import "./elements/media-lightbox.js";
 import "./elements/message-list.js";
-import "./elements/people-dialog.js";
+import "./elements/pinned-bar.js";
 import { dropLine, markRead } from "./acts.js";
 import { el, paintAvatar } from "./dom.js";
 import { counted, lastSeen } from "./format.js";
 import { laterId } from "./ids.js";
 import { mediaOf } from "./media.js";
 import { me, root, state, view } from "./model.js";
-import { faceOf, mentionsOf, nameOf, preview, quoteOf, summaryOf, textOf, titleOf, typistsOf } from "./names.js";
+import { excerpt, faceOf, mentionsOf, nameOf, pictureOf, preview, quoteOf, summaryOf, textOf, titleOf, typistsOf } from "./names.js";
 import * as store from "./store.js";
 import { loadConversations } from "./sync.js";
 
@@ -26,13 +21,35 @@ export const $ = (id) => document.getElementById(id);
 export const list = document.querySelector("conversation-list");
 export const messages = document.querySelector("message-list");
 export const composer = document.querySelector("message-composer");
-export const people = document.querySelector("people-dialog");
 export const info = document.querySelector("conversation-info");
-export const forwarding = document.querySelector("forward-dialog");
-export const lightbox = document.querySelector("media-lightbox");
 export const menu = document.querySelector("message-menu");
-export const reporting = document.querySelector("report-dialog");
+export const rowMenu = document.querySelector("conversation-menu");
+export const pinnedBar = document.querySelector("pinned-bar");
 export const confirm = document.querySelector("confirm-dialog");
+
+/** Dialogs and menus: not in the way of the first picture, and there before one asks for them. */
+const LATER = ["message-menu", "conversation-menu", "conversation-info", "people-dialog", "forward-dialog", "report-dialog", "media-lightbox"];
+const LATER_MS = 2_000;
+
+const idle = globalThis.requestIdleCallback ?? ((work) => setTimeout(work, LATER_MS));
+const load = (name) => import(`./elements/${name}.js`);
+
+/** Load what will be wanted, once there is nothing else to do. What cannot be had now is asked for when it is wanted. */
+export const loadLater = () => idle(() => LATER.forEach((name) => load(name).catch(() => {})), { timeout: LATER_MS });
+
+/** Return an element that is not there from the beginning; its module is loaded the first time. Throws where that fails. */
+export async function summon(name) {
+  try {
+    await load(name);
+  } catch {
+    throw new Error("No connection to the server.");
+  }
+  const there = document.querySelector(name);
+  if (there) return there;
+  const made = document.createElement(name);
+  document.body.append(made);
+  return made;
+}
 
 const isOnline = (conv) => Boolean(conv.peer) && !store.isBlocked(state, conv) && state.presence[conv.peer.id]?.state === "online";
 
@@ -46,11 +63,14 @@ function item(conv) {
   return {
     id: conv.id,
     face: faceOf(conv),
+    picture: pictureOf(conv),
     name: titleOf(conv),
     preview: text,
     status: mine && !last.deleted && !last.withheld ? store.statusOf(state, last) : null,
     ts: last?.ts ?? Date.parse(conv.created_at),
     unread: conv.unread_count,
+    marked: Boolean(conv.marked_unread),
+    pinned: Boolean(conv.pinned),
     mentioned: Boolean(conv.mentioned) && conv.unread_count > 0,
     muted: store.isMuted(conv, Date.now()),
     online: isOnline(conv),
@@ -68,8 +88,15 @@ export function paintList() {
     titleOf(conv).toLocaleLowerCase().includes(wanted) ||
     (conv.peer?.username ?? "").includes(wanted) ||
     (store.previewOf(state, conv)?.body ?? "").toLocaleLowerCase().includes(wanted);
-  const found = store.sortedConversations(state).filter(matches).map(item);
-  list.show(found, emptyList(wanted));
+  const all = store.sortedConversations(state);
+  const away = all.filter((conv) => conv.archived);
+  if (!away.length) view.archive = false;
+  // Who searches finds also what was put away.
+  const shelf = (conv) => wanted || Boolean(conv.archived) === view.archive;
+  list.show(all.filter((conv) => shelf(conv) && matches(conv)).map(item), emptyList(wanted));
+  $("archive").hidden = !away.length || Boolean(wanted);
+  $("archive").setAttribute("aria-expanded", String(view.archive));
+  $("archive-label").textContent = view.archive ? "Back to all conversations" : `Archived (${away.length})`;
 }
 
 function emptyList(wanted) {
@@ -83,6 +110,7 @@ function emptyList(wanted) {
     return say("Nothing found", `No conversation matches “${typed}”.`, "Find people", find);
   }
   if (view.listError) return say("Could not load your conversations", view.listError, "Try again", loadConversations, "alert");
+  if (Object.values(state.convs).some((conv) => conv.archived)) return say("Nothing here", "All your conversations are in the archive.", "Show the archive", () => $("archive").click());
   return say("No conversations yet", "Find somebody by name and say hello.", "Start a chat", () => $("new-chat").click());
 }
 
@@ -122,21 +150,25 @@ export function infoOf(conv) {
     conv,
     me: me.id,
     face: faceOf(conv),
+    picture: pictureOf(conv),
     title: titleOf(conv),
     subtitle: parts.filter(Boolean).join(" · "),
     muted: store.isMuted(conv, Date.now()),
     blocked: store.isBlocked(state, conv),
+    asking: store.manages(conv) ? (state.requests[conv.id] ?? []) : [],
   };
 }
 
-/** What one may do with a message that is there: `reply`, `react`, `forward`, `copy`, `edit`, `report`, `delete`; with one that is withheld `appeal`. */
+/** What one may do with a message that is there: `reply`, `react`, `forward`, `copy`, `link`, `details`, `pin` or `unpin`, `edit`, `report`, `delete`; with one that is withheld `appeal`. */
 function mayDo(conv, message) {
   if (!conv || message.kind === "event") return [];
   const mine = message.from === me.id;
   const open = !obstacle(conv);
   const moderates = conv.type === "group" && ["owner", "admin"].includes(conv.role);
   if (message.withheld) return mine ? ["appeal", ...(conv.closed ? [] : ["delete"])] : [];
-  const may = { reply: open, react: open, forward: !conv.encrypted, copy: Boolean(message.body) && !conv.encrypted, edit: open && mine, report: !mine && !conv.closed, delete: !conv.closed && (mine || moderates) };
+  const pins = open && (conv.type === "dm" || moderates);
+  const pinned = store.pinsOf(state, conv.id).some((one) => one.message.server_id === message.server_id);
+  const may = { reply: open, react: open, link: !conv.closed, details: mine && Boolean(conv.members ?? conv.peer), pin: pins && !pinned, unpin: pins && pinned, forward: !conv.encrypted, copy: Boolean(message.body) && !conv.encrypted, edit: open && mine, report: !mine && !conv.closed, delete: !conv.closed && (mine || moderates) };
   return Object.keys(may).filter((name) => may[name]);
 }
 
@@ -146,14 +178,17 @@ function paintBar(conv) {
   const sub = conv ? subtitle(conv) : { text: "", live: false };
   if ($("thread-sub").textContent !== sub.text) $("thread-sub").textContent = sub.text;
   $("thread-sub").toggleAttribute("data-live", sub.live);
-  if (conv) paintAvatar($("thread-avatar"), faceOf(conv), title, isOnline(conv));
+  if (conv) paintAvatar($("thread-avatar"), faceOf(conv), title, isOnline(conv), pictureOf(conv));
   const open = Boolean(conv) && !conv.closed;
   $("thread-search").hidden = !open || conv.encrypted;
   $("thread-info").hidden = !open;
   $("thread-who").disabled = !open;
   const label = conv?.type === "group" ? "Group info" : "Contact info";
+  const asking = store.manages(conv) ? (state.requests[conv.id] ?? []).length : 0;
   $("thread-info").title = label;
-  $("thread-info").setAttribute("aria-label", label);
+  $("thread-info").setAttribute("aria-label", asking ? `${label}, ${asking} waiting to join` : label);
+  $("asking").hidden = !asking;
+  $("asking").textContent = String(asking);
 }
 
 function paintThread() {
@@ -171,6 +206,9 @@ function paintThread() {
     $("notice-text").textContent = why.text;
     $("notice-act").hidden = !why.own;
   }
+  const mayPin = conv && !why && (conv.type === "dm" || ["owner", "admin"].includes(conv.role));
+  const pins = conv?.closed ? [] : store.pinsOf(state, active);
+  pinnedBar.show(pins.map(({ message, by, ts }) => ({ server_id: message.server_id, ...excerpt({ ...message, conv: active }), ts, by: by === me.id ? "you" : nameOf(by) })), mayPin);
   const past = store.pastOf(state, active);
   const thread = past ?? store.threadOf(state, active);
   // Who answers has read: the line never stands above one's own message.

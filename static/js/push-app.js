@@ -1,10 +1,13 @@
 /** The chat's side of notifications: keeps the subscription fresh, and opens what was clicked. */
-import * as push from "./push.js";
+let loading = null;
+/** Its module: not in the way of the first page. */
+const push = () => (loading ??= import("./push.js"));
+const ignore = () => undefined;
 
-const opened = () => location.hash.slice(1);
+const opened = () => location.hash.slice(1).split("/")[0];
 
 function seen() {
-  if (opened() && document.visibilityState === "visible") push.close(opened());
+  if (opened() && document.visibilityState === "visible") push().then((it) => it.close(opened())).catch(ignore);
 }
 
 navigator.serviceWorker?.addEventListener("message", ({ data }) => {
@@ -13,5 +16,5 @@ navigator.serviceWorker?.addEventListener("message", ({ data }) => {
 addEventListener("hashchange", seen);
 document.addEventListener("visibilitychange", seen);
 seen();
-// Not in the way of the first page: nothing here is urgent.
-setTimeout(() => push.refresh(document.getElementById("app").dataset.user).catch(() => undefined), 3_000);
+// Nothing here is urgent.
+setTimeout(() => push().then((it) => it.refresh(document.getElementById("app").dataset.user)).catch(ignore), 3_000);

@@ -31,7 +31,7 @@ export function rowsOf(view, isWhole, lineAt) {
     const key = keyOf(message);
     const text = view.textOf(message);
     if (!previous || !sameDay(previous.ts, message.ts)) {
-      rows.push({ kind: "day", key: `day ${new Date(message.ts).toDateString()}`, text: dayLabel(message.ts) });
+      rows.push({ kind: "day", key: `day ${new Date(message.ts).toDateString()}`, text: dayLabel(message.ts), ts: message.ts });
     }
     const line = message === lined;
     if (line) rows.push({ kind: "new", key: "new", above: key });

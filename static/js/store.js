@@ -12,7 +12,7 @@
  * is in it comes to it by itself. Once it has grown up to the thread's own window the two are one. `aside` are messages of
  * the past that one has answered: the answers are shown without it.
  */
-import { changeable, fold, newer, overlay } from "./changes.js";
+import { changeable, fold, newer, overlay, repin } from "./changes.js";
 import { compareIds, covers, inMark, joinMarks, laterId } from "./ids.js";
 import { ALL } from "./mentions.js";
 
@@ -22,7 +22,7 @@ const ASIDE = 20;
 const emptyThread = () => ({ messages: [], loaded: false, complete: false });
 
 export function initialState(me) {
-  return { me, users: { [me.id]: me }, convs: {}, threads: {}, marks: {}, beyond: {}, recent: {}, pending: [], past: null, aside: [], receipts: {}, presence: {}, blocked: [], listLoaded: false };
+  return { me, users: { [me.id]: me }, convs: {}, threads: {}, marks: {}, beyond: {}, recent: {}, pending: [], past: null, aside: [], receipts: {}, presence: {}, blocked: [], requests: {}, listLoaded: false };
 }
 
 export const threadOf = (state, conv) => state.threads[conv] ?? emptyThread();
@@ -41,10 +41,10 @@ export const isUnread = (state, message, mark) =>
 /** Does a message mention the reader, by name or with everybody? */
 export const mentionsMe = (state, message) => Boolean(message.mentions?.some((one) => one === state.me.id || one === ALL));
 
-/** Conversations, newest activity first, without those that one is no longer in. */
+/** Conversations, pinned ones first, then by newest activity, without those that one is no longer in. */
 export function sortedConversations(state) {
   const open = Object.values(state.convs).filter((conv) => !conv.closed);
-  return open.sort((a, b) => activityOf(state, b) - activityOf(state, a) || (a.id < b.id ? -1 : 1));
+  return open.sort((a, b) => Number(b.pinned ?? false) - Number(a.pinned ?? false) || activityOf(state, b) - activityOf(state, a) || (a.id < b.id ? -1 : 1));
 }
 
 /** Return a message with one's own changes of it that are on their way. */
@@ -58,6 +58,14 @@ export const pastOf = (state, conv) => (state.past?.conv === conv ? state.past :
 
 /** Return the messages of a thread as they are shown. */
 export const shownOf = (state, conv) => (pastOf(state, conv) ?? threadOf(state, conv)).messages.map((one) => withPending(state, one));
+
+/** What is pinned in a conversation, the newest pin first: {message, by, ts}, with one's own pins that are on their way. */
+export function pinsOf(state, conv) {
+  const mine = state.pending.filter((one) => one.conv === conv && one.op === "pin");
+  return mine.reduce((pins, one) => repin(pins, one, messageOf(state, conv, one.target), state.me.id), state.convs[conv]?.pins ?? []);
+}
+
+const messageOf = (state, conv, serverId) => threadOf(state, conv).messages.find((one) => one.server_id === serverId);
 
 /** What the list shows of a conversation: a message on its way counts. */
 export function previewOf(state, conv) {
@@ -79,9 +87,12 @@ export const isExpired = (conv, message, now) =>
   Boolean(conv && message?.server_id) &&
   (compareIds(message.server_id, conv.expired_before) < 0 || Boolean(conv.timer_s && message.ts < now - conv.timer_s * 1000));
 
-/** Unread messages of all conversations that are not muted. */
+/** Unread messages of all conversations that are not muted or put away; one that is marked as unread counts as one. */
 export const totalUnread = (state, now) =>
-  sortedConversations(state).reduce((sum, conv) => sum + (isMuted(conv, now) ? 0 : conv.unread_count), 0);
+  sortedConversations(state).reduce((sum, conv) => sum + (isMuted(conv, now) || conv.archived ? 0 : conv.unread_count || Number(conv.marked_unread ?? false)), 0);
+
+/** May the reader let people into a conversation, and manage it? */
+export const manages = (conv) => conv?.type === "group" && !conv.closed && ["owner", "admin"].includes(conv.role);
 
 /** Has the reader blocked the other person of this conversation? */
 export const isBlocked = (state, conv) => Boolean(conv.peer) && state.blocked.includes(conv.peer.id);
@@ -105,6 +116,17 @@ export function statusOf(state, message) {
   if (others.every((one) => covers(read[one.id]))) return "read";
   if (others.every((one) => covers(delivered[one.id]) || covers(read[one.id]))) return "delivered";
   return "sent";
+}
+
+/** Who of the others has read a message of one's own, whom it has reached, and whom not yet: lists of members. */
+export function receiptsOf(state, message) {
+  const conv = state.convs[message.conv];
+  const others = (conv?.members ?? (conv?.peer ? [conv.peer] : [])).filter((one) => one.id !== state.me.id);
+  const { read = {}, delivered = {} } = state.receipts[message.conv] ?? {};
+  const covers = (mark) => Boolean(mark) && compareIds(mark, message.server_id) >= 0;
+  const of = { read: [], delivered: [], waiting: [] };
+  for (const one of others) of[covers(read[one.id]) ? "read" : covers(delivered[one.id]) ? "delivered" : "waiting"].push(one);
+  return of;
 }
 
 function insert(messages, message) {
@@ -185,6 +207,8 @@ function dropExpired(state, conv, now) {
   const past = pastOf(next, conv.id);
   if (past) next = { ...next, past: { ...past, messages: past.messages.filter((one) => !isExpired(conv, one, now)) } };
   if (next.aside.some((one) => one.conv === conv.id && isExpired(conv, one, now))) next = { ...next, aside: next.aside.filter((one) => one.conv !== conv.id || !isExpired(conv, one, now)) };
+  const pins = conv.pins?.filter((one) => !isExpired(conv, one.message, now));
+  if (pins && pins.length !== conv.pins.length) next = withConv(next, conv.id, { pins });
   return isExpired(conv, conv.last_message, now) ? withConv(next, conv.id, { last_message: null, unread_count: 0 }) : next;
 }
 
@@ -209,7 +233,8 @@ function change(state, one) {
   const past = pastOf(next, one.conv);
   if (past) next = { ...next, past: { ...past, messages: past.messages.map(folded) } };
   if (next.aside.some((message) => message.server_id === one.target)) next = { ...next, aside: next.aside.map(folded) };
-  const last = next.convs[one.conv]?.last_message;
+  const { last_message: last, pins } = next.convs[one.conv] ?? {};
+  if (pins) next = withConv(next, one.conv, { pins: repin(pins, one, messageOf(next, one.conv, one.target), state.me.id) });
   return last?.server_id === one.target ? withConv(next, one.conv, { last_message: fold(last, one, state.me.id) }) : next;
 }
 
@@ -225,6 +250,8 @@ function take(state, message) {
   if (!conv) return next;
   const newer = compareIds(message.server_id, conv.last_message?.server_id) > 0;
   const change = newer ? { last_message: clean } : {};
+  // What is said brings back what was put away, unless it was to keep quiet.
+  if (newer && conv.archived && !isMuted(conv, message.ts)) change.archived = false;
   // Without a loaded thread only what is newer than the last message is known to be new.
   if (!known && newer && isUnread(state, message, conv.last_read)) {
     change.unread_count = conv.unread_count + 1;
@@ -241,7 +268,7 @@ function readByMe(state, conv, serverId) {
   const all = compareIds(serverId, it.last_message?.server_id) >= 0;
   const left = threadOf(state, conv).messages.filter((one) => one.server_id && isUnread(state, one, serverId));
   const mentioned = !all && left.some((one) => mentionsMe(state, one));
-  return withConv(state, conv, { last_read: serverId, unread_count: all ? 0 : Math.min(it.unread_count, left.length), mentioned });
+  return withConv(state, conv, { last_read: serverId, unread_count: all ? 0 : Math.min(it.unread_count, left.length), mentioned, marked_unread: false });
 }
 
 function putConversation(state, conv) {
@@ -252,6 +279,7 @@ function putConversation(state, conv) {
   const held = state.convs[conv.id];
   const fresh = { ...conv };
   if (held) {
+    fresh.pins = conv.pins ?? held.pins;
     // The answer may have been made before what the socket has brought since.
     if (compareIds(held.last_message?.server_id, conv.last_message?.server_id) > 0) {
       fresh.last_message = held.last_message;
@@ -290,6 +318,12 @@ export function reduce(state, action) {
     case "closed":
       // Still on the screen, to read: who removed one is worth more than a page that is suddenly gone.
       return withConv(state, action.conv, { closed: { by: action.by }, unread_count: 0, mentioned: false });
+    case "shelved":
+      return withConv(state, action.conv, action.change);
+    case "requests":
+      return { ...state, requests: { ...state.requests, [action.conv]: action.users } };
+    case "pins":
+      return withConv(state, action.conv, { pins: action.pins });
     case "blocks":
       return { ...state, blocked: action.users };
     case "users":

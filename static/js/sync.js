@@ -17,7 +17,7 @@ const EXPIRE_MS = 60_000;
 
 /**
  * What is for the page to show: `ready` (limits), `connection` (state), `signed-out`, `suspended`, `broken`, `listed` (the
- * list was read), `gone` (conv, title, by: one is no longer in it; by whose act, where that is known), `refused` (op, detail: one's
+ * list was read), `draft` (conv: another device has left one there), `gone` (conv, title, by: one is no longer in it; by whose act, where that is known), `refused` (op, detail: one's
  * own change of a message is not to be).
  */
 export const events = new EventTarget();
@@ -84,6 +84,7 @@ function receive(frame) {
     case "edit":
     case "delete":
     case "react":
+    case "pin":
     case "takedown":
     case "restore":
     case "link":
@@ -112,6 +113,8 @@ function receive(frame) {
       break;
     case "conv":
       if (frame.change === "removed") gone(frame.conv, frame.by);
+      else if (frame.change === "requests") loadRequests(frame.conv);
+      else if (frame.change === "draft") tell("draft", { conv: frame.conv });
       else {
         left.delete(frame.conv);
         fetchConversation(frame.conv);
@@ -144,6 +147,8 @@ function takeChange(frame) {
   if (frame.msg_id) database?.unqueue(frame.msg_id).catch(() => {});
   if (gap) repair(frame.conv);
   else keepHeld(frame.conv, [frame.target]);
+  // What it pins may not be held here.
+  if (frame.op === "pin" && frame.conv === view.active) loadPins(frame.conv);
 }
 
 /** Keep messages as changes have left them. */
@@ -177,6 +182,7 @@ function takeBackfill(frame) {
     keepHeld(frame.conv, touched);
   };
   write();
+  if (frame.conv === view.active && (frame.stale || changes.some((one) => one.op === "pin"))) loadPins(frame.conv);
   // A receipt covers what came before it.
   const theirs = messages.findLast((one) => one.from !== me.id);
   if (theirs) wire.tell({ op: "delivered", server_id: theirs.server_id });
@@ -235,6 +241,7 @@ function resume() {
   loadConversations();
   loadBlocks();
   if (view.active && !store.threadOf(state, view.active).loaded) openThread(view.active);
+  else if (view.active) loadPins(view.active);
 }
 
 function sync(most) {
@@ -284,6 +291,12 @@ export async function loadConversations() {
       cursor = page.next;
       pages += 1;
     } while (cursor && pages < MAX_LIST_PAGES);
+    // Those on top are wanted also where the list is longer than what is read of it.
+    if (cursor) {
+      const { results } = await api.pinnedConversations();
+      for (const conv of results) listed.add(conv.id);
+      dispatch({ type: "conversations", results });
+    }
     // What is kept here and not on the list was perhaps lost while nobody listened: ask for each.
     if (!cursor) for (const id of before) if (!listed.has(id) && !state.convs[id]?.closed) fetchConversation(id);
     expire();
@@ -329,15 +342,56 @@ export async function loadBlocks() {
   }
 }
 
-/** Have the newest messages of a conversation, and its people's presence. */
+/** Have the newest messages of a conversation, and its people's presence. The promise is kept when the messages are there. */
 export function openThread(conv) {
   const thread = store.threadOf(state, conv);
-  if (!thread.loaded || store.newestHeld(state, conv) !== state.convs[conv]?.last_message?.server_id) loadNewest(conv);
+  const behind = !thread.loaded || store.newestHeld(state, conv) !== state.convs[conv]?.last_message?.server_id;
+  const loaded = behind ? loadNewest(conv) : Promise.resolve();
+  loadPins(conv);
+  loadRequests(conv);
   watchPresence();
+  return loaded;
 }
 
+/** Read who asks to be let into a group that one manages. Best effort: the next opening asks again. */
+export async function loadRequests(conv) {
+  if (!store.manages(state.convs[conv])) return;
+  try {
+    const { results } = await api.joinRequests(conv);
+    dispatch({ type: "requests", conv, users: results });
+  } catch {
+    // What is known of them stays.
+  }
+}
+
+/** Conversation -> how often its pins were asked for: only the newest answer counts. */
+const pinReads = new Map();
+
+/** Read what is pinned in a conversation. Best effort: the next opening asks again. */
+async function loadPins(conv) {
+  const turn = (pinReads.get(conv) ?? 0) + 1;
+  pinReads.set(conv, turn);
+  try {
+    const { results } = await api.pins(conv);
+    if (pinReads.get(conv) !== turn) return;
+    dispatch({ type: "pins", conv, pins: results });
+    saveSoon();
+  } catch {
+    // What is known of them stays.
+  }
+}
+
+/** Conversation -> the reading of its newest messages that is under way. */
+const newestReads = new Map();
+
 /** `anew`: what is held may have changed unseen. */
-export async function loadNewest(conv, { anew = false } = {}) {
+export function loadNewest(conv, how) {
+  const reading = readNewest(conv, how).finally(() => newestReads.get(conv) === reading && newestReads.delete(conv));
+  newestReads.set(conv, reading);
+  return reading;
+}
+
+async function readNewest(conv, { anew = false } = {}) {
   view.loading.add(conv);
   view.errors.delete(conv);
   changed();
@@ -368,7 +422,15 @@ export async function loadNewest(conv, { anew = false } = {}) {
   }
 }
 
-export async function loadOlder(conv) {
+/** Conversation -> the reading of what is older that is under way: whoever asks meanwhile waits for the same. */
+const olderReads = new Map();
+
+export function loadOlder(conv) {
+  if (!olderReads.has(conv)) olderReads.set(conv, readOlder(conv).finally(() => olderReads.delete(conv)));
+  return olderReads.get(conv);
+}
+
+async function readOlder(conv) {
   const past = store.pastOf(state, conv);
   const thread = past ?? store.threadOf(state, conv);
   const oldest = thread.messages.find((one) => one.server_id);

@@ -6,8 +6,6 @@
  *
  * Where sockets never open, it polls over plain HTTP, and looks for a socket now and then.
  */
-import { PollSocket } from "./poll.js";
-
 export const RESEND_MS = 3_000;
 const BASE_MS = 500;
 const CAP_MS = 30_000;
@@ -21,6 +19,35 @@ const PROBE_CAP_MS = 300_000;
 /** Refusals that pass; any other answer to a send is final. */
 const PASSING = new Set(["rate_limited", "unavailable", "internal"]);
 
+/** A connection by polling: few ever need one, so its module is loaded by them. */
+class LatePollSocket {
+  #socket = null;
+  #closed = false;
+
+  constructor(url) {
+    const begin = ({ PollSocket }) => {
+      if (this.#closed) return;
+      this.#socket = new PollSocket(url);
+      this.#socket.onmessage = (event) => this.onmessage(event);
+      this.#socket.onclose = (event) => this.onclose(event);
+    };
+    import("./poll.js").then(begin, () => this.onclose({ code: 1006 }));
+  }
+
+  get readyState() {
+    return this.#socket?.readyState ?? 0;
+  }
+
+  send(text) {
+    this.#socket.send(text);
+  }
+
+  close() {
+    this.#closed = true;
+    this.#socket?.close();
+  }
+}
+
 /** What goes out of a message, or, where there is an `op`, of a change of `target`. */
 function frameOf({ op = "send", msg_id, conv, target, body, media, reply_to, forwarded_from, mentions, emoji, on }) {
   const named = mentions?.length ? { mentions } : {};
@@ -31,6 +58,8 @@ function frameOf({ op = "send", msg_id, conv, target, body, media, reply_to, for
       return { op, msg_id, server_id: target };
     case "react":
       return { op, msg_id, server_id: target, emoji, on };
+    case "pin":
+      return { op, msg_id, server_id: target, on };
     default:
       return { op, msg_id, conv, body, ...(media?.length ? { media } : {}), ...(reply_to ? { reply_to } : {}), ...(forwarded_from ? { forwarded_from } : {}), ...named };
   }
@@ -69,7 +98,7 @@ export class Wire {
     Object.assign(this, { url, user, onFrame, onState, onFailed, onSignedOut, onSuspended, onBroken });
     this.env = {
       WebSocket: globalThis.WebSocket,
-      PollSocket,
+      PollSocket: LatePollSocket,
       setTimeout: (...args) => setTimeout(...args),
       clearTimeout: (id) => clearTimeout(id),
       now: () => Date.now(),

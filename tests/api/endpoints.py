@@ -4,8 +4,10 @@ from dataclasses import dataclass
 
 from accounts.api import urls as accounts_urls
 from messaging.api import urls as messaging_urls
+from messaging.invites.api import urls as invites_urls
 from messaging.media.api import urls as media_urls
 from messaging.search.api import urls as search_urls
+from messaging.unsent.api import urls as unsent_urls
 from push.api import urls as push_urls
 
 _METHODS = ("get", "post", "put", "patch", "delete")
@@ -41,6 +43,8 @@ def _found() -> list[Endpoint]:
         *messaging_urls.urlpatterns,
         *media_urls.urlpatterns,
         *search_urls.urlpatterns,
+        *invites_urls.urlpatterns,
+        *unsent_urls.urlpatterns,
         *push_urls.urlpatterns,
     ]:
         view = pattern.callback.view_class  # type: ignore[union-attr]

@@ -24,13 +24,20 @@ BODILESS = {
     "post devices/revoke-others",
     "put blocks/<str:user>",
     "put messages/<str:message>/reactions/<str:emoji>",
+    "put messages/<str:message>/pin",
+    "post invites/<str:token>",
     "post devices/<str:device>/push/test",
     "post media/<str:media>/complete",
     "put media/<str:media>/parts/<str:number>",
 }
 
 #: All fields of these may be left out, and so may the body.
-NOTHING_NEEDED = {"patch me", "patch me/push-settings"}
+NOTHING_NEEDED = {
+    "patch me",
+    "patch me/push-settings",
+    "patch conversations/<str:conversation>/shelf",
+    "post conversations/<str:conversation>/invites",
+}
 
 
 def fine(response: Any) -> Any:
@@ -51,7 +58,7 @@ def call(ann: Person, bob: Person) -> Callable[..., Any]:
         cache.clear()
         values = {"conversation": group, "user": bob.ref, "device": ids.device_ref(5)}
         values |= {"message": ids.server_id(ids.parse_conversation(group), 5), "emoji": "👍"}
-        values |= {"media": ids.media_ref(5), "number": "1"}
+        values |= {"media": ids.media_ref(5), "number": "1", "token": "none"}
         needed = {name: value for name, value in values.items() if f"<str:{name}>" in endpoint.route}
         return getattr(ann.client, endpoint.method)(endpoint.path(**needed), raw, content_type=content_type)
 
@@ -109,6 +116,11 @@ FIELDS: dict[str, dict[str, Any]] = {
     "put conversations/<str:conversation>/read": {"server_id": "m_AAAAAAAAAAEAAAAAAAAAAQ"},
     "put conversations/<str:conversation>/mute": {"until": None},
     "put conversations/<str:conversation>/timer": {"timer_s": None},
+    "patch conversations/<str:conversation>/shelf": {"archived": True, "pinned": True, "marked_unread": True},
+    "put conversations/<str:conversation>/draft": {"body": "hello"},
+    "put conversations/<str:conversation>/picture": {"media": "f_AAAAAAAAAAE"},
+    "post conversations/<str:conversation>/invites": {"expires_in_s": 60, "max_uses": 5, "approval": True},
+    "post conversations/<str:conversation>/requests/<str:user>": {"accept": True},
     "post media": {
         "conversation": "c_AAAAAAAAAAE", "name": "x", "size": 5, "type": "image/png", "voice": True, "duration_ms": 5,
     },
@@ -224,7 +236,7 @@ def test_another_method_is_not_allowed(ann: Person, route: str) -> None:
     known = {it.method for it in ENDPOINTS if it.route == route}
     client = APIClient() if route in ("accounts", "tokens") else ann.client
     values = {"conversation": "c_x", "user": "u_x", "device": "d_x", "message": "m_x", "emoji": "x", "media": "f_x"}
-    values["number"] = "1"
+    values |= {"number": "1", "token": "none"}
     needed = {name: value for name, value in values.items() if f"<str:{name}>" in route}
     for method in {"get", "post", "put", "patch", "delete"} - known:
         response = getattr(client, method)(Endpoint(method, route).path(**needed))
@@ -257,7 +269,8 @@ def test_a_malformed_id_in_a_path_is_an_absent_one(ann: Person, bob: Person, ref
         for bad in ("conversation", "user", "device", "message"):
             if f"<str:{bad}>" not in endpoint.route:
                 continue
-            values = {"conversation": group, "user": bob.ref, "device": ids.device_ref(5), "emoji": "👍"} | {bad: ref}
+            values = {"conversation": group, "user": bob.ref, "device": ids.device_ref(5), "emoji": "👍"}
+            values |= {"token": "none", bad: ref}
             needed = {name: value for name, value in values.items() if f"<str:{name}>" in endpoint.route}
             body = FIELDS.get(str(endpoint), {})
             call = getattr(ann.client, endpoint.method)

@@ -13,8 +13,17 @@ from messaging.adapters.cassandra.messages import CassandraMessageStore
 from messaging.adapters.orm.conversations import OrmConversationStore
 from messaging.adapters.orm.messages import OrmMessageStore
 from messaging.domain.errors import TooManyMembers
-from messaging.domain.ids import ConversationId, DeviceId, MessageId, UserId, first_id_at, in_sub, new_random_id
-from messaging.domain.messages import Chain, Conversation, ConversationType, Membership, Role, StoredMessage
+from messaging.domain.ids import (
+    ConversationId,
+    DeviceId,
+    MediaId,
+    MessageId,
+    UserId,
+    first_id_at,
+    in_sub,
+    new_random_id,
+)
+from messaging.domain.messages import Chain, Conversation, ConversationType, Membership, Role, Shelf, StoredMessage
 from messaging.ports import ConversationStore, MessageStore, NewConversation
 
 Pair = tuple[ConversationStore, MessageStore]
@@ -426,3 +435,63 @@ def test_the_version_changes_with_the_members(store: ConversationStore) -> None:
     # What changes nothing may leave it.
     store.mark_read([(ANN, conversation.id, MessageId(5))])
     assert version() == versions[-1]
+
+
+# --- where a member keeps it ----------------------------------------------------------------------
+
+
+def shelf(store: ConversationStore, user: UserId, conversation: Conversation) -> Shelf:
+    place = store.membership(user, conversation.id)
+    assert place is not None
+    if place.active:
+        [row] = [it for it in store.inbox(user, limit=9) if it.conversation.id == conversation.id]
+        assert row.membership.shelf == place.shelf
+    return place.shelf
+
+
+def test_each_part_of_a_shelf_is_changed_by_itself_and_for_one_member(store: ConversationStore) -> None:
+    talk, other = group(store, ANN, BOB), group(store, ANN, BOB)
+    store.shelve(BOB, talk.id, archived_id=MessageId(7))
+    store.shelve(BOB, talk.id, pinned=True)
+    store.shelve(BOB, talk.id, unread_id=MessageId(9))
+    store.shelve(BOB, talk.id)
+    assert shelf(store, BOB, talk) == Shelf(MessageId(7), True, MessageId(9))
+    store.shelve(BOB, talk.id, archived_id=MessageId(0), unread_id=MessageId(0))
+    assert shelf(store, BOB, talk) == Shelf(pinned=True)
+    assert shelf(store, ANN, talk) == shelf(store, BOB, other) == Shelf()
+
+
+def test_who_comes_back_finds_an_empty_shelf(store: ConversationStore) -> None:
+    talk = group(store, ANN, BOB)
+    store.shelve(BOB, talk.id, archived_id=MessageId(7), pinned=True, unread_id=MessageId(7))
+    store.end_membership(BOB, talk.id, at=MessageId(1 << 40))
+    assert store.inbox(BOB, limit=9, pinned=True) == []
+    store.add_members(talk.id, [BOB], role=Role.MEMBER, limit=9, at=MessageId(2 << 40))
+    assert shelf(store, BOB, talk) == Shelf()
+
+
+def test_pinned_conversations_can_be_had_alone(stores: Pair) -> None:
+    store = stores[0]
+    talks = [group(store, ANN, BOB) for _ in range(4)]
+    for place, talk in enumerate(talks):
+        write(stores, talk, first_id_at(1_800_000_000_000 + place * 86_400_000))
+    for talk in (talks[0], talks[2]):
+        store.shelve(ANN, talk.id, pinned=True)
+    assert [row.conversation.id for row in store.inbox(ANN, limit=9, pinned=True)] == [talks[2].id, talks[0].id]
+    assert [row.conversation.id for row in store.inbox(ANN, limit=1, pinned=True)] == [talks[2].id]
+    assert len(store.inbox(ANN, limit=9)) == 4
+    assert store.inbox(BOB, limit=9, pinned=True) == []
+
+
+# --- pictures -------------------------------------------------------------------------------------
+
+
+def test_a_group_has_one_picture_or_none(store: ConversationStore) -> None:
+    talk, other = group(store, ANN, BOB), group(store, ANN, BOB)
+    assert talk.picture is None
+    for picture in (MediaId(77), MediaId(78), None):
+        store.set_picture(talk.id, picture)
+        assert store.get([talk.id])[talk.id].picture == picture
+        found = {row.conversation.id: row.conversation.picture for row in store.inbox(BOB, limit=9)}
+        assert found == {talk.id: picture, other.id: None}
+        assert {it.id: it.picture for _, it in store.scan(limit=99) if it.id in found} == found

@@ -30,6 +30,7 @@ from messaging.domain.messages import (
     ConversationType,
     DedupeKey,
     MessageChangeKind,
+    Pin,
     StoredChange,
     StoredMessage,
     StoredReceipt,
@@ -377,6 +378,40 @@ def test_the_newest_decision_of_moderators_stands_and_the_text_is_kept(
         assert (row.text, row.withheld, row.takedown_id) == ("x", False, first + 4)
 
 
+def pin(conversation: ConversationId, number: int, target: int, actor: UserId, *, on: bool = True) -> StoredChange:
+    return change(conversation, number, target, "pin", actor, on=on)
+
+
+def test_the_newest_pin_of_a_message_stands(store: MessageStore, conversation: ConversationId) -> None:
+    for first, order in zip(range(10, 70, 10), permutations(range(3)), strict=True):
+        store.upsert([text(conversation, first)])
+        changes = [
+            pin(conversation, first + 1, first, ANN),
+            pin(conversation, first + 2, first, BOB, on=False),
+            pin(conversation, first + 3, first, BOB),
+        ]
+        for number in order:
+            store.upsert([], changes=[changes[number]])
+    pins = [Pin(MessageId(first), MessageId(first + 3), BOB) for first in range(60, 0, -10)]
+    assert store.pins(conversation) == pins
+    store.upsert([], changes=[pin(conversation, 71, 20, ANN, on=False), pin(conversation, 72, 10, ANN)])
+    assert [it.message_id for it in store.pins(conversation)] == [10, 60, 50, 40, 30]
+    assert store.pins(ConversationId(4)) == []
+
+
+def test_what_is_deleted_or_was_withheld_is_not_pinned(store: MessageStore, conversation: ConversationId) -> None:
+    store.upsert([text(conversation, number) for number in (10, 20, 30)])
+    store.upsert([], changes=[pin(conversation, 40 + number, number, ANN) for number in (10, 20, 30)])
+    store.upsert([], changes=[change(conversation, 80, 10, "delete")])
+    store.upsert([], changes=[change(conversation, 81, 20, "takedown", MODERATORS)])
+    assert [it.message_id for it in store.pins(conversation)] == [30]
+    # Given back, it is not pinned again by that.
+    store.upsert([], changes=[change(conversation, 82, 20, "restore", MODERATORS)])
+    assert [it.message_id for it in store.pins(conversation)] == [30]
+    store.upsert([], changes=[pin(conversation, 83, 20, BOB), pin(conversation, 84, 10, BOB)])
+    assert [it.message_id for it in store.pins(conversation)] == [20, 30]
+
+
 def test_folding_again_changes_nothing(store: MessageStore, conversation: ConversationId) -> None:
     messages = [text(conversation, 5)]
     changes = [
@@ -386,12 +421,14 @@ def test_folding_again_changes_nothing(store: MessageStore, conversation: Conver
         react(conversation, 9, 5, BOB, on=False),
         change(conversation, 10, 5, "takedown", MODERATORS),
         change(conversation, 11, 5, "restore", MODERATORS),
+        pin(conversation, 12, 5, BOB),
     ]
     store.upsert(messages, changes=changes)
 
     def everything() -> object:
         refs = [(conversation, MessageId(5))]
-        return store.get(refs), store.newest_changes(conversation, limit=9), store.reactions(refs, viewer=BOB)
+        changes = store.newest_changes(conversation, limit=9)
+        return store.get(refs), changes, store.reactions(refs, viewer=BOB), store.pins(conversation)
 
     before = everything()
     store.upsert(messages, changes=changes[:2])
@@ -438,7 +475,7 @@ def in_bucket(bucket: int, number: int = 1) -> int:
 
 
 class TestRetention:
-    """Messages in four buckets, three in each; the second of each has an edit, a reaction and a receipt."""
+    """Messages in four buckets, three in each; the second of each has an edit, a reaction and a pin, all a receipt."""
 
     @pytest.fixture
     def numbers(self, store: MessageStore, conversation: ConversationId) -> list[int]:
@@ -449,6 +486,7 @@ class TestRetention:
         changes: list[StoredChange] = []
         for n in numbers[1::3]:
             changes += [change(conversation, n + 1, n, "edit", body="better"), react(conversation, n + 2, n, BOB)]
+            changes.append(pin(conversation, n + 3, n, BOB))
         # Edited twice, long after.
         changes += [change(conversation, in_bucket(8, n), numbers[2], "edit", body="late") for n in (1, 2)]
         store.upsert(messages, changes=changes)
@@ -494,6 +532,7 @@ class TestRetention:
         reacted = [target for _, target in store.reactions(refs, viewer=ANN)]
         assert sorted(reacted) == sorted(n for n in (*kept, *numbers[9:]) if n in numbers[1::3])
         assert rows_of(stores, "receipts", conversation) == sorted([*kept, *numbers[9:]])
+        assert rows_of(stores, "message_pins", conversation, "target_id") == sorted(reacted)
 
     def test_the_edit_of_a_message_that_is_kept_is_kept(
         self, store: MessageStore, conversation: ConversationId, numbers: list[int]
@@ -574,15 +613,15 @@ class TestBlank:
         assert len(store.reactions([(conversation, MessageId(said[0]))], viewer=ANN)) == 1
 
 
-def rows_of(stores: Pair, table: str, conversation: ConversationId) -> list[int]:
+def rows_of(stores: Pair, table: str, conversation: ConversationId, column: str = "message_id") -> list[int]:
     """Return the message ids of the conversation's rows in a table that the port does not read, in order."""
     store: object = stores[0]
     if isinstance(store, CassandraMessageStore):
-        rows = store._session.define(f"SELECT message_id, conversation_id FROM {store._session.keyspace}.{table}")
+        rows = store._session.define(f"SELECT {column}, conversation_id FROM {store._session.keyspace}.{table}")
         return sorted(message for message, of in rows if of == conversation)
     assert isinstance(store, OrmMessageStore)
     with connections[store._using].cursor() as cursor:
-        cursor.execute(f"SELECT message_id FROM {table} WHERE conversation_id = %s", [conversation])
+        cursor.execute(f"SELECT {column} FROM {table} WHERE conversation_id = %s", [conversation])
         return sorted(message for (message,) in cursor.fetchall())
 
 

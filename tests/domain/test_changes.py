@@ -5,13 +5,18 @@ from typing import Any
 
 import pytest
 
-from messaging.domain.changes import check_change, check_reaction
+from messaging.domain.changes import check_change, check_pin, check_reaction
 from messaging.domain.errors import ChatError, Conflict, Forbidden, InvalidInput, NotFound
 from messaging.domain.ids import ConversationId, MessageId, UserId
 from messaging.domain.limits import Limits
 from messaging.domain.messages import MessageChangeKind, StoredMessage
 
-EDIT, DELETE, REACT = KINDS = MessageChangeKind.EDIT, MessageChangeKind.DELETE, MessageChangeKind.REACT
+EDIT, DELETE, REACT, PIN = KINDS = (
+    MessageChangeKind.EDIT,
+    MessageChangeKind.DELETE,
+    MessageChangeKind.REACT,
+    MessageChangeKind.PIN,
+)
 ANN, BOB = UserId(1), UserId(2)
 TARGET = StoredMessage(ConversationId(3), MessageId(50), ANN, b"x" * 16, "hello")
 
@@ -21,6 +26,7 @@ def refusal(kind: MessageChangeKind, target: StoredMessage = TARGET, **given: An
         "actor": ANN,
         "joined_id": MessageId(0),
         "moderator": False,
+        "direct": True,
         "body": "better",
         "age_ms": 1_000,
         "before": MessageId(60),
@@ -39,8 +45,23 @@ def test_ones_own_text_may_be_changed(kind: MessageChangeKind) -> None:
 
 
 def test_what_others_wrote_may_be_reacted_to_and_deleted_by_moderators() -> None:
-    assert [refusal(kind, actor=BOB) for kind in KINDS] == [Forbidden, Forbidden, None]
-    assert [refusal(kind, actor=BOB, moderator=True) for kind in KINDS] == [Forbidden, None, None]
+    assert [refusal(kind, actor=BOB) for kind in KINDS] == [Forbidden, Forbidden, None, None]
+    assert [refusal(kind, actor=BOB, moderator=True) for kind in KINDS] == [Forbidden, None, None, None]
+
+
+def test_in_a_group_only_who_moderates_it_pins() -> None:
+    for actor in (ANN, BOB):
+        assert refusal(PIN, actor=actor, direct=False) is Forbidden
+        assert refusal(PIN, actor=actor, direct=False, moderator=True) is None
+        assert refusal(PIN, actor=actor, direct=True) is None
+
+
+def test_pins_are_bounded() -> None:
+    limits = Limits(max_pins=2)
+    check_pin(MessageId(2), pinned={MessageId(1)}, limits=limits)
+    check_pin(MessageId(2), pinned={MessageId(1), MessageId(2)}, limits=limits)
+    with pytest.raises(Conflict):
+        check_pin(MessageId(3), pinned={MessageId(1), MessageId(2)}, limits=limits)
 
 
 @pytest.mark.parametrize("kind", KINDS)

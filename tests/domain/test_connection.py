@@ -38,12 +38,14 @@ MSG_ID = "1b4e28ba-2fa1-4d3b-a3f5-ef19b5a7633b"
 SEND = frames.Send(MSG_ID, CONV_REF, "hello")
 EDIT, DELETE = frames.Edit(MSG_ID, SERVER_ID, "hello"), frames.Delete(MSG_ID, SERVER_ID)
 REACT = frames.React(MSG_ID, SERVER_ID, "👍", on=True)
+PIN = frames.Pin(MSG_ID, SERVER_ID, on=True)
 #: A good frame of each op, and what it leads to on an open connection. The test below holds it complete.
 FRAMES: dict[type, tuple[frames.ClientFrame, list[Effect]]] = {
     frames.Send: (SEND, [Append(SEND, CONV)]),
     frames.Edit: (EDIT, [Alter(EDIT, CONV, MESSAGE)]),
     frames.Delete: (DELETE, [Alter(DELETE, CONV, MESSAGE)]),
     frames.React: (REACT, [Alter(REACT, CONV, MESSAGE)]),
+    frames.Pin: (PIN, [Alter(PIN, CONV, MESSAGE)]),
     frames.Delivered: (frames.Delivered(SERVER_ID), [SaveReceipt(False, CONV, MESSAGE)]),
     frames.Read: (frames.Read(SERVER_ID), [SaveReceipt(True, CONV, MESSAGE)]),
     frames.Typing: (frames.Typing(CONV_REF), [ShowTyping(CONV)]),

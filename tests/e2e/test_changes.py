@@ -42,7 +42,7 @@ def react(page: Any, text: str, emoji: str) -> None:
     row = bubble(page, text)
     row.hover()
     row.get_by_label("React", exact=True).click()
-    page.locator(".message-menu").get_by_label(emoji, exact=True).click()
+    page.locator("message-menu .message-menu").get_by_label(emoji, exact=True).click()
 
 
 def chips(page: Any) -> list[tuple[str, str | None]]:
@@ -98,12 +98,14 @@ def test_an_edit_a_deletion_and_reactions_reach_the_other_and_last(person: Perso
 def test_only_what_one_may_do_is_offered(person: Person) -> None:
     a, b = pair(person)
     bubble(b, "Hello").click(button="right")
-    expect(b.get_by_role("menuitem")).to_have_text(["Reply", "Copy", "Forward", "Report…"])
+    expect(b.get_by_role("menuitem")).to_have_text(["Reply", "Copy", "Forward", "Copy link", "Pin", "Report…"])
     b.keyboard.press("Escape")
     expect(b.get_by_role("menu")).to_be_hidden()
     expect(bubble(b, "Hello")).to_be_focused()
     bubble(a, "Hello").click(button="right")
-    expect(a.get_by_role("menuitem")).to_have_text(["Reply", "Edit", "Copy", "Forward", "Delete"])
+    expect(a.get_by_role("menuitem")).to_have_text(
+        ["Reply", "Edit", "Copy", "Forward", "Copy link", "Details", "Pin", "Delete"]
+    )
     a.mouse.click(700, 200)
     expect(a.get_by_role("menu")).to_be_hidden()
 
@@ -234,7 +236,7 @@ def test_a_long_press_opens_the_menu_on_a_phone(person: Person, account: Callabl
     touch.send("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": [point]})
     expect(p.get_by_role("menuitem", name="Reply")).to_be_visible()
     touch.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
-    sheet = p.locator(".message-menu").bounding_box()
+    sheet = p.locator("message-menu .message-menu").bounding_box()
     assert (sheet["width"], sheet["y"] + sheet["height"]) == (390, 844)
     assert no_overflow(p)
     p.get_by_role("button", name="More reactions").tap()

@@ -40,7 +40,7 @@ def test_a_group_is_made_renamed_and_left(person: Person, account: Callable[[str
 
     info = a.get_by_role("button", name="Group info")
     info.click()
-    a.locator("conversation-info input").fill("Ramblers")
+    a.locator("conversation-info [data-key=name]").fill("Ramblers")
     a.get_by_role("button", name="Rename").click()
     expect(b.locator("#thread-name")).to_have_text("Ramblers")
     expect(b.locator(".event", has_text="renamed the group to “Ramblers”")).to_be_visible()

@@ -133,3 +133,26 @@ def test_an_upload_goes_on_after_a_broken_connection_and_can_be_cancelled(person
         card.click()
     assert saving.value.suggested_filename == "data.bin"
     assert saving.value.path().read_bytes() == data
+
+
+@pytest.mark.usefixtures("worker")
+def test_a_group_has_a_picture(person: Person, account: Callable[[str], Any]) -> None:
+    a, ben = person(name("ann")), account(name("ben"))
+    group = ben.begin(str(a.locator("#app").get_attribute("data-user")), title="Hikers")
+    ben.call(
+        "PATCH", f"conversations/{group}/members/{a.locator('#app').get_attribute('data-user')}", {"role": "admin"}
+    )
+    open_chat(a, "Hikers")
+    a.get_by_role("button", name="Group info").click()
+    with a.expect_file_chooser() as chooser:
+        a.get_by_role("button", name="Add picture").click()
+    chooser.value.set_files({"name": "us.png", "mimeType": "image/png", "buffer": picture(900, 600)})
+    expect(a.get_by_role("button", name="Remove picture")).to_be_visible()
+    for place in (".info-head", ".conversation", ".thread-who"):
+        shown = a.locator(f"{place} .avatar img")
+        expect(shown).to_have_count(1)
+        assert shown.evaluate("(image) => image.decode().then(() => image.naturalWidth)") == 640
+    a.get_by_role("button", name="Remove picture").click()
+    expect(a.locator(".avatar img")).to_have_count(0)
+    a.keyboard.press("Escape")
+    expect(a.locator(".event", has_text="You changed the group's picture")).to_have_count(2)

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { fold, newer, overlay } from "../../static/js/changes.js";
+import { fold, newer, overlay, repin } from "../../static/js/changes.js";
 
 const ME = "u_me";
 const mid = (n) => {
@@ -71,4 +71,17 @@ test("what is on its way is shown on top", () => {
   assert.deepEqual(overlay(reacted, [{ op: "react", emoji: "👍", on: false }], ME).reactions[0].count, 4);
   const gone = overlay(reacted, [{ op: "edit", body: "x", ts: 9 }, { op: "delete" }, { op: "edit", body: "y", ts: 9 }], ME);
   assert.deepEqual([gone.body, gone.deleted, gone.reactions], ["", true, []]);
+});
+
+test("pins: the newest first, each once, and none of what is gone", () => {
+  const other = { ...MESSAGE, server_id: mid(2) };
+  const pin = (n, target, on = true) => at(n, "pin", { target: mid(target), on });
+  const both = [[pin(3, 1), MESSAGE], [pin(4, 2), other], [pin(5, 1), MESSAGE]].reduce((pins, [one, message]) => repin(pins, one, message, ME), []);
+  assert.deepEqual(both.map((one) => [one.message.server_id, one.by, one.ts]), [[mid(1), "u_bob", 5], [mid(2), "u_bob", 4]]);
+  assert.deepEqual(repin(both, pin(6, 1, false), MESSAGE, ME).map((one) => one.ts), [4]);
+  assert.deepEqual(repin(both, pin(6, 3), undefined, ME), both);
+  assert.deepEqual(repin(both, at(6, "edit", { body: "new" }), MESSAGE, ME)[0].message.body, "new");
+  for (const op of ["delete", "takedown"]) assert.deepEqual(repin(both, at(6, op), MESSAGE, ME).map((one) => one.ts), [4]);
+  // A pin changes nothing in the message.
+  assert.deepEqual(fold(MESSAGE, pin(3, 1), ME), { ...MESSAGE, as_of: mid(3) });
 });

@@ -27,6 +27,7 @@ test("who types is named, and many are counted", () => {
   assert.equal(typingText(["Ann", "Bob"]), "Ann and Bob are typing…");
   assert.equal(typingText(["Ann", "Bob", "Cleo"]), "3 people are typing…");
   assert.equal(counted(1, "member"), "1 member");
+  assert.equal(counted(2, "person", "people"), "2 people");
   assert.equal(counted(5_000, "member"), `${(5_000).toLocaleString()} members`);
 });
 
@@ -36,6 +37,8 @@ test("every change of a group is a sentence, with the reader as you", () => {
   assert.equal(told({ type: "created", users: ["Ann", "me"], name: "Hikers" }), "Ann created the group “Hikers”");
   assert.equal(told({ type: "created", users: ["Ann", "me"] }, "me"), "You started the conversation");
   assert.equal(told({ type: "member_added", users: ["me", "Bob"] }), "Ann added you and Bob");
+  assert.equal(told({ type: "member_added", users: ["Ann"] }), "Ann joined");
+  assert.equal(told({ type: "picture_set" }, "me"), "You changed the group's picture");
   assert.equal(told({ type: "member_removed", users: ["me"] }), "Ann removed you");
   assert.equal(told({ type: "member_left", users: ["Ann"] }), "Ann left");
   assert.equal(told({ type: "role_changed", users: ["Bob"], role: "admin" }), "Ann made Bob an admin");

@@ -390,3 +390,43 @@ test("the past of a conversation goes with it, and with its time", () => {
   const expired = run(state, { type: "conversations", results: [conv({ expired_before: mid(45) })] }, { type: "expire", now: 0 });
   assert.equal(shown(expired)[0], 45);
 });
+
+test("what is pinned follows the changes, one's own that are on their way, and survives the list being read anew", () => {
+  const pins = [{ message: msg(1), by: BOB.id, ts: 1 }];
+  let state = begin({ type: "msg", message: msg(1) }, { type: "msg", message: msg(2) }, { type: "pins", conv: "c_1", pins });
+  const shown = () => store.pinsOf(state, "c_1").map((one) => one.message.server_id);
+  state = run(state, { type: "change-queued", change: { op: "pin", on: true, msg_id: "x", conv: "c_1", target: mid(2), ts: 5 } });
+  assert.deepEqual(shown(), [mid(2), mid(1)]);
+  assert.equal(store.pinsOf(state, "c_1")[0].by, ME.id);
+  state = run(state, { type: "change", change: { op: "pin", on: true, msg_id: "x", conv: "c_1", server_id: mid(3), target: mid(2), from: ME.id, prev: mid(2), ts: 5 } });
+  assert.deepEqual([shown(), state.pending], [[mid(2), mid(1)], []]);
+  state = run(state, { type: "conversations", results: [conv()] });
+  assert.deepEqual(shown(), [mid(2), mid(1)]);
+  state = run(state, { type: "backfill", conv: "c_1", messages: [], changes: [{ op: "delete", conv: "c_1", server_id: mid(4), target: mid(1), from: BOB.id, ts: 6 }], mark: mid(4) });
+  assert.deepEqual(shown(), [mid(2)]);
+  state = run(state, { type: "conversation", conversation: conv({ expired_before: mid(3) }) }, { type: "expire", now: 0 });
+  assert.deepEqual(shown(), []);
+});
+
+test("pinned conversations stand on top; what is put away comes back with a message, unless it is muted", () => {
+  const other = conv({ id: "c_2", created_at: "2026-02-01T00:00:00Z" });
+  let state = run(begin(), { type: "conversation", conversation: other });
+  const order = () => store.sortedConversations(state).map((one) => one.id);
+  assert.deepEqual(order(), ["c_2", "c_1"]);
+  state = run(state, { type: "shelved", conv: "c_1", change: { pinned: true, archived: true } });
+  assert.deepEqual(order(), ["c_1", "c_2"]);
+  assert.equal(run(state, { type: "msg", message: msg(1) }).convs.c_1.archived, false);
+  state = run(state, { type: "shelved", conv: "c_1", change: { muted_until: "9999-12-31T00:00:00Z" } }, { type: "msg", message: msg(1) });
+  assert.equal(state.convs.c_1.archived, true);
+});
+
+test("what is marked as unread counts as one, and is so until something newer is read", () => {
+  let state = begin({ type: "msg", message: msg(1) }, { type: "read", conv: "c_1", user: ME.id, server_id: mid(1) });
+  state = run(state, { type: "shelved", conv: "c_1", change: { marked_unread: true } });
+  assert.equal(store.totalUnread(state, 0), 1);
+  assert.equal(store.totalUnread(run(state, { type: "shelved", conv: "c_1", change: { archived: true } }), 0), 0);
+  state = run(state, { type: "msg", message: msg(2) }, { type: "msg", message: msg(3) });
+  assert.equal(store.totalUnread(state, 0), 2);
+  state = run(state, { type: "read", conv: "c_1", user: ME.id, server_id: mid(3) });
+  assert.deepEqual([store.totalUnread(state, 0), state.convs.c_1.marked_unread], [0, false]);
+});

@@ -37,6 +37,14 @@ def reacted(talk: Talk, actor: UserId, target: Record, emoji: str = "👍", *, o
     return change(talk, actor, "react", target, emoji=emoji, on=on, **more)
 
 
+def pinned(talk: Talk, actor: UserId, target: Record, *, on: bool = True, **more: Any) -> Record:
+    return change(talk, actor, "pin", target, on=on, **more)
+
+
+def pins(talk: Talk) -> list[MessageId]:
+    return [it.message_id for it in container.message_store().pins(talk.id)]
+
+
 def now(talk: Talk, record: Record) -> StoredMessage:
     ref = (talk.id, id_of(record))
     return container.message_store().get([ref])[ref]
@@ -57,6 +65,7 @@ def state(talk: Talk) -> Any:
         messages,
         store.newest_changes(talk.id, limit=1_000),
         store.reactions(refs, viewer=UserId(0)),
+        store.pins(talk.id),
         conversation.last_message_id,
         dict(conversation.mark),
     )
@@ -143,6 +152,33 @@ def test_changes_and_messages_make_one_chain(apply: Apply, restart: Restart, gro
     assert conversation.last_message_id == id_of(records[4]) != conversation.mark[0]
 
 
+def test_a_pin_is_a_change_that_all_readers_get(apply: Apply, group: Talk) -> None:
+    ann, bob, _ = group.people
+    said = [group.said(bob), group.said(ann)]
+    records = [pinned(group, ann, said[0]), pinned(group, ann, said[1]), pinned(group, ann, said[0], on=False)]
+    applied = apply(*said, *records)
+    assert pins(group) == [id_of(said[1])]
+    got = [it for it in frames_for(applied, bob) if isinstance(it, frames.PinEvent)]
+    assert [(it.target, it.on, it.sender, it.msg_id) for it in got] == [
+        (ref_of(group, said[0]), True, user_ref(ann), None),
+        (ref_of(group, said[1]), True, user_ref(ann), None),
+        (ref_of(group, said[0]), False, user_ref(ann), None),
+    ]
+    assert [it.prev for it in got] == [ref_of(group, it) for it in (said[1], *records[:2])]
+    # Nothing of what was pushed says anything else now.
+    assert applied.changed == []
+
+
+def test_what_is_deleted_or_withheld_is_pinned_no_more(apply: Apply, group: Talk) -> None:
+    ann, bob, _ = group.people
+    said = [group.said(bob) for _ in range(3)]
+    apply(*said, *(pinned(group, ann, it) for it in said))
+    apply(deleted(group, bob, said[0]))
+    for on in (True, False):
+        apply(group.record(events.encode(events.MessageModerated(uuid4().bytes, id_of(said[1]), on))))
+    assert pins(group) == [id_of(said[2])]
+
+
 # --- what is not allowed --------------------------------------------------------------------------
 
 
@@ -163,6 +199,11 @@ def test_what_is_not_allowed_is_refused_and_has_no_place(apply: Apply, group: Ta
         (edited(group, ann, said, " "), ann, "invalid"),
         (reacted(group, ann, later), ann, "not_found"),
         (reacted(group, stranger, said), stranger, "forbidden"),
+        (pinned(group, bob, said), bob, "forbidden"),
+        (pinned(group, bob, said, on=False), bob, "forbidden"),
+        (pinned(group, ann, gone), ann, "conflict"),
+        (pinned(group, ann, event), ann, "invalid"),
+        (pinned(group, stranger, said), stranger, "forbidden"),
     ]
     for record, actor, code in cases:
         applied = apply(record)
@@ -182,6 +223,26 @@ def test_a_groups_owner_and_admins_may_delete_what_others_wrote(apply: Apply, gr
     dan, eve = dm.people
     in_dm = dm.said(eve)
     assert refusals(apply(in_dm, deleted(dm, dan, in_dm)), dan) == ["forbidden"]
+    # Of a direct conversation both may.
+    assert refusals(apply(pinned(dm, dan, in_dm)), dan) == []
+    assert refusals(apply(pinned(group, bob, said[2])), bob) == []
+    assert refusals(apply(pinned(group, cat, said[2])), cat) == ["forbidden"]
+
+
+def test_pins_have_a_limit(group: Talk, db: None) -> None:
+    ann = group.people[0]
+    applier = Applier(
+        messages=container.message_store(), conversations=container.conversation_store(), limits=Limits(max_pins=2)
+    )
+    said = [group.said(ann) for _ in range(3)]
+    applied = applier.apply([*said, *(pinned(group, ann, it) for it in said), pinned(group, ann, said[0])])
+    assert refusals(applied, ann) == ["conflict"]
+    assert sorted(pins(group)) == [id_of(it) for it in said[:2]]
+    # What was taken down makes room, also within one poll.
+    assert refusals(applier.apply([deleted(group, ann, said[0]), pinned(group, ann, said[2])]), ann) == []
+    down, up = pinned(group, ann, said[1], on=False), pinned(group, ann, said[1])
+    assert refusals(applier.apply([down, up, pinned(group, ann, said[1], on=False)]), ann) == []
+    assert pins(group) == [id_of(said[2])]
 
 
 def test_reactions_have_limits(group: Talk, db: None) -> None:

@@ -53,8 +53,8 @@ _IS_ACTIVE: Final = (
     " WHERE user_id = ? AND conversation_id = ?"
 )
 _HAS_LEFT: Final = (
-    "UPDATE {ks}.membership USING TIMESTAMP ? SET left_id = ?, muted_until = ?"
-    " WHERE user_id = ? AND conversation_id = ?"
+    "UPDATE {ks}.membership USING TIMESTAMP ? SET left_id = ?, muted_until = ?, archived_id = 0, is_pinned = false,"
+    " unread_id = 0 WHERE user_id = ? AND conversation_id = ?"
 )
 
 #: For ``muted_until``: not muted. A null would be a tombstone.

@@ -25,15 +25,15 @@ from messaging.adapters.cassandra.changes import (
 from messaging.adapters.cassandra.layout import LAST_IDS, chains_of, day_of, written_us
 from messaging.adapters.cassandra.session import CassandraSession, Row, chunks
 from messaging.domain.errors import NotFound, TooManyMembers
-from messaging.domain.ids import ConversationId, DeviceId, Mark, MessageId, UserId, first_id_at
-from messaging.domain.messages import Conversation, ConversationType, Membership, Role
+from messaging.domain.ids import ConversationId, DeviceId, Mark, MediaId, MessageId, UserId, first_id_at
+from messaging.domain.messages import Conversation, ConversationType, Membership, Role, Shelf
 from messaging.ports import InboxRow, NewConversation, Standing, StoreUnavailable
 
 logger = logging.getLogger(__name__)
 
 _WHAT: Final = (
     "conversation_id, type, created_at, created_by, name, members_count, last_message_id, hot_k, version, pending,"
-    " last_id, expired_id, timer_s, encrypted, chain_first, chain_last"
+    " last_id, expired_id, timer_s, encrypted, chain_first, chain_last, picture_id"
 )
 _GET: Final = (
     "SELECT " + _WHAT + ", user_id, role FROM {ks}.conversations WHERE conversation_id IN ? PER PARTITION LIMIT ?"
@@ -45,10 +45,12 @@ _ROSTERS: Final = (
 )
 _ROSTER: Final = "SELECT " + _PLACE + " FROM {ks}.conversations WHERE conversation_id = ?"
 _MEMBERS: Final = "SELECT " + _PLACE + " FROM {ks}.conversations WHERE conversation_id = ? AND user_id > ? LIMIT ?"
-_MEMBERSHIP: Final = "SELECT " + _PLACE + ", left_id FROM {ks}.membership WHERE user_id = ? AND conversation_id = ?"
-_MEMBERSHIPS: Final = "SELECT " + _PLACE + ", left_id FROM {ks}.membership WHERE user_id = ? AND conversation_id IN ?"
-_PLACES: Final = "SELECT " + _PLACE + ", left_id FROM {ks}.membership WHERE user_id = ? AND conversation_id > ? LIMIT ?"
+_OWN_PLACE: Final = _PLACE + ", left_id, archived_id, is_pinned, unread_id"
+_MEMBERSHIP: Final = "SELECT " + _OWN_PLACE + " FROM {ks}.membership WHERE user_id = ? AND conversation_id = ?"
+_MEMBERSHIPS: Final = "SELECT " + _OWN_PLACE + " FROM {ks}.membership WHERE user_id = ? AND conversation_id IN ?"
+_PLACES: Final = "SELECT " + _OWN_PLACE + " FROM {ks}.membership WHERE user_id = ? AND conversation_id > ? LIMIT ?"
 _CONVERSATIONS_OF: Final = "SELECT conversation_id, role, left_id, active_day FROM {ks}.membership WHERE user_id = ?"
+_PINNED_OF: Final = "SELECT conversation_id, is_pinned FROM {ks}.membership WHERE user_id = ?"
 _STANDING: Final = (
     "SELECT DISTINCT conversation_id, created_at, last_message_id FROM {ks}.conversations WHERE conversation_id IN ?"
 )
@@ -62,6 +64,8 @@ _SCAN: Final = (
 _BEFORE_ALL: Final = -(2**63)
 #: With the time of the id, so that it moves forward only.
 _EXPIRE: Final = "UPDATE {ks}.conversations USING TIMESTAMP ? SET expired_id = ? WHERE conversation_id = ?"
+#: 0 for none: a null would be a tombstone.
+_SET_PICTURE: Final = "UPDATE {ks}.conversations USING TIMESTAMP ? SET picture_id = ? WHERE conversation_id = ?"
 _SET_TIMER: Final = "UPDATE {ks}.conversations USING TIMESTAMP ? SET timer_s = ? WHERE conversation_id = ?"
 
 _PAIR: Final = "SELECT conversation_id FROM {ks}.dm_pairs WHERE low = ? AND high = ?"
@@ -89,6 +93,7 @@ _MUTE: Final = (
     "UPDATE {ks}.membership USING TIMESTAMP ? SET muted_until = ? WHERE user_id = ? AND conversation_id = ?",
     "UPDATE {ks}.conversations USING TIMESTAMP ? SET muted_until = ? WHERE user_id = ? AND conversation_id = ?",
 )
+_SHELVE: Final = "UPDATE {{ks}}.membership USING TIMESTAMP ? SET {} = ? WHERE user_id = ? AND conversation_id = ?"
 
 #: A change that is this old (s) and not in ``membership`` yet is completed by whoever sees it.
 _ABANDONED_S: Final = 5.0
@@ -106,12 +111,12 @@ def _message_id(number: int | None) -> MessageId | None:
 
 
 def _membership(row: Row) -> Membership | None:
-    """Return a row of ``conversations`` or, with ``left_id`` at its end, of ``membership``."""
+    """Return a row of ``conversations`` or, with what is the member's own at its end, of ``membership``."""
     user, conversation, role, joined_id, joined_at, last_read_id, muted_until = row[:7]
     if role is None:
         # A read mark that came after the member had gone: no member, and never one where there is no role at all.
         return None
-    left_id = row[7] if len(row) > 7 else None
+    left_id, archived_id, pinned, unread_id = row[7:] if len(row) > 7 else (None, None, None, None)
     return Membership(
         user_id=UserId(user),
         conversation_id=ConversationId(conversation),
@@ -121,13 +126,14 @@ def _membership(row: Row) -> Membership | None:
         left_id=MessageId(left_id) if left_id else None,
         last_read_id=MessageId(last_read_id or 0),
         muted_until=None if muted_until is None or _aware(muted_until) == NOT_MUTED else _aware(muted_until),
+        shelf=Shelf(MessageId(archived_id or 0), bool(pinned), MessageId(unread_id or 0)),
     )
 
 
 def _conversation(row: Row, members: frozenset[UserId] | None) -> Conversation:
     """Return a row of ``_WHAT``."""
     id_, kind, created_at, created_by, name, count, last_message_id, hot_k = row[:8]
-    last_id, expired_id, timer_s, encrypted, first, last = row[10:16]
+    last_id, expired_id, timer_s, encrypted, first, last, picture = row[10:17]
     return Conversation(
         id=ConversationId(id_),
         type=ConversationType(kind),
@@ -143,6 +149,7 @@ def _conversation(row: Row, members: frozenset[UserId] | None) -> Conversation:
         expired_id=MessageId(expired_id or 0),
         timer_s=timer_s or None,
         encrypted=bool(encrypted),
+        picture=MediaId(picture) if picture else None,
     )
 
 
@@ -251,6 +258,10 @@ class CassandraConversationStore:
     def rename(self, conversation_id: ConversationId, name: str) -> None:
         """Change the name."""
         self._apply(conversation_id, lambda state: state.but(name=name))
+
+    def set_picture(self, conversation_id: ConversationId, picture: MediaId | None) -> None:
+        """Change the picture; None for none."""
+        self._session.write([(_SET_PICTURE, (time.time_ns() // 1000, picture or 0, conversation_id))])
 
     def set_hot(self, conversation_id: ConversationId, k: int) -> bool:
         """Set ``hot_k``; return whether there is such a conversation."""
@@ -370,12 +381,17 @@ class CassandraConversationStore:
         newer = [(last, id_) for id_, last, *_ in last_ids if last is not None and last > after]
         return [id_ for _, id_ in sorted(newer, reverse=True)[:limit]]
 
-    def inbox(self, user_id: UserId, *, before: tuple[int, int] | None = None, limit: int) -> list[InboxRow]:
+    def inbox(
+        self, user_id: UserId, *, before: tuple[int, int] | None = None, limit: int, pinned: bool = False
+    ) -> list[InboxRow]:
         """Return the user's active conversations, newest activity first, beginning after the key ``before``.
 
         Reads the user's partition, and of the conversations those that may, by their day, be on the page or before.
         """
         candidates = sorted(self._active_of([user_id])[0], key=lambda one: one[1], reverse=True)
+        if pinned:
+            wanted = {id_ for id_, on in self._session.rows(_PINNED_OF, (user_id,)) if on}
+            candidates = [one for one in candidates if one[0] in wanted]
         keys: list[tuple[int, int]] = []
         for start in range(0, len(candidates), _STEP):
             step = candidates[start : start + _STEP]
@@ -496,6 +512,24 @@ class CassandraConversationStore:
         """Mute until a moment, or not at all."""
         now_us = time.time_ns() // 1000
         self._session.write((text, (now_us, until or NOT_MUTED, user_id, conversation_id)) for text in _MUTE)
+
+    def shelve(
+        self,
+        user_id: UserId,
+        conversation_id: ConversationId,
+        *,
+        archived_id: MessageId | None = None,
+        pinned: bool | None = None,
+        unread_id: MessageId | None = None,
+    ) -> None:
+        """Change these of a member's ``shelf``."""
+        given = {"archived_id": archived_id, "is_pinned": pinned, "unread_id": unread_id}
+        now_us = time.time_ns() // 1000
+        self._session.write(
+            (_SHELVE.format(column), (now_us, value, user_id, conversation_id))
+            for column, value in given.items()
+            if value is not None
+        )
 
     # --- retention ----------------------------------------------------------------------------
 

@@ -50,6 +50,8 @@ _BLANK_CHANGE: Final = (
     "UPDATE {ks}.message_changes USING TIMESTAMP ? SET body = ?, mentions = ?"
     " WHERE conversation_id = ? AND bucket = ? AND change_id = ?"
 )
+_PINS: Final = "SELECT target_id FROM {ks}.message_pins WHERE conversation_id = ? AND target_id < ?"
+_DROP_PIN: Final = "DELETE FROM {ks}.message_pins WHERE conversation_id = ? AND target_id = ?"
 _DROP_RECEIPTS: Final = "DELETE FROM {ks}.receipts WHERE conversation_id = ? AND message_id = ?"
 _DROP_CHANGE: Final = "DELETE FROM {ks}.message_changes WHERE conversation_id = ? AND bucket = ? AND change_id = ?"
 _DROP_BUCKET: Final = "DELETE FROM {ks}.message_buckets WHERE conversation_id = ? AND bucket = ?"
@@ -123,6 +125,8 @@ class Expiry:
 
     def delete_before(self, conversation: ConversationId, before: MessageId, keep: Kept) -> None:
         """Delete what has an id below ``before`` and is not in ``keep``; messages last, since they lead to the rest."""
+        pinned = [number for (number,) in self._session.rows(_PINS, (conversation, before))]
+        self._session.write((_DROP_PIN, (conversation, number)) for number in pinned if not _kept(number, keep))
         for bucket in self._buckets(conversation, before):
             self._delete_in(conversation, bucket, before, keep)
 

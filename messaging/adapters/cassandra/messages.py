@@ -29,6 +29,7 @@ from messaging.domain.messages import (
     TALLY_USERS,
     DedupeKey,
     MessageChangeKind,
+    Pin,
     StoredChange,
     StoredMessage,
     StoredReceipt,
@@ -103,6 +104,9 @@ _REACTIONS: Final = (
     "SELECT conversation_id, target_id, emoji, user_id, state FROM {ks}.message_reactions"
     " WHERE conversation_id = ? AND bucket = ? AND target_id IN ?"
 )
+
+_PIN: Final = "INSERT INTO {ks}.message_pins (conversation_id, target_id, state) VALUES (?, ?, ?) USING TIMESTAMP ?"
+_PINS: Final = "SELECT target_id, state FROM {ks}.message_pins WHERE conversation_id = ?"
 
 _ADD_BUCKET: Final = "INSERT INTO {ks}.message_buckets (conversation_id, bucket) VALUES (?, ?) USING TIMESTAMP ?"
 _BUCKETS_DOWN: Final = (
@@ -250,6 +254,8 @@ def _folding(changes: Iterable[StoredChange]) -> Iterator[Work]:
                 yield _TAKEDOWN, (at, (c.change_id, c.kind is MessageChangeKind.TAKEDOWN), *target)
             case MessageChangeKind.REACT:
                 yield _REACT, (*target, c.emoji, c.actor_id, (c.change_id, c.on), at)
+            case MessageChangeKind.PIN:
+                yield _PIN, (c.conversation_id, c.target_id, (c.change_id, c.on, c.actor_id), at)
 
 
 def _tallies(of_emoji: Mapping[str, list[tuple[int, UserId]]], viewer: UserId) -> list[Tally]:
@@ -486,6 +492,21 @@ class CassandraMessageStore:
                 if on:
                     found.setdefault((conversation, target), {}).setdefault(emoji, []).append((change, user))
         return {ref: _tallies(of_emoji, viewer) for ref, of_emoji in found.items()}
+
+    def pins(self, conversation_id: ConversationId) -> list[Pin]:
+        """Return what is pinned in a conversation, the newest pin first."""
+        pinned = [
+            Pin(MessageId(target), MessageId(change), UserId(user))
+            for target, (change, on, user) in self._session.rows(_PINS, (conversation_id,))
+            if on
+        ]
+        targets = self.get([(conversation_id, pin.message_id) for pin in pinned])
+        standing = []
+        for pin in pinned:
+            target = targets.get((conversation_id, pin.message_id))
+            if target is not None and target.readable and (target.takedown_id or 0) < pin.change_id:
+                standing.append(pin)
+        return sorted(standing, key=lambda pin: pin.change_id, reverse=True)
 
     def _walk(
         self, statement: str, conversation_id: ConversationId, after: int, last: int, limit: int, *, down: bool

@@ -97,6 +97,13 @@ TABLES: Final = (
         "(conversation_id, bucket), target_id, emoji, user_id",
         (_LEVELED,),
     ),
+    # What was ever pinned in a conversation: by the newest pin of each message, whether it is so, and by whom.
+    Table(
+        "message_pins",
+        {"conversation_id": "bigint", "target_id": "bigint", "state": "frozen<tuple<bigint, boolean, bigint>>"},
+        "(conversation_id), target_id",
+        (_LEVELED,),
+    ),
     # Which buckets of a conversation have messages or changes: 37 rows for a year in which somebody wrote every day.
     Table(
         "message_buckets",
@@ -151,6 +158,7 @@ TABLES: Final = (
             "retention_policy": "text static",
             "expired_id": "bigint static",
             "timer_s": "int static",
+            "picture_id": "bigint static",
             "meta": "text static",
             "version": "bigint static",
             "change": "uuid static",
@@ -175,6 +183,10 @@ TABLES: Final = (
             "left_id": "bigint",
             "last_read_id": "bigint",
             "muted_until": "timestamp",
+            # Where its member keeps it (0063). Three cells: two devices may change one each.
+            "archived_id": "bigint",
+            "is_pinned": "boolean",
+            "unread_id": "bigint",
             "active_day": "int",
         },
         "(user_id), conversation_id",

@@ -14,8 +14,8 @@ from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from messaging.domain.errors import NotFound, TooManyMembers
-from messaging.domain.ids import ConversationId, DeviceId, Mark, MessageId, UserId
-from messaging.domain.messages import Chain, Conversation, ConversationType, Membership, Role
+from messaging.domain.ids import ConversationId, DeviceId, Mark, MediaId, MessageId, UserId
+from messaging.domain.messages import Chain, Conversation, ConversationType, Membership, Role, Shelf
 from messaging.models import ConversationRow, MembershipRow
 from messaging.ports import InboxRow, NewConversation, Standing
 
@@ -26,7 +26,7 @@ _CHUNK: Final = 500
 
 _CONVERSATIONS: Final = (
     "SELECT id, type, created_at, name, members_count, last_message_id, created_by, hot_k, last_id, is_spread,"
-    " version, expired_id, timer_s, encrypted FROM conversations WHERE id IN ({})"
+    " version, expired_id, timer_s, encrypted, picture_id FROM conversations WHERE id IN ({})"
 )
 _MEMBERS: Final = "SELECT conversation_id, user_id FROM membership WHERE conversation_id IN ({}) AND left_id IS NULL"
 _MEMBERSHIPS: Final = (
@@ -82,6 +82,7 @@ def _membership(row: MembershipRow) -> Membership:
         left_id=None if row.left_id is None else MessageId(row.left_id),
         last_read_id=MessageId(row.last_read_id),
         muted_until=row.muted_until,
+        shelf=Shelf(MessageId(row.archived_id), row.is_pinned, MessageId(row.unread_id)),
     )
 
 
@@ -107,6 +108,7 @@ def _conversation(
         expired_id=MessageId(row.expired_id),
         timer_s=row.timer_s,
         encrypted=row.encrypted,
+        picture=None if row.picture_id is None else MediaId(row.picture_id),
     )
 
 
@@ -190,7 +192,7 @@ class OrmConversationStore:
         chains = self._further_chains(row[0] for row in rows if row[9])
         found: dict[ConversationId, Conversation] = {}
         for number, kind, created_at, name, members_count, last, created_by, hot_k, last_id, _, *more in rows:
-            version, expired, timer_s, encrypted = more
+            version, expired, timer_s, encrypted, picture = more
             found[ConversationId(number)] = Conversation(
                 id=ConversationId(number),
                 type=ConversationType(kind),
@@ -206,6 +208,7 @@ class OrmConversationStore:
                 expired_id=MessageId(expired),
                 timer_s=timer_s,
                 encrypted=bool(encrypted),
+                picture=None if picture is None else MediaId(picture),
             )
         return found
 
@@ -237,6 +240,10 @@ class OrmConversationStore:
     def rename(self, conversation_id: ConversationId, name: str) -> None:
         """Change the name."""
         self._rows().filter(id=conversation_id).update(name=name)
+
+    def set_picture(self, conversation_id: ConversationId, picture: MediaId | None) -> None:
+        """Change the picture; None for none."""
+        self._rows().filter(id=conversation_id).update(picture_id=picture)
 
     def set_hot(self, conversation_id: ConversationId, k: int) -> bool:
         """Set ``hot_k``; return whether there is such a conversation."""
@@ -344,9 +351,13 @@ class OrmConversationStore:
             found = [ConversationId(row[0]) for row in cursor.fetchall()]
         return [id_ for id_ in found if id_ not in besides][:limit]
 
-    def inbox(self, user_id: UserId, *, before: tuple[int, int] | None = None, limit: int) -> list[InboxRow]:
+    def inbox(
+        self, user_id: UserId, *, before: tuple[int, int] | None = None, limit: int, pinned: bool = False
+    ) -> list[InboxRow]:
         """Return the user's active conversations, newest activity first, beginning after the key ``before``."""
         rows = self._places().filter(user_id=user_id, left_id=None).select_related("conversation")
+        if pinned:
+            rows = rows.filter(is_pinned=True)
         if before is not None:
             activity, conversation_id = before
             rows = rows.filter(
@@ -391,10 +402,19 @@ class OrmConversationStore:
             for place in back:
                 place.joined_id, place.joined_at, place.left_id = joined_id, now, None
                 place.role, place.muted_until = role.value, None
+                place.archived_id, place.is_pinned, place.unread_id = 0, False, 0
             self._places().bulk_create(fresh, batch_size=100)
-            self._places().bulk_update(
-                back, ["joined_id", "joined_at", "left_id", "role", "muted_until"], batch_size=50
-            )
+            fields = [
+                "joined_id",
+                "joined_at",
+                "left_id",
+                "role",
+                "muted_until",
+                "archived_id",
+                "is_pinned",
+                "unread_id",
+            ]
+            self._places().bulk_update(back, fields, batch_size=30)
             if added:
                 row.members_count = count
                 if row.type == ConversationType.GROUP_SMALL and count > self._max_inline:
@@ -453,6 +473,21 @@ class OrmConversationStore:
     def set_muted(self, user_id: UserId, conversation_id: ConversationId, until: datetime | None) -> None:
         """Mute until a moment, or not at all."""
         self._places().filter(user_id=user_id, conversation_id=conversation_id).update(muted_until=until)
+
+    def shelve(
+        self,
+        user_id: UserId,
+        conversation_id: ConversationId,
+        *,
+        archived_id: MessageId | None = None,
+        pinned: bool | None = None,
+        unread_id: MessageId | None = None,
+    ) -> None:
+        """Change these of a member's ``shelf``."""
+        given = {"archived_id": archived_id, "is_pinned": pinned, "unread_id": unread_id}
+        changed = {name: value for name, value in given.items() if value is not None}
+        if changed:
+            self._places().filter(user_id=user_id, conversation_id=conversation_id).update(**changed)
 
     # --- retention ----------------------------------------------------------------------------
 

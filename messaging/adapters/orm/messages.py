@@ -17,6 +17,7 @@ from messaging.domain.messages import (
     TALLY_USERS,
     DedupeKey,
     MessageChangeKind,
+    Pin,
     StoredChange,
     StoredMessage,
     StoredReceipt,
@@ -87,6 +88,18 @@ _REACT: Final = (
     " VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT (conversation_id, target_id, emoji, user_id)"
     " DO UPDATE SET change_id = excluded.change_id, is_on = excluded.is_on WHERE held.change_id < excluded.change_id"
 )
+_PIN: Final = (
+    "INSERT INTO message_pins AS held (conversation_id, target_id, change_id, user_id, is_on)"
+    " VALUES (%s, %s, %s, %s, %s) ON CONFLICT (conversation_id, target_id)"
+    " DO UPDATE SET change_id = excluded.change_id, user_id = excluded.user_id, is_on = excluded.is_on"
+    " WHERE held.change_id < excluded.change_id"
+)
+_PINS: Final = (
+    "SELECT p.target_id, p.change_id, p.user_id FROM message_pins p CROSS JOIN messages t"
+    " WHERE p.conversation_id = %s AND p.is_on AND t.conversation_id = p.conversation_id AND t.message_id = p.target_id"
+    " AND t.delete_id IS NULL AND NOT t.withheld AND (t.takedown_id IS NULL OR t.takedown_id < p.change_id)"
+    " ORDER BY p.change_id DESC"
+)
 _TALLIES: Final = (
     "WITH k (c, m) AS (VALUES {})"
     " SELECT conversation_id, target_id, emoji, user_id, total, place FROM ("
@@ -109,7 +122,12 @@ _BLANK_EDITS: Final = (
     " WHERE conversation_id = %s AND change_id BETWEEN %s AND %s AND target_id IN {}"
 )
 #: Table, and the column with the id that decides.
-_COPIES: Final = (("message_reactions", "target_id"), ("receipts", "message_id"), ("messages", "message_id"))
+_COPIES: Final = (
+    ("message_reactions", "target_id"),
+    ("message_pins", "target_id"),
+    ("receipts", "message_id"),
+    ("messages", "message_id"),
+)
 
 
 def _outside(column: str, keep: Kept) -> tuple[str, list[int]]:
@@ -332,6 +350,8 @@ class OrmMessageStore:
                     cursor.execute(_TAKEDOWN, [c.change_id, on, c.conversation_id, c.target_id, c.change_id])
                 case MessageChangeKind.REACT:
                     cursor.execute(_REACT, [c.conversation_id, c.target_id, c.emoji, c.actor_id, c.change_id, c.on])
+                case MessageChangeKind.PIN:
+                    cursor.execute(_PIN, [c.conversation_id, c.target_id, c.change_id, c.actor_id, c.on])
         return [(c.conversation_id, c.change_id) for c in stored]
 
     @staticmethod
@@ -431,6 +451,12 @@ class OrmMessageStore:
                     named = (*held.users, UserId(user)) if place <= TALLY_USERS else held.users
                     tallies[emoji] = Tally(emoji, total, held.mine or user == viewer, named)
         return {ref: list(tallies.values()) for ref, tallies in found.items()}
+
+    def pins(self, conversation_id: ConversationId) -> list[Pin]:
+        """Return what is pinned in a conversation, the newest pin first."""
+        with connections[self._using].cursor() as cursor:
+            cursor.execute(_PINS, [conversation_id])
+            return [Pin(MessageId(row[0]), MessageId(row[1]), UserId(row[2])) for row in cursor.fetchall()]
 
     def count_unread(
         self, user_id: UserId, since: Mapping[ConversationId, MessageId], *, cap: int

@@ -55,6 +55,12 @@ class UploadSerializer(MediaSerializer):
     missing = PartSerializer(many=True, help_text="The first hundred.")
 
 
+class PictureSerializer(serializers.Serializer[Any]):
+    """A picture that is ready and one's own."""
+
+    media = StrictCharField(help_text="`f_…`, uploaded for this conversation and not sent.")
+
+
 class MediaListSerializer(serializers.Serializer[Any]):
     """Files of the messages that were asked for."""
 

@@ -10,5 +10,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("media/<str:media>/parts/<str:number>", views.PartView.as_view()),
     path("media/<str:media>/complete", views.CompleteView.as_view()),
     path("media/<str:media>/content", views.ContentView.as_view()),
+    path("conversations/<str:conversation>/picture", views.PictureView.as_view()),
     path("media/<str:media>/thumbnail", views.ThumbnailView.as_view()),
 ]

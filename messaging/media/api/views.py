@@ -13,7 +13,7 @@ from rest_framework.throttling import ScopedRateThrottle
 from rest_framework.views import APIView
 
 from messaging.api.endpoints import answers, checked
-from messaging.api.parsing import BoundedJSONParser, bounded, me
+from messaging.api.parsing import BoundedJSONParser, bounded, conversation_of, me
 from messaging.domain import ids
 from messaging.domain.errors import InvalidInput, NotFound, TooLarge
 from messaging.domain.ids import MediaId
@@ -164,6 +164,32 @@ class ContentView(BytesView):
         """Give the bytes, or the one range that is asked for; or lead to where the store gives them."""
         item = selectors.readable(me(request), _media_of(media), message=request.query_params.get("message"))
         return serve(request, item, thumbnail=False)
+
+
+class PictureView(BytesView):
+    """A group's picture."""
+
+    @extend_schema(operation_id="picture_retrieve", responses={**answers(401, 404, 429, 503), **_BYTES})
+    def get(self, request: Request, conversation: str) -> HttpResponseBase:
+        """Give a WebP of at most 640 pixels a side, to members."""
+        return serve(request, selectors.picture_of(me(request), conversation_of(conversation)), thumbnail=True)
+
+    @extend_schema(
+        operation_id="picture_set",
+        request=serializers.PictureSerializer,
+        responses=answers(400, 401, 403, 404, 409, 413, 429, 503, _204=None),
+    )
+    def put(self, request: Request, conversation: str) -> Response:
+        """Give the group another picture; for its owner and admins."""
+        data = checked(serializers.PictureSerializer(data=request.data))
+        services.set_picture(me(request), conversation_of(conversation), _media_of(data["media"]))
+        return Response(status=204)
+
+    @extend_schema(operation_id="picture_remove", responses=answers(401, 403, 404, 409, 429, 503, _204=None))
+    def delete(self, request: Request, conversation: str) -> Response:
+        """Take the picture away; for the owner and admins."""
+        services.set_picture(me(request), conversation_of(conversation), None)
+        return Response(status=204)
 
 
 class ThumbnailView(BytesView):

@@ -12,15 +12,16 @@ export class ConfirmDialog extends HTMLElement {
     this.append(this.dialog);
   }
 
-  /** Ask, and return whether the answer was `action`. Escape and "Cancel" are no. */
-  ask({ title, text, action }) {
+  /** Ask, and return whether the answer was `action`. Escape and "Cancel" are no. `harmless`: nothing is lost by it. */
+  ask({ title, text, action, harmless = false }) {
     this.heading.textContent = title;
     this.text.textContent = text;
     this.yes.textContent = action;
+    this.yes.className = harmless ? "button" : "button danger";
     this.dialog.returnValue = "";
     this.dialog.showModal();
     // The harmless answer has the focus.
-    this.no.focus();
+    (harmless ? this.yes : this.no).focus();
     return new Promise((resolve) => {
       this.dialog.addEventListener("close", () => resolve(this.dialog.returnValue === "yes"), { once: true });
     });

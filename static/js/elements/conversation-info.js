@@ -1,10 +1,12 @@
 /** What a conversation is and who is in it, and what one may do there. */
 import { avatar, el, icon } from "../dom.js";
-import { counted, span } from "../format.js";
+import { counted, moment, span } from "../format.js";
 
 const RANK = { owner: 0, admin: 1, member: 2 };
 /** After how many seconds messages may disappear; 0: never. */
 const TIMERS = [0, 86_400, 7 * 86_400, 30 * 86_400, 90 * 86_400, 365 * 86_400];
+/** For how many seconds one may mute; the first asks which. */
+const MUTES = [0, 3_600, 8 * 3_600, 86_400, 7 * 86_400];
 const manages = (conv) => RANK[conv.role] < RANK.member;
 const ROLE = { owner: "Owner", admin: "Admin" };
 
@@ -28,8 +30,8 @@ export class ConversationInfo extends HTMLElement {
   }
 
   /**
-   * Open for a conversation. `acts`: mute(on), block(on), setTimer(seconds), rename(name), add(), remove(member), setRole(user, role),
-   * leave(), report(), members(cursor); each may throw an ApiError.
+   * Open for a conversation. `acts`: mute(seconds), block(on), setTimer(seconds), rename(name), setPicture(file), removePicture(), add(), remove(member), setRole(user, role),
+   * transfer(member), leave(), report(), invite(), decide(user, accept), members(cursor); each may throw an ApiError.
    */
   open(shown, acts) {
     this.#acts = acts;
@@ -47,7 +49,7 @@ export class ConversationInfo extends HTMLElement {
     return this.dialog.open ? this.conv : null;
   }
 
-  /** `shown`: {conv, me, face, title, subtitle, muted, blocked}. */
+  /** `shown`: {conv, me, face, picture, title, subtitle, muted, blocked, asking}: `asking` are those who want to be let in. */
   show(shown) {
     const signature = JSON.stringify(shown);
     if (signature === this.#shown) return;
@@ -62,18 +64,42 @@ export class ConversationInfo extends HTMLElement {
   }
 
   #paint() {
-    const { conv, face, title, subtitle, muted, blocked } = this.last;
-    const head = el("div", { className: "info-head" }, avatar(face, title), el("strong", { dir: "auto" }, title), el("span", { className: "hint" }, subtitle));
-    const mute = button("mute", muted ? "Unmute" : "Mute", () => this.#do(() => this.#acts.mute(!muted)), { "aria-pressed": String(muted) });
+    const { conv, face, picture, title, subtitle, muted, blocked } = this.last;
+    const head = el("div", { className: "info-head" }, avatar(face, title, false, picture), el("strong", { dir: "auto" }, title), el("span", { className: "hint" }, subtitle), manages(conv) && conv.type === "group" ? this.#picture(conv) : null);
+    const mute = el("div", { className: "inline-form" }, button("mute", muted ? "Unmute" : "Mute", () => this.#do(() => this.#acts.mute(muted ? 0 : Infinity)), { "aria-pressed": String(muted) }), this.#muteFor(conv, muted));
     const rows = conv.type === "group" ? this.#group(conv) : [];
     if (conv.peer) rows.push(button("block", blocked ? `Unblock ${title}` : `Block ${title}`, () => this.#do(() => this.#acts.block(!blocked)), { className: blocked ? "button quiet" : "button danger" }));
     if (conv.type === "group" || conv.peer) rows.push(button("report", "Report…", () => this.#acts.report()));
     const focused = this.body.contains(document.activeElement) ? document.activeElement.dataset.key : null;
-    const typed = this.body.querySelector("input")?.value;
+    const typed = this.body.querySelector('[data-key="name"]')?.value;
     this.body.replaceChildren(head, this.problem, mute, this.#timer(conv), ...rows);
     // Painting anew must neither take the focus away nor what is being typed.
     if (focused) (this.body.querySelector(`[data-key="${CSS.escape(focused)}"]`) ?? this.closer).focus();
-    if (focused === "name") this.body.querySelector("input").value = typed;
+    if (focused === "name") this.body.querySelector('[data-key="name"]').value = typed;
+  }
+
+  /** A group's picture, to be changed by who may. */
+  #picture(conv) {
+    const input = el("input", { type: "file", accept: "image/*", hidden: true });
+    const change = button("picture", conv.picture ? "Change picture" : "Add picture", () => input.click(), { className: "button quiet small" });
+    input.addEventListener("change", () => {
+      const [file] = input.files;
+      if (!file) return;
+      change.disabled = true;
+      change.textContent = "Uploading…";
+      this.#do(() => this.#acts.setPicture(file)).then(() => this.#paint());
+    });
+    const remove = conv.picture ? button("no-picture", "Remove picture", () => this.#do(() => this.#acts.removePicture()), { className: "button danger small" }) : null;
+    return el("div", { className: "button-row" }, input, change, remove);
+  }
+
+  /** For how long it keeps quiet: to be chosen, or told. */
+  #muteFor(conv, muted) {
+    if (muted) return el("span", { className: "hint" }, conv.muted_until < "9" ? `Until ${moment(Date.parse(conv.muted_until))}` : "Until you unmute it");
+    const options = MUTES.map((seconds) => el("option", { value: String(seconds) }, seconds ? `For ${span(seconds)}` : "Mute for…"));
+    const choice = el("select", { "data-key": "mute-for", "aria-label": "Mute for" }, ...options);
+    choice.addEventListener("change", () => this.#do(() => this.#acts.mute(Number(choice.value))));
+    return el("div", { className: "field" }, choice);
   }
 
   /** When messages disappear: to be chosen by who may, to be read by all. */
@@ -98,13 +124,23 @@ export class ConversationInfo extends HTMLElement {
         event.preventDefault();
         this.#do(() => this.#acts.rename(name.value.trim()));
       });
-      rows.push(rename, button("add", "Add people", () => this.#do(() => this.#acts.add())));
+      const more = el("div", { className: "button-row" }, button("add", "Add people", () => this.#do(() => this.#acts.add())), button("invite", "Invite by link", () => this.#do(() => this.#acts.invite())));
+      rows.push(this.#asking(), rename, more);
     }
     const members = [...(conv.members ?? this.#paged)].sort((a, b) => RANK[a.role] - RANK[b.role] || a.display_name.localeCompare(b.display_name));
     rows.push(el("ul", { className: "people", "aria-label": "Members" }, ...members.map((one) => this.#member(one, conv))));
     if (this.#cursor) rows.push(button("more", `Show more of ${counted(conv.members_count, "member")}`, () => this.#do(() => this.#more())));
     rows.push(button("leave", "Leave group", () => this.#do(() => this.#acts.leave()), { className: "button danger" }));
     return rows;
+  }
+
+  /** Who wants to be let in. */
+  #asking() {
+    const { asking } = this.last;
+    if (!asking.length) return "";
+    const decide = (one, accept, label) => button(`${label}-${one.id}`, label, () => this.#do(() => this.#acts.decide(one.id, accept)), { className: accept ? "button small" : "button quiet small", "aria-label": `${label}: ${one.display_name}` });
+    const row = (one) => el("li", { className: "person" }, avatar(one.id, one.display_name), el("span", { className: "person-text" }, el("span", { dir: "auto" }, one.display_name), el("small", {}, `@${one.username}`)), decide(one, false, "Decline"), decide(one, true, "Let in"));
+    return el("section", { className: "asking", "aria-label": "Want to join" }, el("h3", {}, "Want to join"), el("ul", { className: "people" }, ...asking.map(row)));
   }
 
   #member(one, conv) {
@@ -114,6 +150,9 @@ export class ConversationInfo extends HTMLElement {
     if (conv.role === "owner" && !self) {
       const [role, label] = one.role === "admin" ? ["member", "Undo admin"] : ["admin", "Make admin"];
       acts.push(button(`role-${one.id}`, label, () => this.#do(() => this.#acts.setRole(one.id, role)), { className: "button quiet small", "aria-label": `${label}: ${one.display_name}` }));
+    }
+    if (conv.role === "owner" && one.role === "admin" && !self) {
+      acts.push(button(`owner-${one.id}`, "Make owner", () => this.#do(() => this.#acts.transfer(one)), { className: "button quiet small", "aria-label": `Make owner: ${one.display_name}` }));
     }
     if (below) acts.push(el("button", { className: "icon-button", type: "button", title: "Remove", "data-key": `remove-${one.id}`, "aria-label": `Remove ${one.display_name}`, onclick: () => this.#do(() => this.#acts.remove(one)) }, icon("close")));
     return el(

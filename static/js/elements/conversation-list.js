@@ -18,6 +18,17 @@ export class ConversationList extends HTMLElement {
         next.focus();
       }
     });
+    this.addEventListener("contextmenu", (event) => {
+      const row = event.target.closest("li");
+      if (!row || event.shiftKey) return;
+      event.preventDefault();
+      this.#menu(row, event.clientX || undefined, event.clientY);
+    });
+  }
+
+  #menu(row, x, y) {
+    const at = row.querySelector(".conversation");
+    this.dispatchEvent(new CustomEvent("menu", { detail: { id: row.dataset.id, at, x, y } }));
   }
 
   /** Focus a conversation; the first where this one is not on the list. */
@@ -25,7 +36,7 @@ export class ConversationList extends HTMLElement {
     (this.#rows.get(id)?.node.firstChild ?? this.querySelector(".conversation"))?.focus();
   }
 
-  /** Show `items`: {id, face, name, preview, status, ts, unread, mentioned, muted, online, active, typing, draft}; for none, `empty`: {key, make}. */
+  /** Show `items`: {id, face, picture, name, preview, status, ts, unread, marked, mentioned, muted, pinned, online, active, typing, draft}; for none, `empty`: {key, make}. */
   show(items, empty) {
     this.removeAttribute("aria-busy");
     if (!items.length) {
@@ -45,7 +56,7 @@ export class ConversationList extends HTMLElement {
     items.forEach((item, at) => {
       const signature = JSON.stringify([item, item.ts && listTime(item.ts)]);
       let row = this.#rows.get(item.id);
-      if (!row) row = { node: el("li", {}, el("a", { className: "conversation", href: `#${item.id}` })), signature: "" };
+      if (!row) row = { node: this.#row(item.id), signature: "" };
       if (row.signature !== signature) this.#paint(row.node.firstChild, item);
       row.signature = signature;
       rows.set(item.id, row);
@@ -60,18 +71,29 @@ export class ConversationList extends HTMLElement {
     this.#rows = rows;
   }
 
+  #row(id) {
+    const more = el("button", { className: "icon-button row-more", type: "button", tabIndex: -1, title: "More", "aria-label": "More actions" }, icon("more"));
+    const row = el("li", { "data-id": id }, el("a", { className: "conversation", href: `#${id}` }), more);
+    more.addEventListener("click", () => {
+      const { left, bottom } = more.getBoundingClientRect();
+      this.#menu(row, left, bottom);
+    });
+    return row;
+  }
+
   #paint(link, item) {
-    link.classList.toggle("unread", item.unread > 0);
+    link.classList.toggle("unread", item.unread > 0 || item.marked);
     link.classList.toggle("muted", item.muted);
     if (item.active) link.setAttribute("aria-current", "true");
     else link.removeAttribute("aria-current");
     const text = el("span", { className: item.typing ? "text typing" : "text" }, item.typing ?? item.draft ?? item.preview);
     const draft = item.draft && !item.typing;
     link.replaceChildren(
-      avatar(item.face, item.name, item.online),
-      el("span", { className: "name" }, el("bdi", {}, item.name), item.online ? hidden(" (online)") : null, item.muted ? el("span", { className: "muted-mark", title: "Muted" }, icon("muted"), hidden(" (muted)")) : null),
+      avatar(item.face, item.name, item.online, item.picture),
+      el("span", { className: "name" }, el("bdi", {}, item.name), item.online ? hidden(" (online)") : null, item.muted ? el("span", { className: "muted-mark", title: "Muted" }, icon("muted"), hidden(" (muted)")) : null, item.pinned ? el("span", { className: "muted-mark", title: "Pinned" }, icon("pin"), hidden(" (pinned)")) : null),
       el("span", { className: "time" }, item.ts ? listTime(item.ts) : ""),
       el("span", { className: "preview" }, item.status && !item.typing && !draft ? ticks(item.status) : null, draft ? el("span", { className: "draft" }, "Draft: ") : null, text),
+      item.marked && !item.unread ? el("span", { className: "badge dot" }, hidden("marked as unread")) : "",
       item.unread > 0
         ? el(
             "span",

@@ -29,7 +29,7 @@ export class ForwardDialog extends HTMLElement {
     this.dialog.addEventListener("close", () => this.#resolve(null));
   }
 
-  /** Ask where to; `targets`: {id, face, name, hint} each. Return the id of the one that was chosen, or null. */
+  /** Ask where to; `targets`: {id, face, picture, name, hint} each. Return the id of the one that was chosen, or null. */
   ask({ text, targets }) {
     this.#targets = targets;
     this.quote.textContent = text;
@@ -51,7 +51,7 @@ export class ForwardDialog extends HTMLElement {
         el(
           "button",
           { className: "person", type: "button", onclick: () => this.#choose(one.id) },
-          avatar(one.face, one.name),
+          avatar(one.face, one.name, false, one.picture),
           el("span", { className: "person-text" }, el("span", { dir: "auto" }, one.name), el("small", {}, one.hint)),
         ),
       ),

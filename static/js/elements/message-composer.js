@@ -67,8 +67,23 @@ export class MessageComposer extends HTMLElement {
     this.#fit();
   }
 
+  /** Another device has left this; while a message is edited it waits for the end of that. */
+  take(draft) {
+    if (this.#edits) this.#aside = draft;
+    else {
+      this.field.value = draft;
+      this.#fit();
+    }
+  }
+
   focus() {
     this.field.focus({ preventScroll: true });
+  }
+
+  /** Put something where the cursor is. */
+  insert(text) {
+    this.field.setRangeText(text, this.field.selectionStart, this.field.selectionEnd, "end");
+    this.#changed();
   }
 
   /** Answer a message, `quote`: {server_id, author, text}, or, with null, none. */

@@ -142,7 +142,7 @@ export class MessageList extends HTMLElement {
   #make(row) {
     switch (row.kind) {
       case "day":
-        return el("div", { className: "day" }, el("span", {}, row.text));
+        return el("div", { className: "day" }, el("button", { type: "button", title: "Go to another day", onclick: () => this.#emit("day", { ts: row.ts }) }, row.text));
       case "new":
         return el("div", { className: "new-line" }, "New messages");
       case "event":

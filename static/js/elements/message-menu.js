@@ -2,25 +2,31 @@
 import { el, icon } from "../dom.js";
 import { MORE, nameOfEmoji, QUICK } from "../emoji.js";
 
-const ITEMS = [
-  ["reply", "Reply", "reply"],
-  ["edit", "Edit", "pencil"],
-  ["copy", "Copy", "copy"],
-  ["forward", "Forward", "forward"],
-  ["appeal", "Ask for it back…", "reply"],
-  ["report", "Report…", "flag"],
-  ["delete", "Delete", "bin"],
-];
 const MARGIN = 8;
 const narrow = matchMedia("(width < 700px)");
 
 export class MessageMenu extends HTMLElement {
+  static label = "Message actions";
+  /** Name, words and picture of each, in their order. */
+  static items = [
+    ["reply", "Reply", "reply"],
+    ["edit", "Edit", "pencil"],
+    ["copy", "Copy", "copy"],
+    ["forward", "Forward", "forward"],
+    ["link", "Copy link", "link"],
+    ["details", "Details", "info"],
+    ["pin", "Pin", "pin"],
+    ["unpin", "Unpin", "pin"],
+    ["appeal", "Ask for it back…", "reply"],
+    ["report", "Report…", "flag"],
+    ["delete", "Delete", "bin"],
+  ];
   #message = null;
   #opener = null;
 
   connectedCallback() {
     // Dismissed by hand: the finger whose long press opens an "auto" popover closes it again when it is lifted.
-    this.box = el("div", { className: "message-menu", popover: "manual", role: "dialog", "aria-label": "Message actions" });
+    this.box = el("div", { className: "message-menu", popover: "manual", role: "dialog", "aria-label": this.constructor.label });
     this.append(this.box);
     this.box.addEventListener("keydown", (event) => this.#key(event));
     document.addEventListener("pointerdown", (event) => this.box.contains(event.target) || this.close(), { capture: true });
@@ -29,16 +35,16 @@ export class MessageMenu extends HTMLElement {
   }
 
   /**
-   * Open for a message. `can`: what one may do with it; `mine`: the emoji one has put there; `at`: the element to stand
+   * Open for a message, or what else has such a menu. `can`: what one may do with it; `mine`: the emoji one has put there; `at`: the element to stand
    * beside, `x`, `y`: or the point; `part`: `react` for the reactions alone.
    */
-  open({ message, can, mine, at, x, y, part }) {
+  open({ message, can, mine = [], at, x, y, part }) {
     this.close();
     this.#message = message;
-    this.#opener = at.closest(".message");
+    this.#opener = at.closest(".message") ?? at;
     const reacting = can.includes("react");
     const quick = reacting ? this.#quick(mine) : null;
-    const items = part === "react" ? [] : ITEMS.filter(([name]) => can.includes(name));
+    const items = part === "react" ? [] : this.constructor.items.filter(([name]) => can.includes(name));
     const list = items.length ? el("div", { className: "items", role: "menu" }, ...items.map((item) => this.#item(item))) : null;
     this.box.replaceChildren(...[quick, list].filter(Boolean));
     this.box.showPopover();

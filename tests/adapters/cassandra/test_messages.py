@@ -96,6 +96,8 @@ def test_what_is_absent_is_not_written(
     messages.save_receipts([StoredReceipt(talk.id, talk.first.message_id, BOB, DeviceId(1), 1_000)])
     held = talk.first.message_id
     conversations.keep_marks(BOB, DeviceId(1), {talk.id: {0: held, 3: in_sub(held, 3)}})
+    pin = StoredChange(talk.id, MessageId(held + 9), held, ANN, uuid4().bytes, MessageChangeKind.PIN, on=True)
+    messages.upsert([], changes=[pin])
     for table in schema.TABLES:
         reading = cassandra_engine().execute(f"SELECT * FROM {cassandra.keyspace}.{table.name}", trace=True)
         steps = [event.description for event in reading.get_query_trace(max_wait_sec=30).events]

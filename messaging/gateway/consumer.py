@@ -64,7 +64,7 @@ SYNC_BACKFILLS = Histogram(
 SYNCS = Counter(
     "chat_syncs_total",
     "Syncs answered, by what was asked: where the named conversations end, or all of the user's.",
-    ["asked"],
+    ["what"],
 )
 
 #: A heartbeat that lacks nothing in what it names is asked for what it does not name once in so many seconds.

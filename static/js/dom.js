@@ -12,6 +12,15 @@ export function el(tag, props = {}, ...children) {
   return node;
 }
 
+const styles = new Map();
+
+/** Load a style sheet, once. Resolves also where it is not to be had: without it, things are not pretty, and work. */
+export function style(name) {
+  const href = new URL(`../css/${name}.css`, import.meta.url).href;
+  if (!styles.has(name)) styles.set(name, new Promise((done) => document.head.append(el("link", { rel: "stylesheet", href, onload: done, onerror: done }))));
+  return styles.get(name);
+}
+
 export function icon(name) {
   const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
   const use = document.createElementNS("http://www.w3.org/2000/svg", "use");

@@ -1,11 +1,10 @@
 /** Paints the state: the list, the thread, the title, banners and toasts. */
-import "./elements/confirm-dialog.js";
 import "./elements/conversation-list.js";
 import "./elements/message-composer.js";
 import "./elements/message-list.js";
 import "./elements/pinned-bar.js";
 import { dropLine, markRead } from "./acts.js";
-import { el, paintAvatar } from "./dom.js";
+import { el, paintAvatar, style } from "./dom.js";
 import { counted, lastSeen } from "./format.js";
 import { laterId } from "./ids.js";
 import { mediaOf } from "./media.js";
@@ -25,14 +24,13 @@ export const info = document.querySelector("conversation-info");
 export const menu = document.querySelector("message-menu");
 export const rowMenu = document.querySelector("conversation-menu");
 export const pinnedBar = document.querySelector("pinned-bar");
-export const confirm = document.querySelector("confirm-dialog");
 
 /** Dialogs and menus: not in the way of the first picture, and there before one asks for them. */
-const LATER = ["message-menu", "conversation-menu", "conversation-info", "people-dialog", "forward-dialog", "report-dialog", "media-lightbox"];
+const LATER = ["confirm-dialog", "message-menu", "conversation-menu", "conversation-info", "people-dialog", "forward-dialog", "report-dialog", "media-lightbox"];
 const LATER_MS = 2_000;
 
 const idle = globalThis.requestIdleCallback ?? ((work) => setTimeout(work, LATER_MS));
-const load = (name) => import(`./elements/${name}.js`);
+const load = (name) => Promise.all([import(`./elements/${name}.js`), style("dialogs")]);
 
 /** Load what will be wanted, once there is nothing else to do. What cannot be had now is asked for when it is wanted. */
 export const loadLater = () => idle(() => LATER.forEach((name) => load(name).catch(() => {})), { timeout: LATER_MS });
@@ -50,6 +48,9 @@ export async function summon(name) {
   document.body.append(made);
   return made;
 }
+
+/** Ask before something is done that is not easily undone. */
+export const confirm = { ask: async (what) => (await summon("confirm-dialog")).ask(what) };
 
 const isOnline = (conv) => Boolean(conv.peer) && !store.isBlocked(state, conv) && state.presence[conv.peer.id]?.state === "online";
 

@@ -1,6 +1,6 @@
 /** The search for messages, loaded when it is opened first: its dialog, its style, and what its rows say. */
 import * as api from "./api.js";
-import { el } from "./dom.js";
+import { style } from "./dom.js";
 import "./elements/search-dialog.js";
 import { mediaOf, wordsFor } from "./media.js";
 import { me, state } from "./model.js";
@@ -9,11 +9,7 @@ import { fetchConversation } from "./sync.js";
 
 const dialog = document.querySelector("search-dialog");
 
-await new Promise((done) => {
-  const href = new URL("../css/search.css", import.meta.url).href;
-  // Without its style it is not pretty, and works.
-  document.head.append(el("link", { rel: "stylesheet", href, onload: done, onerror: done }));
-});
+await Promise.all([style("dialogs"), style("search")]);
 
 const asked = new Set();
 

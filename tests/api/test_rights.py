@@ -22,6 +22,7 @@ VALUES = {
     "emoji": "👍",
     "media": ids.media_ref(5),
     "number": "1",
+    "token": "nobody-made-this-one",
 }
 
 
@@ -30,6 +31,8 @@ def ask(client: APIClient, endpoint: Endpoint, body: Any = None, **values: str) 
     needed = {name: value for name, value in (VALUES | values).items() if f"<str:{name}>" in endpoint.route}
     call = getattr(client, endpoint.method)
     path = endpoint.path(**needed)
+    if endpoint.route.endswith("/since"):
+        path += "?at=2026-01-01T00:00:00Z"
     return call(path, body, format="json") if endpoint.has_body else call(path)
 
 
@@ -48,7 +51,11 @@ def test_what_is_open_is_open() -> None:
 
 # --- conversations of others ----------------------------------------------------------------------
 
-_CONVERSATION = [it for it in ENDPOINTS if "<str:conversation>" in it.route or "<str:message>" in it.route]
+#: Those that end a membership come last: what follows would be refused for want of one.
+_CONVERSATION = sorted(
+    (it for it in ENDPOINTS if "<str:conversation>" in it.route or "<str:message>" in it.route),
+    key=lambda it: it == Endpoint("delete", "conversations/<str:conversation>/members/<str:user>"),
+)
 
 
 def _good_body(endpoint: Endpoint, conversation: str, person: Person, other: Person, server_id: str) -> Any:
@@ -64,6 +71,12 @@ def _good_body(endpoint: Endpoint, conversation: str, person: Person, other: Per
         f"put {base}/timer": {"timer_s": None},
         "patch messages/<str:message>": {"msg_id": str(uuid4()), "body": "better"},
         "put messages/<str:message>/reactions/<str:emoji>": None,
+        "put messages/<str:message>/pin": None,
+        f"patch {base}/shelf": {"archived": False},
+        f"put {base}/picture": {"media": ids.media_ref(5)},
+        f"post {base}/invites": {},
+        f"post {base}/requests/<str:user>": {"accept": False},
+        f"put {base}/draft": {"body": "begun"},
     }
     return bodies[str(endpoint)] if endpoint.has_body else None
 
@@ -84,8 +97,8 @@ def test_a_member_is_let_in_everywhere(ann: Person, bob: Person, route: Route) -
     server_id = ann.say(group).json()["server_id"]
     route()
     statuses = {name: answer.status_code for name, answer in _everything(ann, group, bob, server_id).items()}
-    # Ann cannot change her own role, and once she has left she is no member.
-    refused = {name for name, status in statuses.items() if status >= 400}
+    # Ann cannot change her own role, and there is no picture to be seen.
+    refused = {name for name, status in statuses.items() if status >= 400 and "/picture" not in name}
     assert {name.split()[0] for name in refused} <= {"patch", "delete", "put", "post"}, statuses
     assert statuses["get conversations/<str:conversation>/messages bob"] == 200
     assert statuses["post conversations/<str:conversation>/messages bob"] == 201

@@ -350,7 +350,7 @@ def test_an_error_names_the_send_or_change_it_answers_and_no_other_frame() -> No
     error = RateLimited("slowly", retry_after=1.5)
     for frame, _ in FRAMES.values():
         answer = error_reply(error, frame).frame
-        msg_id = MSG_ID if frame in (SEND, EDIT, DELETE, REACT) else None
+        msg_id = MSG_ID if frame in (SEND, EDIT, DELETE, REACT, PIN) else None
         assert answer == frames.Error("rate_limited", "slowly", msg_id, 1.5)
     assert error_reply(error).frame == frames.Error("rate_limited", "slowly", None, 1.5)
 

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def asked(kind: str) -> float:
-    return REGISTRY.get_sample_value("chat_syncs_total", {"asked": kind}) or 0.0
+    return REGISTRY.get_sample_value("chat_syncs_total", {"what": kind}) or 0.0
 
 
 @pytest.fixture

@@ -33,12 +33,12 @@ from messaging.ports import (
     Record,
 )
 from messaging.router.apply import DEFAULT_LIMITS, Applied, Applier
+from messaging.router.handover import Handover, Left
 from messaging.router.receipts import ReceiptApplier
 from messaging.services.dead_letters import dead_record, place_of
 from messaging.services.fanout import fan_out, tell_pods_of
 from messaging.services.hot import members_of
-from messaging.services.indexing import append_touched
-from messaging.services.push_intents import ReadMarks, append_changed, append_intents, unreached
+from messaging.services.push_intents import ReadMarks, unreached
 from messaging.threads import DatabaseThreads
 
 logger = logging.getLogger(__name__)
@@ -102,6 +102,10 @@ def _trace(deliveries: list[events.Deliver], *, began: float, polled: int) -> li
     return spans
 
 
+async def _nothing() -> None:
+    """Nothing has to be done."""
+
+
 class Router:
     """Reads messages, those of hot conversations, and receipts, each in its own loop: these never delay the others."""
 
@@ -141,11 +145,13 @@ class Router:
             return
         await self._log.start()
         loop = asyncio.get_running_loop()
+        handover, hot_handover = Handover(self._log), Handover(self._log)
         self._tasks = [
             loop.create_task(
                 self._run(
                     TOPIC_MESSAGES,
-                    partial(self._on_messages, self._applier),
+                    partial(self._on_messages, self._applier, handover),
+                    before_commit=handover.settled,
                     every_s=self._pace.messages_s,
                     on_moved=self._applier.forget,
                 ),
@@ -154,7 +160,8 @@ class Router:
             loop.create_task(
                 self._run(
                     TOPIC_HOT,
-                    partial(self._on_messages, self._hot),
+                    partial(self._on_messages, self._hot, hot_handover),
+                    before_commit=hot_handover.settled,
                     every_s=self._pace.hot_s,
                     on_moved=self._hot.forget,
                     max_records=_MAX_HOT_RECORDS,
@@ -164,6 +171,8 @@ class Router:
             loop.create_task(
                 self._run(TOPIC_RECEIPTS, self._on_receipts, every_s=self._pace.receipts_s), name="router-receipts"
             ),
+            loop.create_task(handover.run(), name="router-handover"),
+            loop.create_task(hot_handover.run(), name="router-hot-handover"),
             loop.create_task(self._reads.run(), name="router-reads"),
             loop.create_task(self._count_hot(), name="router-count"),
         ]
@@ -181,10 +190,12 @@ class Router:
         every_s: float,
         on_moved: Callable[[], None] = lambda: None,
         max_records: int = _MAX_RECORDS,
+        before_commit: Callable[[], Awaitable[None]] = _nothing,
     ) -> None:
         """Read a topic for ever. A failed poll is tried again, in place, until it succeeds: order is kept.
 
-        ``on_moved`` is called before the records of partitions that have come from another reader are handled.
+        ``on_moved`` is called before the records of partitions that have come from another reader are handled,
+        ``before_commit`` before the place of what was handled is committed.
         """
         reader = self._log.reader(topic, group=GROUP)
         generation = reader.generation
@@ -194,6 +205,7 @@ class Router:
         try:
             while True:
                 if not is_committed and next_commit_at <= loop.time():
+                    await before_commit()
                     await self._commit(topic, reader)
                     is_committed, next_commit_at = True, loop.time() + self._pace.commits_s
                 await asyncio.sleep(next_poll_at - loop.time())
@@ -239,7 +251,7 @@ class Router:
             # Not lost: the next commit covers it, and a restart before that repeats idempotent work.
             logger.exception("committing %s failed", topic)
 
-    async def _on_messages(self, applier: Applier, records: list[Record]) -> None:
+    async def _on_messages(self, applier: Applier, handover: Handover, records: list[Record]) -> None:
         began = time.monotonic()
         applied = await self._database.run(applier.apply, records)
         self._authors.remember(applied.authors)
@@ -251,9 +263,8 @@ class Router:
             for span in spans:
                 span.end()
         MESSAGE_BATCHES.observe(done.batches)
-        await append_intents(self._log, unreached(applied.pushes, done.connected), by="router")
-        await append_changed(self._log, applied.changed)
-        await append_touched(self._log, applied.touched)
+        away = list(unreached(applied.pushes, done.connected))
+        await handover.give(Left(away, list(applied.changed), list(applied.touched)))
         for conversation, message, _ in applied.authors:
             if self._heat.note(conversation, message):
                 await self._spread(conversation, sub_of(message))

@@ -2,9 +2,11 @@
 
 import re
 from collections.abc import Callable
+from datetime import datetime, timedelta
 
 import pytest
 from django.conf import settings
+from django.contrib.auth.tokens import PasswordResetTokenGenerator
 from django.core import mail
 from django.test import Client
 
@@ -130,6 +132,20 @@ def test_a_forgotten_password_is_reset_by_mail(make_user: Callable[..., User], j
     assert client.post(action, {"password1": new, "password2": new}).status_code == 302
     assert old.get("/settings/").status_code == 302, "signed out everywhere"
     browser(user, new)
+
+
+@pytest.mark.parametrize(("minutes", "good"), [(59, True), (61, False)])
+def test_a_link_for_a_new_password_is_good_for_an_hour(
+    make_user: Callable[..., User], jobs_run_at_once: None, monkeypatch: pytest.MonkeyPatch, minutes: int, good: bool
+) -> None:
+    make_user("ann", email="ann@example.org")
+    Client().post("/accounts/password/reset/", {"email": "ann@example.org"})
+    found = re.search(r"http://[^/]+(/\S+)", mail.outbox[0].body)
+    assert found is not None
+    later = datetime.now() + timedelta(minutes=minutes)
+    monkeypatch.setattr(PasswordResetTokenGenerator, "_now", lambda self: later)
+    page = Client().get(found[1], follow=True).content.decode()
+    assert ('name="password1"' in page) is good
 
 
 def test_settings_save_the_profile(make_user: Callable[..., User]) -> None:

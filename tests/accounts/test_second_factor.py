@@ -103,7 +103,12 @@ def test_who_is_not_of_the_staff_stays_out(make_user: Callable[..., User]) -> No
 
 def test_the_demo_admin_and_nobody_else_needs_none(ann: User, make_user: Callable[..., User]) -> None:
     browser = Browser()
-    browser.force_login(make_user(demo.ADMIN, email="admin@demo.invalid", is_staff=True, is_superuser=True))
+    admin = make_user(demo.ADMIN, email="admin@demo.invalid", is_staff=True, is_superuser=True)
+    browser.force_login(admin)
+    assert browser.get("/admin/").status_code == 302, "a real admin of this name, with that address"
+    admin.set_password(demo.PASSWORD)
+    admin.save()
+    browser.force_login(admin)
     assert browser.get("/admin/").status_code == 200
     ann.email = "admin@demo.invalid"
     ann.save()

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 import pytest
+from allauth.account.models import EmailAddress
 from django.conf import settings
 from django.contrib.auth.tokens import PasswordResetTokenGenerator
 from django.core import mail
@@ -155,6 +156,26 @@ def test_settings_save_the_profile(make_user: Callable[..., User]) -> None:
     user = User.objects.get()
     assert (user.display_name, user.email, user.share_presence) == ("Ann B", "a@example.org", False)
     assert client.post("/settings/profile", {"display_name": "x", "email": "nonsense"}).status_code == 400
+
+
+def test_another_address_is_told_to_the_one_before(make_user: Callable[..., User], jobs_run_at_once: None) -> None:
+    user = make_user("ann", email="ann@example.org")
+    ann = browser(user)
+    for address in ("ann@example.org", "Ann@Example.org", "new@example.org"):
+        assert ann.post("/settings/profile", {"display_name": "Ann", "email": address}).status_code == 302
+    [letter] = mail.outbox
+    assert letter.to == ["Ann@Example.org"]
+    assert "was changed" in letter.subject
+    assert "new@example.org" not in letter.body
+    assert ann.patch("/v1/me", {"email": ""}, content_type="application/json").status_code == 200
+    assert mail.outbox[1].to == ["new@example.org"]
+
+
+def test_an_address_is_changed_in_the_settings_alone(make_user: Callable[..., User]) -> None:
+    ann = browser(make_user("ann", email="ann@example.org"))
+    answer = ann.post("/accounts/email/", {"action_add": "", "email": "x@example.org"})
+    assert (answer.status_code, answer["Location"]) == (302, "/settings/")
+    assert EmailAddress.objects.filter(email="x@example.org").count() == 0
 
 
 def test_settings_unblock(make_user: Callable[..., User]) -> None:

@@ -1,5 +1,6 @@
 """The second factor: codes of an authenticator app, and recovery codes (docs/decisions/0050)."""
 
+import logging
 from base64 import urlsafe_b64encode
 from functools import cache
 from hashlib import sha256
@@ -14,6 +15,9 @@ from django.http import HttpRequest
 
 from accounts.models import User
 from messaging.domain.errors import Unauthenticated
+from messaging.domain.ids import user_ref
+
+logger = logging.getLogger(__name__)
 
 
 @cache
@@ -59,6 +63,7 @@ def require_code(user: User, code: str) -> None:
     if not code:
         raise Unauthenticated("this account has a second factor: send its code as well")
     if not any(one.wrap().validate_code(code) for one in Authenticator.objects.filter(user=user)):
+        logger.warning("a code of %s was refused", user_ref(user.pk))
         raise Unauthenticated("the code is not right")
 
 

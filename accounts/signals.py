@@ -1,19 +1,23 @@
 """What happens on the pages of allauth and must reach devices and sockets."""
 
+import logging
 from typing import Any
 
 from allauth.account.internal.flows.login import record_authentication
 from allauth.account.signals import password_changed, password_reset
 from allauth.mfa.models import Authenticator
-from allauth.mfa.signals import authenticator_added
+from allauth.mfa.signals import authenticator_added, authenticator_removed
 from django.conf import settings
-from django.contrib.auth.signals import user_logged_out, user_login_failed
+from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
 from django.dispatch import receiver
 from django.http import HttpRequest
 
 from accounts.models import User
 from accounts.selectors.credentials import AUTH_FAILURES
 from accounts.services.devices import adopt_session, end_session, revoke_others
+from messaging.domain.ids import user_ref
+
+logger = logging.getLogger(__name__)
 
 
 @receiver(authenticator_added)
@@ -36,6 +40,22 @@ def end_device(sender: Any, request: HttpRequest | None, **kwargs: Any) -> None:
 def count_failed_login(sender: Any, **kwargs: Any) -> None:
     """Count a wrong password, whether a page or REST asked for it."""
     AUTH_FAILURES.labels("password").inc()
+    # Without the name: some type their password there.
+    logger.warning("a password was refused")
+
+
+@receiver(user_logged_in)
+def tell_login(sender: Any, user: User, **kwargs: Any) -> None:
+    """Note who signed in on a page; tokens are noted where they are made."""
+    logger.info("%s signed in on a page", user_ref(user.pk))
+
+
+@receiver(authenticator_added)
+@receiver(authenticator_removed)
+def tell_factor(sender: Any, signal: Any, user: User, authenticator: Authenticator, **kwargs: Any) -> None:
+    """Note that a second factor came or went."""
+    what = "has a new" if signal is authenticator_added else "removed a"
+    logger.warning("%s %s second factor (%s)", user_ref(user.pk), what, authenticator.type)
 
 
 @receiver(password_changed)

@@ -1,10 +1,13 @@
 """Pages of the accounts."""
 
 from django.urls import URLPattern, URLResolver, include, path
+from django.views.generic import RedirectView
 
 from accounts import web
 
 urlpatterns: list[URLPattern | URLResolver] = [
+    # An address is changed in the settings, and there alone: allauth's own page would know nothing of the notice.
+    path("accounts/email/", RedirectView.as_view(pattern_name="settings")),
     path("accounts/", include("allauth.urls")),
     path("settings/", web.settings_page, name="settings"),
     path("settings/profile", web.save_profile, name="settings-profile"),

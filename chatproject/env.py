@@ -167,6 +167,12 @@ VARIABLES = (
     Variable("CHAT_ALLOWED_HOSTS", _list, "localhost,127.0.0.1,[::1]", "Host names the site answers to."),
     Variable("CHAT_ALLOWED_ORIGINS", _list, "", "Further origins (https://host) that may open a socket by cookie."),
     Variable("CHAT_HTTPS", _boolean, "0", "Behind TLS: secure cookies, HSTS, and X-Forwarded-Proto is believed."),
+    Variable(
+        "CHAT_HSTS_SUBDOMAINS",
+        _boolean,
+        "0",
+        "With CHAT_HTTPS: browsers want TLS of all hosts below this one, too (HSTS includeSubDomains).",
+    ),
     Variable("CHAT_SERVER", _choice("uvicorn", "daphne"), "uvicorn", "ASGI server of a gateway pod."),
     Variable("CHAT_POD", str, "", "Name of this pod, unique in the cluster. Empty: from host and process."),
     Variable("CHAT_LOG", _choice("embedded", "kafka"), "embedded", "MessageLog adapter."),

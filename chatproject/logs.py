@@ -11,13 +11,16 @@ from types import TracebackType
 from typing import Final
 
 _MAX_SAID: Final = 300
+_PRINTED: Final = "celery.redirected"
+#: Control characters -> how Python writes them.
+_CONTROLS: Final = {code: repr(chr(code))[1:-1] for code in (*range(32), *range(127, 160), 0x2028, 0x2029)}
 
 ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
 
 
 def _said(error: BaseException) -> str:
     """Return what an error says, without the rows that databases quote from the second line on."""
-    return str(error).partition("\n")[0][:_MAX_SAID]
+    return str(error).partition("\n")[0][:_MAX_SAID].translate(_CONTROLS)
 
 
 def _told(error: BaseException, seen: set[int]) -> Iterator[str]:
@@ -37,10 +40,19 @@ def _told(error: BaseException, seen: set[int]) -> Iterator[str]:
 
 
 class TextFormatter(logging.Formatter):
-    """Lines for people."""
+    """Lines for people; times in UTC."""
+
+    converter = time.gmtime  # type: ignore[assignment]  # typed without its argument
+    default_msec_format = "%s,%03dZ"
 
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        """Return the line without its traceback; nothing that a client wrote begins another or moves the cursor."""
+        line = super().formatMessage(record)
+        # Celery hands on what a worker prints: mail on the console, whose lines somebody wants to read.
+        return line if record.name == _PRINTED else line.translate(_CONTROLS)
 
     def formatException(self, ei: ExcInfo) -> str:
         """Return the traceback; of each error no more than its first line."""

@@ -79,8 +79,10 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "messaging.log_context.middleware",
     "django.middleware.security.SecurityMiddleware",
-    "servestatic.middleware.ServeStaticMiddleware",
+    # Before the static files: a picture or a script of ours is in nobody's frame either.
     "csp.middleware.CSPMiddleware",
+    "servestatic.middleware.ServeStaticMiddleware",
+    "messaging.headers.not_kept",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -193,6 +195,8 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
     {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
 ]
+#: How long the link of a mail sets another password (s): whoever reads the mailbox later has no use for it.
+PASSWORD_RESET_TIMEOUT = 3600
 AUTHENTICATION_BACKENDS = [
     "django.contrib.auth.backends.ModelBackend",
     "allauth.account.auth_backends.AuthenticationBackend",
@@ -259,6 +263,8 @@ STATIC_ROOT.mkdir(exist_ok=True)
 # Serve straight from static/ and the apps: no collect step before the first start.
 SERVESTATIC_USE_FINDERS = True
 SERVESTATIC_AUTOREFRESH = DEBUG
+# Pages of other sites have no use for them.
+SERVESTATIC_ALLOW_ALL_ORIGINS = False
 
 
 def _static_headers(headers: Any, path: str, url: str) -> None:
@@ -280,6 +286,7 @@ if ENV["CHAT_HTTPS"]:
     SESSION_COOKIE_NAME = "__Host-sessionid"
     CSRF_COOKIE_NAME = "__Host-csrftoken"
     SECURE_HSTS_SECONDS = int(timedelta(days=365).total_seconds())
+    SECURE_HSTS_INCLUDE_SUBDOMAINS = ENV["CHAT_HSTS_SUBDOMAINS"]
 #: How many proxies stand before us, each adding an address to X-Forwarded-For. Without one the header is the client's
 #: own word, and whoever changed it would get a new allowance of logins with every request.
 PROXIES = 1 if ENV["CHAT_HTTPS"] else 0

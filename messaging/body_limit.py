@@ -9,6 +9,7 @@ from typing import Any
 
 from messaging.api.problems import CONTENT_TYPE, problem_of
 from messaging.domain.errors import TooLarge
+from messaging.headers import bare
 
 Scope = dict[str, Any]
 Event = Mapping[str, Any]
@@ -70,6 +71,6 @@ class BodyLimit:
 
     async def _refuse(self, send: Send) -> None:
         error = TooLarge(f"the request is over {self._max_bytes} bytes")
-        headers = [(b"content-type", CONTENT_TYPE.encode()), (b"connection", b"close")]
+        headers = [*bare(), (b"content-type", CONTENT_TYPE.encode()), (b"connection", b"close")]
         await send({"type": "http.response.start", "status": error.http_status, "headers": headers})
         await send({"type": "http.response.body", "body": json.dumps(problem_of(error)).encode()})

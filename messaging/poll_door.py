@@ -20,6 +20,7 @@ from messaging.body_limit import Receive, Scope, Send
 from messaging.domain.errors import BadFrame, ChatError, InvalidInput, TooLarge
 from messaging.endings import end
 from messaging.gateway.poll import Fetched, Sessions
+from messaging.headers import bare
 
 logger = logging.getLogger(__name__)
 
@@ -124,7 +125,7 @@ async def _gone(receive: Receive) -> None:
 
 
 async def _answer(send: Send, status: int, body: dict[str, Any] | Fetched | None, *, problem: bool = False) -> None:
-    headers = [(b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff")]
+    headers = bare()
     content = b""
     if isinstance(body, Fetched):
         # The frames are JSON already.

@@ -1,5 +1,6 @@
 """Signing in and out: the only writer of devices (design section 5)."""
 
+import logging
 from collections.abc import Sequence
 from datetime import timedelta
 from importlib import import_module
@@ -13,8 +14,10 @@ from accounts.models import Device, User, new_token, token_digest
 from chatproject import container
 from messaging.domain.errors import NotFound
 from messaging.domain.events import RevokeDevices
-from messaging.domain.ids import DeviceId, UserId
+from messaging.domain.ids import DeviceId, UserId, device_ref, user_ref
 from messaging.services.fanout import tell_pods_of
+
+logger = logging.getLogger(__name__)
 
 
 def sign_in_device(*, user: User, name: str, user_agent: str = "") -> tuple[Device, str]:
@@ -27,6 +30,7 @@ def sign_in_device(*, user: User, name: str, user_agent: str = "") -> tuple[Devi
         token_digest=token_digest(token),
         expires_at=timezone.now() + settings.TOKEN_LIFETIME,
     )
+    logger.info("%s signed in on %s", user_ref(user.pk), device_ref(device.pk))
     return device, token
 
 
@@ -70,6 +74,8 @@ def adopt_session(*, old_key: str, new_key: str) -> Device | None:
 def _end(user: User, devices: Sequence[Device]) -> None:
     if not devices:
         return
+    for device in devices:
+        logger.info("%s was signed out on %s", user_ref(user.pk), device_ref(device.pk))
     session_store = import_module(settings.SESSION_ENGINE).SessionStore
     ids = [DeviceId(device.pk) for device in devices]
     with transaction.atomic():

@@ -1,5 +1,7 @@
 """Accounts, profiles and blocks: the only writers (design section 5)."""
 
+from typing import Final
+
 from asgiref.sync import async_to_sync
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
@@ -7,6 +9,7 @@ from django.db import IntegrityError, transaction
 
 from accounts.models import Block, User, username_validator
 from accounts.services.devices import revoke_others
+from accounts.services.notices import mail_notice
 from chatproject import container
 from messaging.domain.errors import Conflict, InvalidInput, NotFound
 from messaging.domain.events import InvalidateBlocks, PresenceChanged
@@ -14,6 +17,12 @@ from messaging.domain.ids import UserId
 from messaging.services.fanout import send_batches, tell_pods_of
 
 _EDITABLE = frozenset({"display_name", "email", "share_presence"})
+_MOVED_SUBJECT: Final = "The e-mail of your account was changed"
+_MOVED: Final = (
+    "The account {} has another e-mail address now, or none, and this one gets no more mail.\n\n"
+    "If that was not you: sign in, change your password and the address in the settings, and sign out everywhere else."
+    " If you cannot sign in any more, tell those who run this chat.\n"
+)
 
 
 def sign_up(*, username: str, password: str, display_name: str = "", email: str = "") -> User:
@@ -64,6 +73,9 @@ def update_profile(*, user: User, **changes: object) -> User:
     if unknown:
         raise InvalidInput(f"cannot change {', '.join(sorted(unknown))}")
     hides = changes.get("share_presence") is False and user.share_presence
+    if "email" in changes and str(changes["email"]).lower() != user.email.lower():
+        # To where it was until now, in case that somebody else did it: a new password can be had by the new one.
+        mail_notice(user=user, subject=_MOVED_SUBJECT, text=_MOVED.format(user.username))
     for name, value in changes.items():
         setattr(user, name, value)
     user.save(update_fields=list(changes))

@@ -2,9 +2,12 @@
 
 import re
 from collections.abc import Callable
+from datetime import datetime, timedelta
 
 import pytest
+from allauth.account.models import EmailAddress
 from django.conf import settings
+from django.contrib.auth.tokens import PasswordResetTokenGenerator
 from django.core import mail
 from django.test import Client
 
@@ -132,6 +135,20 @@ def test_a_forgotten_password_is_reset_by_mail(make_user: Callable[..., User], j
     browser(user, new)
 
 
+@pytest.mark.parametrize(("minutes", "good"), [(59, True), (61, False)])
+def test_a_link_for_a_new_password_is_good_for_an_hour(
+    make_user: Callable[..., User], jobs_run_at_once: None, monkeypatch: pytest.MonkeyPatch, minutes: int, good: bool
+) -> None:
+    make_user("ann", email="ann@example.org")
+    Client().post("/accounts/password/reset/", {"email": "ann@example.org"})
+    found = re.search(r"http://[^/]+(/\S+)", mail.outbox[0].body)
+    assert found is not None
+    later = datetime.now() + timedelta(minutes=minutes)
+    monkeypatch.setattr(PasswordResetTokenGenerator, "_now", lambda self: later)
+    page = Client().get(found[1], follow=True).content.decode()
+    assert ('name="password1"' in page) is good
+
+
 def test_settings_save_the_profile(make_user: Callable[..., User]) -> None:
     client = browser(make_user("ann"))
     body = {"display_name": "Ann B", "email": "a@example.org"}
@@ -139,6 +156,26 @@ def test_settings_save_the_profile(make_user: Callable[..., User]) -> None:
     user = User.objects.get()
     assert (user.display_name, user.email, user.share_presence) == ("Ann B", "a@example.org", False)
     assert client.post("/settings/profile", {"display_name": "x", "email": "nonsense"}).status_code == 400
+
+
+def test_another_address_is_told_to_the_one_before(make_user: Callable[..., User], jobs_run_at_once: None) -> None:
+    user = make_user("ann", email="ann@example.org")
+    ann = browser(user)
+    for address in ("ann@example.org", "Ann@Example.org", "new@example.org"):
+        assert ann.post("/settings/profile", {"display_name": "Ann", "email": address}).status_code == 302
+    [letter] = mail.outbox
+    assert letter.to == ["Ann@Example.org"]
+    assert "was changed" in letter.subject
+    assert "new@example.org" not in letter.body
+    assert ann.patch("/v1/me", {"email": ""}, content_type="application/json").status_code == 200
+    assert mail.outbox[1].to == ["new@example.org"]
+
+
+def test_an_address_is_changed_in_the_settings_alone(make_user: Callable[..., User]) -> None:
+    ann = browser(make_user("ann", email="ann@example.org"))
+    answer = ann.post("/accounts/email/", {"action_add": "", "email": "x@example.org"})
+    assert (answer.status_code, answer["Location"]) == (302, "/settings/")
+    assert EmailAddress.objects.filter(email="x@example.org").count() == 0
 
 
 def test_settings_unblock(make_user: Callable[..., User]) -> None:

@@ -12,6 +12,7 @@ from rest_framework.test import APIClient
 
 from accounts.models import User
 from messaging import demo
+from messaging.domain import ids
 from tests.conftest import PASSWORD
 
 pytestmark = pytest.mark.django_db
@@ -54,6 +55,25 @@ def test_a_password_alone_gives_no_token(ann: User, secret: str) -> None:
     assert ask(code=right, password="wrong").status_code == 401
     assert ask(code=right).status_code == 201
     assert ask(code=right).status_code == 401, "a code is good once"
+
+
+def test_signing_in_and_out_is_in_the_log_by_ids(ann: User, secret: str, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "accounts")
+    api, me = APIClient(), ids.user_ref(ann.pk)
+    for tried in ({"password": "tulips"}, {"password": PASSWORD, "code": "000000"}):
+        assert api.post("/v1/tokens", {"username": "ann", **tried}, format="json").status_code == 401
+    told = api.post("/v1/tokens", {"username": "ann", "password": PASSWORD, "code": code(secret)}, format="json")
+    api.credentials(HTTP_AUTHORIZATION=f"Bearer {told.data['token']}")
+    device = told.data["device"]["id"]
+    assert api.delete("/v1/tokens/current").status_code == 204
+    Browser().force_login(ann)
+    assert [one.message for one in caplog.records if one.name.startswith("accounts.")] == [
+        "a password was refused",
+        f"a code of {me} was refused",
+        f"{me} signed in on {device}",
+        f"{me} was signed out on {device}",
+        f"{me} signed in on a page",
+    ]
 
 
 def test_a_password_alone_opens_no_page(ann: User, secret: str) -> None:
@@ -103,7 +123,12 @@ def test_who_is_not_of_the_staff_stays_out(make_user: Callable[..., User]) -> No
 
 def test_the_demo_admin_and_nobody_else_needs_none(ann: User, make_user: Callable[..., User]) -> None:
     browser = Browser()
-    browser.force_login(make_user(demo.ADMIN, email="admin@demo.invalid", is_staff=True, is_superuser=True))
+    admin = make_user(demo.ADMIN, email="admin@demo.invalid", is_staff=True, is_superuser=True)
+    browser.force_login(admin)
+    assert browser.get("/admin/").status_code == 302, "a real admin of this name, with that address"
+    admin.set_password(demo.PASSWORD)
+    admin.save()
+    browser.force_login(admin)
     assert browser.get("/admin/").status_code == 200
     ann.email = "admin@demo.invalid"
     ann.save()

@@ -25,6 +25,9 @@ async def test_a_body_over_the_limit_is_refused(server: Server, make_user: Calla
     assert answer.status_code == 413
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.json()["code"] == "too_large"
+    assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["cache-control"] == "no-store"
     # It was this request that was wrong.
     assert (await client.get("/v1/me")).status_code == 200
 

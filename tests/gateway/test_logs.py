@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 from uuid import uuid4
@@ -66,6 +67,14 @@ def test_a_line_is_one_object(lines: Lines) -> None:
     assert line.pop("ts").endswith("Z")
     assert line == {"level": "WARNING", "logger": "some.where", "message": "two\nlines, 2", "pod": "pod-7"}
     assert "\n" not in JsonFormatter(pod="").format(logging.makeLogRecord({"msg": "two\nlines"}))
+
+
+def test_no_text_begins_a_line_of_its_own(lines: Lines) -> None:
+    logging.getLogger("some.where").warning("%s", "x\r\n2026-01-01 ERROR forged: \x1b[2Ja\u2028b\x85c ü 🙂")
+    [text] = lines.texts
+    assert text.endswith("WARNING some.where: x\\r\\n2026-01-01 ERROR forged: \\x1b[2Ja\\u2028b\\x85c ü 🙂")
+    assert text.splitlines() == [text]
+    assert re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}Z ", text), "UTC, and it says so"
 
 
 @pytest.mark.logs_errors

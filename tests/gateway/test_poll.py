@@ -332,6 +332,8 @@ async def test_what_cannot_be_served_is_a_problem(
     answer = await ann.http.request(method, f"/v1/poll{path}", content=body, headers=sent)
     assert (answer.status_code, answer.json()["code"]) == (status, code), answer.text
     assert answer.headers["content-type"] == "application/problem+json"
+    assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
+    assert (answer.headers["x-content-type-options"], answer.headers["cache-control"]) == ("nosniff", "no-store")
     await ann.send("ping")
     await ann.expect("pong")
 

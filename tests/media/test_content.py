@@ -180,7 +180,7 @@ def test_what_might_run_is_saved_and_not_shown(ann: Person, bob: Person, data: b
     assert answer["Content-Type"] == "application/octet-stream"
     assert answer["Content-Disposition"] == f'attachment; filename="{name}"'
     assert answer["X-Content-Type-Options"] == "nosniff"
-    assert "sandbox" in answer["Content-Security-Policy"]
+    assert "sandbox; frame-ancestors 'none'" in answer["Content-Security-Policy"]
     assert "script-src" not in answer["Content-Security-Policy"]
     problem(ann.get(f"media/{told['id']}/thumbnail"), 404, "not_found")
 

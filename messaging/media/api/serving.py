@@ -17,8 +17,10 @@ from messaging.streaming import from_thread
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 #: The reader's own browser may show it again so long without asking (s). What is deleted is gone for everybody else.
 _MAX_AGE_S: Final = 3600
-#: Also in a frame or a tab of its own it is of no origin, and loads and runs nothing.
-_POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; img-src 'self'; media-src 'self'; sandbox"
+#: In a tab of its own it is of no origin, and loads and runs nothing; in a frame it is not shown.
+_POLICY: Final = (
+    "default-src 'none'; style-src 'unsafe-inline'; img-src 'self'; media-src 'self'; sandbox; frame-ancestors 'none'"
+)
 
 
 def serve(request: HttpRequest, item: MediaObject, *, thumbnail: bool) -> HttpResponseBase:

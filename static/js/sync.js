@@ -450,8 +450,8 @@ async function readOlder(conv) {
 
 /** Show a conversation around one of its messages, however old it is. Throws an ApiError: 404 where there is no such message. */
 export async function loadAround(conv, serverId) {
-  const [message, older, newer] = await Promise.all([
-    api.message(serverId),
+  const message = await api.message(serverId);
+  const [older, newer] = await Promise.all([
     api.history(conv, { before: serverId, limit: AROUND }),
     api.history(conv, { after: serverId, limit: AROUND }),
   ]);

@@ -33,6 +33,7 @@ def test_the_phone_shows_one_view_at_a_time(person: Person, account: Callable[[s
     expect(p.locator(".message.out .body")).to_have_text("one\ntwo", use_inner_text=True)
     # A dialog takes the whole screen.
     p.get_by_role("button", name="Contact info").tap()
+    expect(p.locator("conversation-info dialog")).to_be_visible()
     box = p.locator("conversation-info dialog").bounding_box()
     assert (box["width"], box["height"]) == (390, 844)
     p.get_by_role("button", name="Close").tap()

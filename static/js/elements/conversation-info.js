@@ -17,6 +17,7 @@ export class ConversationInfo extends HTMLElement {
   #shown = "";
   /** Pages of the members of a large group; a small one brings its members along. */
   #paged = [];
+  #began = false;
   #cursor = null;
 
   connectedCallback() {
@@ -38,11 +39,11 @@ export class ConversationInfo extends HTMLElement {
     this.#shown = "";
     this.#paged = [];
     this.#cursor = null;
+    this.#began = false;
     this.problem.hidden = true;
     this.heading.textContent = shown.conv.type === "group" ? "Group info" : "Contact info";
     this.show(shown);
     this.dialog.showModal();
-    if (shown.conv.type === "group" && !shown.conv.members) this.#do(() => this.#more());
   }
 
   get openFor() {
@@ -57,6 +58,11 @@ export class ConversationInfo extends HTMLElement {
     this.last = shown;
     this.conv = shown.conv.id;
     this.#paint();
+    // Also of one that became large while it was open.
+    if (shown.conv.type === "group" && !shown.conv.members && !this.#began) {
+      this.#began = true;
+      this.#do(() => this.#more());
+    }
   }
 
   close() {

@@ -157,6 +157,15 @@ def decide(*, actor: UserId, conversation_id: ConversationId, user: UserId, acce
     _hint_managers(conversation_id)
 
 
+def forget_requests(user: UserId) -> None:
+    """Delete what a user has asked for, and end their links, for an account that is erased."""
+    for request in JoinRequest.objects.filter(user_id=user).select_related("invite"):
+        if request.declined_at is None and request.invite is not None:
+            _give_use_back(request.invite)
+        request.delete()
+    Invite.objects.filter(created_by=user, revoked_at=None).update(revoked_at=timezone.now())
+
+
 def _hint_managers(conversation_id: ConversationId) -> None:
     """Have the owner's and the admins' devices look who asks."""
     managers = [place.user_id for place in conversations.everybody(conversation_id) if place.role.moderates]

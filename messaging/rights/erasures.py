@@ -35,12 +35,14 @@ from messaging.domain.errors import Conflict, Forbidden, InvalidInput, NotFound,
 from messaging.domain.events import MessageChanged
 from messaging.domain.ids import ConversationId, MessageId, UserId, user_ref
 from messaging.domain.messages import ConversationType, DedupeKey, Membership, StoredMessage
+from messaging.invites.services import forget_requests
 from messaging.jobs import queued
 from messaging.media.services import delete_unused_of, release
 from messaging.ports import LogUnavailable, StoreUnavailable
 from messaging.rights.models import DataExport, Erasure, ErasureRest
 from messaging.services.conversations import remove_member
 from messaging.services.send import append_change
+from messaging.unsent.services import forget_drafts
 from push.services import forget_settings
 
 logger = logging.getLogger(__name__)
@@ -333,6 +335,8 @@ class _Erasing:
             delete_unused_of(self._user)
             DataExport.objects.filter(user_id=self._user).delete()
             forget_settings(self._user)
+            forget_drafts(self._user)
+            forget_requests(self._user)
             closing.empty(self._it.user)
             self._it.refresh_from_db(fields=["messages"])
             self._it.state, self._it.done_at = Erasure.State.DONE, timezone.now()

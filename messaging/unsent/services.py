@@ -44,3 +44,8 @@ def keep_draft(*, user: UserId, conversation_id: ConversationId, body: str) -> N
     if changed:
         hint = Deliver([user], frames.Conv(ids.conversation_ref(conversation_id), "draft"))
         async_to_sync(fan_out)([hint], registry=container.registry(), bus=container.pod_bus())
+
+
+def forget_drafts(user: UserId) -> None:
+    """Delete what a user has begun, for an account that is erased."""
+    Draft.objects.filter(user_id=user).delete()

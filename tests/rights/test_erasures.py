@@ -25,6 +25,7 @@ from messaging.media.models import MediaObject
 from messaging.ports import LogUnavailable, MediaMissing
 from messaging.rights import erasures
 from messaging.rights.models import Erasure
+from messaging.unsent.models import Draft
 from tests.api.conftest import Person, ann, bob, cat, person, problem, route  # noqa: F401  # fixtures
 from tests.conftest import PASSWORD
 from tests.media.objects import Uploads
@@ -145,7 +146,16 @@ def test_nothing_is_left_of_the_person_but_a_number(ann: Person, bob: Person, ro
     ann.user.refresh_from_db()
     Block.objects.create(owner=ann.user, target=bob.user)
     ann.post("me/exports", {})
+    group = bob.group()
+    link = bob.post(f"conversations/{group}/invites", {"approval": True}).json()["token"]
+    assert ann.post(f"invites/{link}", {}).json()["status"] == "requested"
+    own = ann.group()
+    led = ann.post(f"conversations/{own}/invites", {}).json()["token"]
+    assert ann.put(f"conversations/{dm}/draft", {"body": "begun"}).status_code == 204
     erase(ann)
+    assert not Draft.objects.exists()
+    assert bob.get(f"conversations/{group}/requests").json()["results"] == []
+    problem(bob.get(f"invites/{led}"), 404, "not_found")
     ann.user.refresh_from_db()
     assert (ann.user.username, ann.user.email, ann.user.display_name) == (f"deleted_{ann.user.pk:x}", "", "")
     assert not ann.user.has_usable_password()

@@ -40,6 +40,7 @@ def test_it_has_what_one_wrote_and_nothing_of_others(ann: Person, bob: Person, r
     ann.patch(f"messages/{kept}", {"msg_id": "6c1f3b52-6a80-4d0c-9df3-0f5a3d9d1c11", "body": "mine <i>"})
     ann.delete(f"messages/{gone}")
     route()
+    assert ann.put(f"conversations/{conv}/draft", {"body": "begun"}).status_code == 204
     asked = ann.post("me/exports", {})
     assert (asked.status_code, asked.json()["state"]) == (201, "requested")
     exports.make(asked.json()["id"])
@@ -52,6 +53,7 @@ def test_it_has_what_one_wrote_and_nothing_of_others(ann: Person, bob: Person, r
         (gone, "deleted", True),
     ]
     assert rows(files["profile.jsonl"])[0]["username"] == "ann"
+    assert [(it["conversation"], it["body"]) for it in rows(files["drafts.jsonl"])] == [(conv, "begun")]
     assert rows(files["conversations.jsonl"])[0]["id"] == conv
     assert "mine &lt;i&gt;" in files["index.html"]
     assert not any("of Bob" in text for text in files.values())

@@ -197,7 +197,7 @@ def _measure(folder: Path, args: Namespace) -> PushReport:
     ours.send("end")
     arrived, connections = ours.recv()
     apple.join(10)
-    pushes = sum(len(intent.users) for intent in (warm, *intents))
+    pushes = first + (len(due) if args.offered else sum(len(intent.users) for intent in intents))
     told_of = {(token, message) for token, message, _ in arrived}
     taken = sorted(at for *_, at in arrived[0 if args.outage else first :])
     delays = sorted(1000 * (at - due[token]) for token, _, at in arrived if token in due)

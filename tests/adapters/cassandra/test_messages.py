@@ -98,6 +98,7 @@ def test_what_is_absent_is_not_written(
     conversations.keep_marks(BOB, DeviceId(1), {talk.id: {0: held, 3: in_sub(held, 3)}})
     pin = StoredChange(talk.id, MessageId(held + 9), held, ANN, uuid4().bytes, MessageChangeKind.PIN, on=True)
     messages.upsert([], changes=[pin])
+    conversations.set_hot(talk.id, 2)
     for table in schema.TABLES:
         reading = cassandra_engine().execute(f"SELECT * FROM {cassandra.keyspace}.{table.name}", trace=True)
         steps = [event.description for event in reading.get_query_trace(max_wait_sec=30).events]

@@ -3,20 +3,17 @@
 from datetime import timedelta
 from typing import Final, Literal
 
-from asgiref.sync import async_to_sync
 from django.db import IntegrityError, transaction
 from django.db.models import F
 from django.utils import timezone
 
 from chatproject import container
-from messaging.domain import frames, ids
 from messaging.domain.errors import ChatError, Conflict, InvalidInput, NotFound
-from messaging.domain.events import Deliver
 from messaging.domain.ids import ConversationId, UserId
 from messaging.invites.models import Invite, JoinRequest
 from messaging.invites.selectors import DECLINED_FOR, conversation_of, in_force, is_asking, place_of, require_manager
 from messaging.services import conversations
-from messaging.services.fanout import fan_out
+from messaging.services.hints import hint
 
 _MIN_S: Final = 60
 _MAX_S: Final = 365 * 86_400
@@ -169,5 +166,4 @@ def forget_requests(user: UserId) -> None:
 def _hint_managers(conversation_id: ConversationId) -> None:
     """Have the owner's and the admins' devices look who asks."""
     managers = [place.user_id for place in conversations.everybody(conversation_id) if place.role.moderates]
-    hint = Deliver(managers, frames.Conv(ids.conversation_ref(conversation_id), "requests"))
-    async_to_sync(fan_out)([hint], registry=container.registry(), bus=container.pod_bus())
+    hint(managers, conversation_id, "requests")

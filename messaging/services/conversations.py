@@ -14,14 +14,14 @@ from asgiref.sync import async_to_sync
 
 from accounts.selectors import people
 from chatproject import container
-from messaging.domain import frames, ids
+from messaging.domain import ids
 from messaging.domain.errors import Blocked, Conflict, Forbidden, InvalidInput, NotFound, TooManyMembers
-from messaging.domain.events import ChangeKind, ConversationChanged, Deliver
+from messaging.domain.events import ChangeKind, ConversationChanged
 from messaging.domain.ids import ConversationId, MediaId, MessageId, UserId
 from messaging.domain.messages import Conversation, ConversationType, Membership, Role
 from messaging.ports import NewConversation
 from messaging.selectors.access import Access, require_member
-from messaging.services.fanout import fan_out
+from messaging.services.hints import hint
 from messaging.services.screening import may_begin
 from messaging.services.send import Sent, append_change
 
@@ -332,7 +332,7 @@ def set_muted(*, actor: UserId, conversation_id: ConversationId, until: datetime
     """
     require_member(actor, conversation_id)
     container.conversation_store().set_muted(actor, conversation_id, until)
-    _hint_own_devices(actor, conversation_id)
+    hint([actor], conversation_id, "settings")
 
 
 def shelve(
@@ -361,9 +361,4 @@ def shelve(
         return None if on is None else newest if on else MessageId(0)
 
     store.shelve(actor, conversation_id, archived_id=place(archived), pinned=pinned, unread_id=place(unread))
-    _hint_own_devices(actor, conversation_id)
-
-
-def _hint_own_devices(actor: UserId, conversation_id: ConversationId) -> None:
-    hint = Deliver([actor], frames.Conv(ids.conversation_ref(conversation_id), "settings"))
-    async_to_sync(fan_out)([hint], registry=container.registry(), bus=container.pod_bus())
+    hint([actor], conversation_id, "settings")

@@ -1,16 +1,13 @@
 """Keep what somebody has begun to write, and tell their other devices (docs/decisions/0066)."""
 
-from asgiref.sync import async_to_sync
 from django.db import transaction
 from django.utils import timezone
 
 from chatproject import container
-from messaging.domain import frames, ids
 from messaging.domain.errors import Conflict, InvalidInput
-from messaging.domain.events import Deliver
 from messaging.domain.ids import ConversationId, UserId
 from messaging.selectors.access import require_member
-from messaging.services.fanout import fan_out
+from messaging.services.hints import hint
 from messaging.services.send import check_body
 from messaging.unsent.models import Draft
 
@@ -42,8 +39,7 @@ def keep_draft(*, user: UserId, conversation_id: ConversationId, body: str) -> N
             kept = rows.order_by("-updated_at", "-pk").values_list("pk", flat=True)[: limits.max_drafts]
             rows.exclude(pk__in=list(kept)).delete()
     if changed:
-        hint = Deliver([user], frames.Conv(ids.conversation_ref(conversation_id), "draft"))
-        async_to_sync(fan_out)([hint], registry=container.registry(), bus=container.pod_bus())
+        hint([user], conversation_id, "draft")
 
 
 def forget_drafts(user: UserId) -> None:

@@ -1,11 +1,11 @@
 """The writer of the topic ``search``: which messages the index has to look at again (docs/decisions/0059)."""
 
-import asyncio
 from collections.abc import Iterable
 
 from messaging.domain import events
 from messaging.domain.ids import ConversationId, MessageId
-from messaging.ports import TOPIC_SEARCH, MessageLog, NewRecord, PositionUnknown
+from messaging.ports import TOPIC_SEARCH, MessageLog, NewRecord
+from messaging.services.appending import append_all
 
 
 async def append_touched(log: MessageLog, refs: Iterable[tuple[ConversationId, MessageId]]) -> None:
@@ -18,12 +18,10 @@ async def append_touched(log: MessageLog, refs: Iterable[tuple[ConversationId, M
         LogUnavailable: some may be missing; append all again.
     """
     touched = list(dict.fromkeys(refs))
-    waiting = []
-    for start in range(0, len(touched), events.MAX_PAGE):
-        page = touched[start : start + events.MAX_PAGE]
-        # The key only spreads the records over the partitions.
-        key = page[0][0].to_bytes(8, "big")
-        waiting.append(log.append(NewRecord(TOPIC_SEARCH, key, events.encode(events.SearchChanged(page)))))
-    for outcome in await asyncio.gather(*waiting, return_exceptions=True):
-        if isinstance(outcome, BaseException) and not isinstance(outcome, PositionUnknown):
-            raise outcome
+    pages = [touched[start : start + events.MAX_PAGE] for start in range(0, len(touched), events.MAX_PAGE)]
+    await append_all(log, map(_record, pages))
+
+
+def _record(page: list[tuple[ConversationId, MessageId]]) -> NewRecord:
+    # The key only spreads the records over the partitions.
+    return NewRecord(TOPIC_SEARCH, page[0][0].to_bytes(8, "big"), events.encode(events.SearchChanged(page)))

@@ -4,7 +4,6 @@ The router and the pods write through here; what becomes of it is decided in ``p
 """
 
 import asyncio
-import contextlib
 from collections import OrderedDict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Final
@@ -15,6 +14,7 @@ from prometheus_client import Counter
 from messaging.domain import events
 from messaging.domain.ids import ConversationId, UserId
 from messaging.ports import TOPIC_PUSH, LogUnavailable, MessageLog, NewRecord, PositionUnknown
+from messaging.services.appending import append_all
 
 INTENTS = Counter("chat_push_intents_total", "People or devices that were not reached, by who noticed.", ["by"])
 READS_DROPPED = Counter(
@@ -41,13 +41,7 @@ async def append_intents(log: MessageLog, intents: Iterable[events.PushIntent], 
         LogUnavailable: some may be missing; append all again.
     """
     found = list(intents)
-    waiting = [
-        log.append(NewRecord(TOPIC_PUSH, intent.conversation.to_bytes(8, "big"), events.encode(intent)))
-        for intent in found
-    ]
-    for outcome in await asyncio.gather(*waiting, return_exceptions=True):
-        if isinstance(outcome, BaseException) and not isinstance(outcome, PositionUnknown):
-            raise outcome
+    await append_all(log, map(_record, found))
     INTENTS.labels(by).inc(sum(len(intent.users) + len(intent.devices) for intent in found))
 
 
@@ -57,9 +51,11 @@ async def append_changed(log: MessageLog, changed: Iterable[events.PushChanged])
     Raises:
         LogUnavailable: some may be missing; append all again.
     """
-    for event in changed:
-        with contextlib.suppress(PositionUnknown):
-            await log.append(NewRecord(TOPIC_PUSH, event.conversation.to_bytes(8, "big"), events.encode(event)))
+    await append_all(log, map(_record, changed))
+
+
+def _record(event: events.PushIntent | events.PushChanged) -> NewRecord:
+    return NewRecord(TOPIC_PUSH, event.conversation.to_bytes(8, "big"), events.encode(event))
 
 
 class ReadMarks:

@@ -76,12 +76,11 @@ def test_a_message_far_back_is_found_and_gone_to(found: Any) -> None:
     expect(walrus).to_be_in_viewport()
 
     # The two windows meet as one scrolls.
-    last = a.locator("message-list .message").last
-    for _ in range(12):
-        last.scroll_into_view_if_needed()
-        if bubble(a, "news").count():
-            break
-        a.wait_for_timeout(150)
+    shown = a.locator("message-list .message")
+    while not bubble(a, "news").count():
+        count = shown.count()
+        shown.last.scroll_into_view_if_needed()
+        a.wait_for_function("(count) => document.querySelectorAll('message-list .message').length > count", arg=count)
     expect(bubble(a, "filler 200")).to_have_count(1)
     expect(bubble(a, "news")).to_have_count(1)
     expect(bubble(a, "filler 10")).to_have_count(1)

@@ -9,11 +9,11 @@ from django.utils import timezone
 
 from accounts.selectors import people
 from chatproject import container
-from messaging.domain.errors import Conflict, Forbidden, NotFound
+from messaging.domain.errors import Conflict, NotFound
 from messaging.domain.ids import ConversationId, UserId
-from messaging.domain.messages import Conversation, ConversationType, Membership
+from messaging.domain.messages import Conversation, ConversationType, Membership, Role
 from messaging.invites.models import Invite, JoinRequest
-from messaging.selectors.access import Access, require_member
+from messaging.selectors.access import Access, require_member, require_role
 
 #: Whoever was not let in may ask again after this.
 DECLINED_FOR: Final = timedelta(days=1)
@@ -47,8 +47,7 @@ def require_manager(actor: UserId, conversation_id: ConversationId) -> Access:
     access = require_member(actor, conversation_id)
     if access.conversation.type is ConversationType.DM:
         raise Conflict("nobody else comes into a direct conversation")
-    if not access.membership.role.moderates:
-        raise Forbidden("your role in this conversation does not allow this")
+    require_role(access, Role.OWNER, Role.ADMIN)
     return access
 
 

@@ -7,6 +7,7 @@ died goes on where it was.
 """
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Sequence
@@ -276,11 +277,9 @@ class _Erasing:
             return
         conversation = container.conversation_store().get([place.conversation_id]).get(place.conversation_id)
         if conversation is not None and conversation.type is not ConversationType.DM:
-            try:
+            # Not found: done before a crash.
+            with contextlib.suppress(NotFound):
                 remove_member(actor=self._user, conversation_id=place.conversation_id, user=self._user)
-            except NotFound:
-                # Done before a crash.
-                return
 
     # --- what was held ---
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from accounts.selectors import people
 from chatproject import container
-from messaging.domain.errors import Blocked, ChatError, NotFound
+from messaging.domain.errors import Blocked, ChatError, Forbidden, NotFound
 from messaging.domain.ids import ConversationId, MessageId, UserId
-from messaging.domain.messages import Conversation, ConversationType, Membership
+from messaging.domain.messages import Conversation, ConversationType, Membership, Role
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +48,12 @@ def require_member(user_id: UserId, conversation_id: ConversationId, *, also_for
     if conversation is None:
         raise NotFound("no such conversation")
     return Access(conversation, membership)
+
+
+def require_role(access: Access, *roles: Role) -> None:
+    """Pass who has one of these roles. Raises Forbidden."""
+    if access.membership.role not in roles:
+        raise Forbidden("your role in this conversation does not allow this")
 
 
 def senders(

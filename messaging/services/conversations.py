@@ -20,7 +20,7 @@ from messaging.domain.events import ChangeKind, ConversationChanged
 from messaging.domain.ids import ConversationId, MediaId, MessageId, UserId
 from messaging.domain.messages import Conversation, ConversationType, Membership, Role
 from messaging.ports import NewConversation
-from messaging.selectors.access import Access, require_member
+from messaging.selectors.access import Access, require_member, require_role
 from messaging.services.hints import hint
 from messaging.services.screening import may_begin
 from messaging.services.send import Sent, append_change
@@ -76,11 +76,6 @@ def _group_name(name: str) -> str:
 def _require_group(access: Access) -> None:
     if access.conversation.type is ConversationType.DM:
         raise Conflict("a direct conversation has two people and no name; this does not apply to it")
-
-
-def _require_role(access: Access, *roles: Role) -> None:
-    if access.membership.role not in roles:
-        raise Forbidden("your role in this conversation does not allow this")
 
 
 def create_conversation(
@@ -140,7 +135,7 @@ def add_members(*, actor: UserId, conversation_id: ConversationId, users: Sequen
     """
     access = require_member(actor, conversation_id)
     _require_group(access)
-    _require_role(access, Role.OWNER, Role.ADMIN)
+    require_role(access, Role.OWNER, Role.ADMIN)
     wanted = list(dict.fromkeys(users))
     if not wanted:
         raise InvalidInput("name at least one user")
@@ -204,7 +199,7 @@ def remove_member(*, actor: UserId, conversation_id: ConversationId, user: UserI
             _hand_over(access)
         change: ChangeKind = "member_left"
     else:
-        _require_role(access, Role.OWNER, Role.ADMIN)
+        require_role(access, Role.OWNER, Role.ADMIN)
         place = _active_place(conversation_id, user)
         if _RANK[place.role] <= _RANK[access.membership.role]:
             raise Forbidden("your role in this conversation does not allow removing this member")
@@ -249,7 +244,7 @@ def set_role(*, actor: UserId, conversation_id: ConversationId, user: UserId, ro
     """
     access = require_member(actor, conversation_id)
     _require_group(access)
-    _require_role(access, Role.OWNER)
+    require_role(access, Role.OWNER)
     place = _active_place(conversation_id, user)
     if place.role is role:
         return
@@ -272,7 +267,7 @@ def rename(*, actor: UserId, conversation_id: ConversationId, name: str) -> None
     """
     access = require_member(actor, conversation_id)
     _require_group(access)
-    _require_role(access, Role.OWNER, Role.ADMIN)
+    require_role(access, Role.OWNER, Role.ADMIN)
     cleaned = _group_name(name)
     if cleaned == access.conversation.name:
         return
@@ -288,7 +283,7 @@ def may_manage(actor: UserId, conversation_id: ConversationId) -> Conversation:
     """
     access = require_member(actor, conversation_id)
     _require_group(access)
-    _require_role(access, Role.OWNER, Role.ADMIN)
+    require_role(access, Role.OWNER, Role.ADMIN)
     return access.conversation
 
 
@@ -317,7 +312,7 @@ def set_timer(*, actor: UserId, conversation_id: ConversationId, timer_s: int | 
         raise InvalidInput(f"timer_s: from {limits.min_timer_s} to {limits.max_timer_s} seconds, or null")
     access = require_member(actor, conversation_id)
     if access.conversation.type is not ConversationType.DM:
-        _require_role(access, Role.OWNER, Role.ADMIN)
+        require_role(access, Role.OWNER, Role.ADMIN)
     if timer_s == access.conversation.timer_s:
         return
     container.conversation_store().set_timer(conversation_id, timer_s)

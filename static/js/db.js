@@ -2,8 +2,11 @@
  * IndexedDB, one database a user: the outbox must survive a reload, the rest makes the first paint quick. Drafts are in
  * localStorage: it writes at once, while a page that is being left may not see the end of a transaction.
  */
+import { orderKey } from "./ids.js";
 
 const KEEP = 60;
+/** The layout of what is kept. 2: messages are in the order of their ids, which several of one millisecond have as well. */
+const VERSION = 2;
 
 const done = (request) =>
   new Promise((resolve, reject) => {
@@ -27,11 +30,13 @@ export class Database {
   }
 
   static async open(user) {
-    const request = indexedDB.open(`${PREFIX}${user}`, 1);
+    const request = indexedDB.open(`${PREFIX}${user}`, VERSION);
     request.onupgradeneeded = () => {
       const db = request.result;
-      db.createObjectStore("outbox", { keyPath: "msg_id" });
-      db.createObjectStore("messages", { keyPath: "server_id" }).createIndex("conv", ["conv", "ts"]);
+      // What the server has is read again; what was never sent is only here, and stays.
+      for (const name of db.objectStoreNames) if (name !== "outbox") db.deleteObjectStore(name);
+      if (!db.objectStoreNames.contains("outbox")) db.createObjectStore("outbox", { keyPath: "msg_id" });
+      db.createObjectStore("messages", { keyPath: "server_id" }).createIndex("conv", ["conv", "at"]);
       db.createObjectStore("convs", { keyPath: "id" });
       db.createObjectStore("marks");
     };
@@ -71,7 +76,7 @@ export class Database {
   /** Keep messages, and up to where in each conversation nothing is missing: both, or none. */
   async putMessages(messages, marks) {
     const transaction = this.db.transaction(["messages", "marks"], "readwrite", { durability: "strict" });
-    for (const one of messages) transaction.objectStore("messages").put(one);
+    for (const one of messages) transaction.objectStore("messages").put({ ...one, at: orderKey(one.server_id) });
     transaction.objectStore("marks").put(marks, "rows");
     transaction.commit();
     await committed(transaction);

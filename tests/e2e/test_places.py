@@ -106,3 +106,26 @@ def test_on_a_phone(person: Person, account: Callable[[str], Any]) -> None:
     assert no_overflow(p)
     p.locator("emoji-picker .emoji").first.tap()
     expect(p.get_by_label("Message", exact=True)).to_have_value("😀")
+
+
+_KEPT = """async (count) => {
+    const address = document.querySelector("script[src*='js/app']").src.replace("app.js", "");
+    const [{Database}, {compareIds}] = await Promise.all(["db.js", "ids.js"].map((one) => import(address + one)));
+    const database = await Database.open("somebody");
+    const id = (row) => "m_" + btoa(String.fromCharCode(0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, row, row, row))
+        .replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+    const rows = Array.from({length: count}, (_, at) => ({server_id: id(at), conv: "c_a", ts: 7}));
+    await database.putConversations([{id: "c_a"}]);
+    await database.putMessages(rows, {});
+    const {messages} = await database.snapshot();
+    await database.destroy();
+    const kept = messages.c_a.map((one) => one.server_id).sort(compareIds);
+    return [kept.length, kept.join() === rows.slice(-kept.length).map((one) => one.server_id).join()];
+}"""
+
+
+def test_what_a_browser_kept_has_no_hole_among_messages_of_one_millisecond(person: Person) -> None:
+    # One append to the log gives all its messages the same time.
+    kept, unbroken = person(name("ann")).evaluate(_KEPT, 200)
+    assert kept < 200
+    assert unbroken

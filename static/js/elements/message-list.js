@@ -58,6 +58,8 @@ export class MessageList extends HTMLElement {
     const row = found && this.#rows.get(keyOf(found))?.node;
     if (!row) return false;
     row.scrollIntoView({ block: "center" });
+    // At once: whoever paints before the event of the scrolling must not find a reader of the newest.
+    this.#scrolled();
     row.focus({ preventScroll: true });
     row.classList.add("flash");
     setTimeout(() => row.classList.remove("flash"), FLASH_MS);

@@ -55,7 +55,7 @@ function route() {
     const conv = state.convs[id];
     view.lineAfter = conv?.unread_count ? (conv.last_read ?? "") : null;
     composer.open(view.drafts[id] ?? "");
-    recorder.cancel();
+    recorder.cancel?.();
     tray.open(id);
     if (conv?.marked_unread) shelve(id, { marked_unread: false }).catch(() => {});
     if (!conv && state.listLoaded) fetchConversation(id).then(() => state.convs[id] || (location.hash = ""));
@@ -140,8 +140,16 @@ async function openSearch(conv = null, text = "") {
 // --- dialogs -----------------------------------------------------------------------------------------
 
 const failed = (error) => toast(error.message);
-/** Do something with a dialog or menu that may have to be loaded first. */
-const withElement = (name, use) => summon(name).then(use).catch(failed);
+/** What is about to open: it may have to be loaded first. */
+let opening = null;
+/** Do something with a dialog or menu, unless Escape or another one comes before it is there. */
+function withElement(name, use) {
+  const mine = (opening = {});
+  summon(name)
+    .then((element) => opening === mine && use(element))
+    .catch(failed)
+    .finally(() => opening === mine && (opening = null));
+}
 const people = (...how) => withElement("people-dialog", (dialog) => dialog.open(...how));
 
 const newChat = (query = "") =>
@@ -486,7 +494,8 @@ document.addEventListener("keydown", (event) => {
 
 /** Escape closes what is uppermost. */
 function escape() {
-  if ($("menu").open) {
+  if (opening) opening = null;
+  else if ($("menu").open) {
     $("menu").open = false;
     $("menu").querySelector("summary").focus();
   } else if ($("search").value) {

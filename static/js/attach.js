@@ -1,6 +1,5 @@
 /** Ways by which files get to a message: a button, a drop on the thread, the clipboard, the microphone. */
 import "./elements/attachment-tray.js";
-import "./elements/voice-recorder.js";
 import { $, composer, toast } from "./page.js";
 
 export const tray = document.querySelector("attachment-tray");

@@ -25,8 +25,8 @@ export const menu = document.querySelector("message-menu");
 export const rowMenu = document.querySelector("conversation-menu");
 export const pinnedBar = document.querySelector("pinned-bar");
 
-/** Dialogs and menus: not in the way of the first picture, and there before one asks for them. */
-const LATER = ["confirm-dialog", "message-menu", "conversation-menu", "conversation-info", "people-dialog", "forward-dialog", "report-dialog", "media-lightbox"];
+/** Dialogs, menus and the microphone: not in the way of the first picture, and there before one asks for them. */
+const LATER = ["voice-recorder", "confirm-dialog", "message-menu", "conversation-menu", "conversation-info", "people-dialog", "forward-dialog", "report-dialog", "media-lightbox"];
 const LATER_MS = 2_000;
 
 const idle = globalThis.requestIdleCallback ?? ((work) => setTimeout(work, LATER_MS));

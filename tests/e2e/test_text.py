@@ -83,6 +83,7 @@ def test_no_text_becomes_anything_but_text(person: Person, account: Callable[[st
     rows.nth(1).hover()
     rows.nth(1).get_by_label("Reply").first.click()
     a.get_by_role("button", name="Group info").click()
+    expect(a.get_by_role("dialog")).to_be_visible()
     a.keyboard.press("Escape")
     expect(a.locator("pinned-bar .pinned-go")).to_contain_text("<img src=x onerror=pwned()>")
     say(a, "<svg/onload=pwned()>")

@@ -4,7 +4,6 @@ import { compareIds } from "./ids.js";
 import { database, dispatch, me, save, saveSoon, state, view } from "./model.js";
 import { mentionsOfText } from "./names.js";
 import * as store from "./store.js";
-import { Upload } from "./uploads.js";
 import { fetchConversation, gone, loadRequests, wire } from "./sync.js";
 
 const FOREVER = "9999-12-31T00:00:00Z";
@@ -129,6 +128,7 @@ export function actsOn(id) {
     remove: (user) => then(api.removeMember(id, user)),
     setRole: (user, role) => then(api.setRole(id, user, role)),
     setPicture: async (file) => {
+      const { Upload } = await import("./uploads.js");
       const upload = new Upload(file, { conv: id, api });
       await upload.run();
       if (upload.state !== "ready") throw new Error(upload.error ?? "The picture could not be uploaded.");

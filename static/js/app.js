@@ -1,7 +1,7 @@
 /** Starts the client and ties the pieces together: addresses, keys and buttons to what they do. */
 import { actsOn, change, discard, forward, markAllRead, retry, send, setBlocked, shelve, startConversation } from "./acts.js";
 import * as api from "./api.js";
-import { recorder, tray } from "./attach.js";
+import { attached, recorder } from "./attach.js";
 import { paintAvatar } from "./dom.js";
 import { counted, moment } from "./format.js";
 import { changed, database, dispatch, leaveDatabase, me, onChange, openDatabase, root, setDraft, state, view } from "./model.js";
@@ -56,7 +56,7 @@ function route() {
     view.lineAfter = conv?.unread_count ? (conv.last_read ?? "") : null;
     composer.open(view.drafts[id] ?? "");
     recorder.cancel?.();
-    tray.open(id);
+    attached.open(id);
     if (conv?.marked_unread) shelve(id, { marked_unread: false }).catch(() => {});
     if (!conv && state.listLoaded) fetchConversation(id).then(() => state.convs[id] || (location.hash = ""));
     openThread(id);
@@ -343,9 +343,7 @@ onChange(() => {
 });
 events.addEventListener("ready", ({ detail }) => {
   composer.maxBytes = detail.max_body_bytes;
-  tray.max = detail.max_media_refs;
-  tray.maxBytes = detail.max_media_bytes;
-  tray.wake();
+  attached.ready({ max: detail.max_media_refs, maxBytes: detail.max_media_bytes });
   withDrafts(({ begin }) => begin((conv, body) => conv === view.active && composer.take(body)));
 });
 events.addEventListener("connection", ({ detail }) => paintConnection(detail));
@@ -378,12 +376,12 @@ window.addEventListener("focus", () => seen());
 window.addEventListener("hashchange", route);
 setInterval(() => document.visibilityState === "visible" && changed(), REPAINT_MS);
 
-composer.mentions.people = () => mentionable(state.convs[view.active]);
-composer.mentions.lookFor = (text) => lookForMembers(state.convs[view.active], text);
+composer.people = () => mentionable(state.convs[view.active]);
+composer.lookFor = (text) => lookForMembers(state.convs[view.active], text);
 composer.addEventListener("compose", ({ detail }) => {
   // Who writes is back at the newest.
   dispatch({ type: "present", answered: detail.reply_to });
-  send(detail.body, detail.reply_to, tray.take());
+  send(detail.body, detail.reply_to, attached.take());
 });
 composer.addEventListener("draft", ({ detail }) => {
   setDraft(view.active, detail);

@@ -1,22 +1,67 @@
-/** Ways by which files get to a message: a button, a drop on the thread, the clipboard, the microphone. */
-import "./elements/attachment-tray.js";
-import { $, composer, toast } from "./page.js";
+/**
+ * Ways by which files get to a message: a button, a drop on the thread, the clipboard, the microphone. The tray that shows
+ * them is loaded with the first file.
+ */
+import { $, composer, summon, toast } from "./page.js";
 
-export const tray = document.querySelector("attachment-tray");
 export const recorder = document.querySelector("voice-recorder");
 
 const thread = $("thread");
 const input = $("files");
 let depth = 0;
+let conversation = null;
+let limits = {};
+/** The tray, once it is there. */
+let tray = null;
+
+async function withTray() {
+  const loaded = await summon("attachment-tray");
+  if (tray) return tray;
+  tray = Object.assign(loaded, limits);
+  tray.open(conversation);
+  tray.addEventListener("change", () => {
+    composer.attached = { count: tray.count, waiting: tray.waiting };
+  });
+  tray.addEventListener("removed", () => composer.focus());
+  return tray;
+}
+
+/** What waits to go with the next message of each conversation. */
+export const attached = {
+  /** Show those of a conversation. */
+  open(conv) {
+    conversation = conv;
+    tray?.open(conv);
+  },
+  /** Return the references of the open conversation's, which are a message's from now on. */
+  take: () => tray?.take() ?? [],
+  /** There may be a connection again. `max`: how many go with a message; `maxBytes`: how large one may be. */
+  ready(allowed) {
+    limits = allowed;
+    if (!tray) return;
+    Object.assign(tray, limits);
+    tray.wake();
+  },
+};
 
 /** May files be added now? */
 const open = () => !thread.hidden && !composer.hidden;
 
-function add(files, more) {
-  if (!files.length || !open()) return;
-  const problem = tray.add([...files], more);
+async function add(list, more) {
+  // What a field or a drop holds is gone once it was let go of.
+  const chosen = [...list];
+  if (!chosen.length || !open()) return;
+  const conv = conversation;
+  try {
+    await withTray();
+  } catch (error) {
+    toast(error.message);
+    return;
+  }
+  // They belong to where they were added, whatever is open by now.
+  const problem = tray.add(conv, chosen, more);
   if (problem) toast(problem);
-  composer.focus();
+  if (conv === conversation) composer.focus();
 }
 
 $("attach").addEventListener("click", () => input.click());
@@ -25,10 +70,6 @@ input.addEventListener("change", () => {
   // The same file can be chosen again.
   input.value = "";
 });
-tray.addEventListener("change", () => {
-  composer.attached = { count: tray.count, waiting: tray.waiting };
-});
-tray.addEventListener("removed", () => composer.focus());
 recorder.addEventListener("recorded", ({ detail }) => add([detail.file], { voice: true, duration: detail.duration }));
 recorder.addEventListener("refused", ({ detail }) => toast(detail));
 
@@ -64,4 +105,4 @@ thread.addEventListener("drop", (event) => {
 // Beside the thread a dropped file would take the page's place.
 for (const name of ["dragover", "drop"]) document.addEventListener(name, (event) => carriesFiles(event) && event.preventDefault());
 
-window.addEventListener("beforeunload", (event) => tray.any && event.preventDefault());
+window.addEventListener("beforeunload", (event) => tray?.any && event.preventDefault());

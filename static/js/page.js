@@ -2,13 +2,12 @@
 import "./elements/conversation-list.js";
 import "./elements/message-composer.js";
 import "./elements/message-list.js";
-import "./elements/pinned-bar.js";
 import { dropLine, markRead } from "./acts.js";
 import { el, paintAvatar, style } from "./dom.js";
 import { counted, lastSeen } from "./format.js";
 import { laterId } from "./ids.js";
 import { mediaOf } from "./media.js";
-import { me, root, state, view } from "./model.js";
+import { changed, me, root, state, view } from "./model.js";
 import { excerpt, faceOf, mentionsOf, nameOf, pictureOf, preview, quoteOf, summaryOf, textOf, titleOf, typistsOf } from "./names.js";
 import * as store from "./store.js";
 import { loadConversations } from "./sync.js";
@@ -25,12 +24,12 @@ export const menu = document.querySelector("message-menu");
 export const rowMenu = document.querySelector("conversation-menu");
 export const pinnedBar = document.querySelector("pinned-bar");
 
-/** Dialogs, menus and the microphone: not in the way of the first picture, and there before one asks for them. */
-const LATER = ["voice-recorder", "confirm-dialog", "message-menu", "conversation-menu", "conversation-info", "people-dialog", "forward-dialog", "report-dialog", "media-lightbox"];
+/** Dialogs, menus, files and the microphone: not in the way of the first picture, and there before one asks for them. */
+const LATER = ["voice-recorder", "attachment-tray", "mention-list", "confirm-dialog", "message-menu", "conversation-menu", "conversation-info", "people-dialog", "forward-dialog", "report-dialog", "media-lightbox"];
 const LATER_MS = 2_000;
 
 const idle = globalThis.requestIdleCallback ?? ((work) => setTimeout(work, LATER_MS));
-const load = (name) => Promise.all([import(`./elements/${name}.js`), style("dialogs")]);
+const load = (name) => Promise.all([import(`./elements/${name}.js`), style("dialogs"), style("media")]);
 
 /** Load what will be wanted, once there is nothing else to do. What cannot be had now is asked for when it is wanted. */
 export const loadLater = () => idle(() => LATER.forEach((name) => load(name).catch(() => {})), { timeout: LATER_MS });
@@ -192,6 +191,13 @@ function paintBar(conv) {
   $("asking").textContent = String(asking);
 }
 
+/** Show what is pinned; most conversations have no pins, so the bar is loaded with the first. */
+function paintPins(pins, able) {
+  if (pinnedBar.show) pinnedBar.show(pins, able);
+  // What cannot be had now is asked for with a later painting.
+  else if (pins.length) load("pinned-bar").then(changed, () => {});
+}
+
 function paintThread() {
   const { active } = view;
   const conv = state.convs[active];
@@ -209,7 +215,7 @@ function paintThread() {
   }
   const mayPin = conv && !why && (conv.type === "dm" || ["owner", "admin"].includes(conv.role));
   const pins = conv?.closed ? [] : store.pinsOf(state, active);
-  pinnedBar.show(pins.map(({ message, by, ts }) => ({ server_id: message.server_id, ...excerpt({ ...message, conv: active }), ts, by: by === me.id ? "you" : nameOf(by) })), mayPin);
+  paintPins(pins.map(({ message, by, ts }) => ({ server_id: message.server_id, ...excerpt({ ...message, conv: active }), ts, by: by === me.id ? "you" : nameOf(by) })), mayPin);
   const past = store.pastOf(state, active);
   const thread = past ?? store.threadOf(state, active);
   // Who answers has read: the line never stands above one's own message.

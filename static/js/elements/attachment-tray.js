@@ -44,21 +44,20 @@ export class AttachmentTray extends HTMLElement {
     return [...this.#uploads.values()].some((all) => all.length);
   }
 
-  /** Begin to upload files; returns why some cannot be, or null. */
-  add(files, { voice = false, duration = null } = {}) {
-    const room = this.max - this.count;
+  /** Begin to upload files for a conversation; returns why some cannot be, or null. */
+  add(conv, files, { voice = false, duration = null } = {}) {
+    const room = this.max - (this.#uploads.get(conv)?.length ?? 0);
     let problem = files.length > room ? `A message takes ${this.max} files.` : null;
     for (const file of files.slice(0, room)) {
       if (!file.size) problem = `“${file.name}” is empty, or a folder.`;
       else if (file.size > this.maxBytes) problem = `“${file.name}” is too large: a file may have ${bytes(this.maxBytes)}.`;
-      else this.#begin(file, { voice, duration });
+      else this.#begin(conv, file, { voice, duration });
     }
     this.#paint();
     return problem;
   }
 
-  #begin(file, more) {
-    const conv = this.#conv;
+  #begin(conv, file, more) {
     const upload = new Upload(file, { conv, api, ...more });
     this.#uploads.set(conv, [...(this.#uploads.get(conv) ?? []), upload]);
     upload.addEventListener("change", () => this.#paint());

@@ -16,26 +16,29 @@ export class MentionList extends HTMLElement {
   #at = 0;
   /** The start of the `@` for which Escape closed the list. */
   #closedAt = null;
-  /** Return the people that can be mentioned: {id, username, name, face}. */
-  people = () => [];
-  /** Look for more people by what was typed; resolve to whether `people` has some now that it had not. */
-  lookFor = async () => false;
   #looking = null;
 
-  /** Serve a field. It is asked before the field's own keys. */
-  serve(field) {
+  /**
+   * Serve a field, also where an `@` is in it already. It is asked before the field's own keys. `people()` returns who can be
+   * mentioned: {id, username, name, face}; `lookFor(text)` looks for more by what was typed, and resolves to whether
+   * `people` has some now that it had not.
+   */
+  serve(field, { people, lookFor }) {
     this.#field = field;
+    this.people = people;
+    this.lookFor = lookFor;
     lists += 1;
     this.list = el("ul", { id: `mentions-${lists}`, role: "listbox", "aria-label": "People to mention" });
     this.hidden = true;
     this.replaceChildren(this.list);
-    field.addEventListener("keydown", (event) => this.#key(event));
+    field.addEventListener("keydown", (event) => this.#key(event), { capture: true });
     field.addEventListener("input", () => this.#look());
     field.addEventListener("click", () => this.#look());
     field.addEventListener("keyup", (event) => ["ArrowLeft", "ArrowRight", "Home", "End"].includes(event.key) && this.#look());
     field.addEventListener("blur", () => this.close());
     // The field keeps the focus, and with it the phone's keyboard.
     this.addEventListener("pointerdown", (event) => event.preventDefault());
+    if (document.activeElement === field) this.#look();
   }
 
   close() {

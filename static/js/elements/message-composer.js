@@ -1,6 +1,5 @@
 /** The field one writes in, and the message that it answers or edits. Tells of the draft at every change. */
-import "./mention-list.js";
-import { el, icon } from "../dom.js";
+import { el, icon, style } from "../dom.js";
 
 const TYPING_MS = 1_000;
 const encoder = new TextEncoder();
@@ -17,6 +16,13 @@ export class MessageComposer extends HTMLElement {
   /** What goes with the text: how many files, and whether one is still on its way. */
   #attached = { count: 0, waiting: false };
   maxBytes = 64 * 1024;
+  /** Return the people that can be mentioned: {id, username, name, face}. */
+  people = () => [];
+  /** Look for more people by what was typed; resolve to whether `people` has some now that it had not. */
+  lookFor = async () => false;
+  /** The list of people, which is loaded with the first @, and whether it is on its way. */
+  #mentions = null;
+  #loading = false;
 
   connectedCallback() {
     this.field = this.querySelector("textarea");
@@ -24,10 +30,6 @@ export class MessageComposer extends HTMLElement {
     this.button = this.querySelector(".send");
     this.error = this.querySelector(".composer-error");
     this.form = this.querySelector("form");
-    this.mentions = document.createElement("mention-list");
-    this.append(this.mentions);
-    // First: while it is open, Enter and the arrows are its own.
-    this.mentions.serve(this.field);
     this.form.addEventListener("submit", (event) => {
       event.preventDefault();
       this.#submit();
@@ -46,6 +48,7 @@ export class MessageComposer extends HTMLElement {
       }
     });
     this.field.addEventListener("input", () => {
+      if (!this.#mentions && !this.#loading && this.field.value.includes("@")) this.#loadMentions();
       this.#changed();
       const now = Date.now();
       if (this.field.value.trim() && now - this.#typedAt >= TYPING_MS) {
@@ -60,8 +63,22 @@ export class MessageComposer extends HTMLElement {
     this.#fit();
   }
 
+  async #loadMentions() {
+    this.#loading = true;
+    try {
+      await Promise.all([import("./mention-list.js"), style("dialogs")]);
+      this.#mentions = document.createElement("mention-list");
+      this.append(this.#mentions);
+      this.#mentions.serve(this.field, { people: () => this.people(), lookFor: (text) => this.lookFor(text) });
+    } catch {
+      // The next letter asks again.
+    } finally {
+      this.#loading = false;
+    }
+  }
+
   open(draft) {
-    this.mentions.close();
+    this.#mentions?.close();
     this.answer(null);
     this.field.value = draft;
     this.#fit();

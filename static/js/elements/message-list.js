@@ -1,7 +1,6 @@
 /** The messages of one conversation: grouped bubbles, days, events; keeps its place while the list grows. */
-import { attachments } from "../attachments.js";
 import { bubble } from "../bubble.js";
-import { el, icon } from "../dom.js";
+import { el, icon, style } from "../dom.js";
 import { keyOf, rowsOf } from "../rows.js";
 
 const NEAR = 80;
@@ -11,6 +10,9 @@ const STILL_MS = 900;
 /** A finger that stays so long, and moves no further, asks for the menu. */
 const PRESS_MS = 450;
 const MOVED = 8;
+
+/** What draws files: {attachments}; it is loaded with the first message that has any. */
+let drawing = null;
 
 export class MessageList extends HTMLElement {
   #rows = new Map();
@@ -24,6 +26,7 @@ export class MessageList extends HTMLElement {
   #height = 0;
   #still = null;
   #pressed = null;
+  #draw = null;
 
   connectedCallback() {
     this.older = el("div", { className: "older", hidden: true });
@@ -137,7 +140,7 @@ export class MessageList extends HTMLElement {
     this.#lineAt = rows.find((row) => row.kind === "new")?.above ?? null;
     return rows.map((row) => {
       const { message, ...look } = row;
-      return { key: row.key, signature: JSON.stringify([look, message?.ts, message?.error, message?.server_id]), make: () => this.#make(row) };
+      return { key: row.key, signature: JSON.stringify([look, message?.ts, message?.error, message?.server_id, row.media?.length && Boolean(drawing)]), make: () => this.#make(row) };
     });
   }
 
@@ -151,9 +154,24 @@ export class MessageList extends HTMLElement {
         return el("div", { className: "event", "data-message": row.key }, el("span", { dir: "auto" }, row.text));
       default: {
         const emit = (name, detail) => this.#want(name, detail);
-        return bubble(row, emit, row.media.length ? attachments(row.key, row.message, row.media, emit) : null);
+        return bubble(row, emit, row.media.length ? this.#files(row, emit) : null);
       }
     }
+  }
+
+  #files({ key, message, media }, emit) {
+    if (drawing) return drawing.attachments(key, message, media, emit);
+    this.#draw ??= Promise.all([import("../attachments.js"), style("media")])
+      .then(
+        ([module]) => {
+          drawing = module;
+          this.show(this.#view);
+        },
+        // The next such message that is painted asks again.
+        () => {},
+      )
+      .finally(() => (this.#draw = null));
+    return el("div", { className: "attachments" }, ...media.map(() => el("div", { className: "file" }, "Attachment")));
   }
 
   #problem(text) {

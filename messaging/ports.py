@@ -663,7 +663,10 @@ class ConnectionRegistry(Protocol):
         """
 
     async def unregister(self, pod: str, entries: Sequence[tuple[UserId, str]]) -> None:
-        """Remove them; unknown ones are no error."""
+        """Remove them; unknown ones are no error. ``left`` remembers it."""
+
+    async def left(self, users: Sequence[UserId]) -> dict[UserId, dict[str, float]]:
+        """Return, per user, the pods that unregistered a connection in the last ``ENTRY_TTL_S``, and when (Unix s)."""
 
     async def lookup(self, users: Sequence[UserId]) -> dict[UserId, list[ConnectionRef]]:
         """Return the live connections of those users who have any; one round trip for all."""

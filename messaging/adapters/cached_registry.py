@@ -75,6 +75,10 @@ class CachedConnectionRegistry:
         """Remove connections; see the port."""
         await self._inner.unregister(pod, entries)
 
+    async def left(self, users: Sequence[UserId]) -> dict[UserId, dict[str, float]]:
+        """Return when pods unregistered connections of those users; see the port."""
+        return await self._inner.left(users)
+
     async def heartbeat(self, pod: str) -> None:
         """Keep a pod alive; see the port."""
         await self._inner.heartbeat(pod)

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import math
 import random
 import time
 from collections.abc import Callable, Coroutine, Sequence
@@ -50,7 +51,7 @@ from messaging.gateway.presence import PresenceTracker
 from messaging.gateway.receipts import ReceiptBuffer
 from messaging.gateway.tails import Tails
 from messaging.ports import BatchesLost, Clock, ConnectionRegistry, MessageLog, PodBus, RegistryUnavailable
-from messaging.services.fanout import fan_out, locate
+from messaging.services.fanout import fan_out
 from messaging.threads import DatabaseThreads
 
 if TYPE_CHECKING:
@@ -71,8 +72,6 @@ TYPING_DROPPED = Counter(
 )
 
 _TICK_S = 1.0
-#: Within their grace people are looked for at other pods so often.
-_GRACE_LOOK_S = 3.0
 _HEARTBEAT_S = 10.0
 #: After one that failed: once the registry is back, nobody is found before the next.
 _HEARTBEAT_RETRY_S = 2.0
@@ -305,7 +304,7 @@ class Pod:
         if last and not self.draining:
             now = self.clock.monotonic()
             self._in_grace[user] = now + self.limits.presence_grace_s
-            self._look_again(user, now)
+            self._left.schedule(user, at=self._in_grace[user])
 
     # --- loops --------------------------------------------------------------------------------------
 
@@ -365,33 +364,11 @@ class Pod:
                 if socket.connection.state is not State.CLOSED:
                     self._wheel.schedule(socket, at=socket.connection.deadline())
             # Someone who came back and left again since has a later end, and is here once for each time.
-            left = {user for user in self._left.advance(now) if user in self._in_grace}
-            if left:
-                self.spawn(self._look_after(list(left)))
-
-    def _look_again(self, user: UserId, now: float) -> None:
-        self._left.schedule(user, at=min(self._in_grace[user], now + _GRACE_LOOK_S))
-
-    async def _look_after(self, left: list[UserId]) -> None:
-        """Say who is away, of those whose grace is over; forget who has come to another pod meanwhile.
-
-        That pod then has a grace of its own for them: this one's may end while it has hardly begun.
-        """
-        located = await locate(self.registry, left)
-        now = self.clock.monotonic()
-        gone: list[UserId] = []
-        for user in left:
-            if user not in self._in_grace:
-                continue
-            if any(ref.pod != self.name for ref in located.get(user, ())):
+            gone = {user for user in self._left.advance(now) if self._in_grace.get(user, math.inf) <= now}
+            for user in gone:
                 del self._in_grace[user]
-            elif self._in_grace[user] <= now:
-                del self._in_grace[user]
-                gone.append(user)
-            else:
-                self._look_again(user, now)
-        if gone:
-            await self.presence.went(gone, self.now_ms())
+            if gone:
+                self.spawn(self.presence.went(list(gone), self.now_ms()))
 
     async def _update_registry(self) -> None:
         while True:

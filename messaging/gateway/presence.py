@@ -146,13 +146,28 @@ class PresenceTracker:
         await self._broadcast([PresenceChanged(user, "online")])
 
     async def went(self, users: list[UserId], now_ms: int) -> None:
-        """Tell the watchers of those users who, after the grace period, are connected nowhere; note when."""
+        """Tell the watchers of those users who, after the grace period, are connected nowhere; note when.
+
+        Who has left another pod since is still in the grace of that one, which has the last word (docs/decisions/0067).
+        """
         located = await locate(self._registry, users)
         gone = [user for user in users if user not in located and not self._hub.is_here(user)]
         if not gone:
             return
+        try:
+            left = await self._registry.left(gone)
+        except RegistryUnavailable:
+            left = {}
+        gone = [user for user in gone if self._was_last(left.get(user, {}))]
+        if not gone:
+            return
         await self._database.run(save_last_seen, gone, now_ms)
         await self._broadcast([PresenceChanged(user, "offline", now_ms) for user in gone])
+
+    def _was_last(self, left: dict[str, float]) -> bool:
+        """Is this the pod that somebody left last, of all pods and when (Unix s) they were left? Of equals, one is."""
+        mine = left.get(self._pod)
+        return mine is None or max(left, key=lambda pod: (left[pod], pod)) == self._pod
 
     async def _broadcast(self, events: list[PresenceChanged]) -> None:
         try:

@@ -9,7 +9,7 @@ from messaging.adapters.cached_registry import CachedConnectionRegistry
 from messaging.adapters.embedded.registry import MemoryConnectionRegistry
 from messaging.adapters.redis.registry import RedisConnectionRegistry
 from messaging.domain.ids import UserId
-from messaging.ports import POD_TTL_S, ConnectionRegistry
+from messaging.ports import ENTRY_TTL_S, POD_TTL_S, ConnectionRegistry
 
 ANN, BOB, CAT = UserId(1), UserId(2), UserId(3)
 
@@ -79,6 +79,24 @@ async def test_removing_takes_one_connection_and_no_other(registry: ConnectionRe
     assert await where(registry, ANN) == {ANN: {("p1", "b")}}
     await registry.unregister("p1", [(ANN, "b")])
     assert await where(registry, ANN) == {}
+
+
+async def test_who_left_which_pod_is_remembered_for_a_minute(registry: ConnectionRegistry, time: Time) -> None:
+    await registry.register("p1", [(ANN, "a"), (BOB, "b")])
+    await registry.register("p2", [(ANN, "c")])
+    assert await registry.left([ANN, BOB]) == {}
+    began = time.now
+    await registry.unregister("p2", [(ANN, "c")])
+    time.now += 10
+    await registry.unregister("p1", [(ANN, "a")])
+    assert await registry.left([ANN, BOB, CAT]) == {ANN: {"p1": began + 10, "p2": began}}
+    assert await where(registry, ANN, BOB) == {BOB: {("p1", "b")}}, "a pod that was left is no connection"
+    time.now += 10
+    await registry.register("p2", [(ANN, "d")])
+    await registry.unregister("p2", [(ANN, "d")])
+    assert await registry.left([ANN]) == {ANN: {"p1": began + 10, "p2": began + 20}}
+    time.now += ENTRY_TTL_S - 5
+    assert await registry.left([ANN]) == {ANN: {"p2": began + 20}}
 
 
 async def test_a_pod_that_stops_beating_counts_no_more(registry: ConnectionRegistry, time: Time) -> None:

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from messaging.domain.ids import UserId
-from messaging.ports import POD_TTL_S, ConnectionRef
+from messaging.ports import ENTRY_TTL_S, POD_TTL_S, ConnectionRef
 
 
 class MemoryConnectionRegistry:
@@ -15,6 +15,8 @@ class MemoryConnectionRegistry:
         self._connections: dict[UserId, dict[tuple[str, str], float]] = {}
         self._pods: dict[str, float] = {}
         self._watchers: dict[UserId, set[str]] = {}
+        #: (user, pod) and when it unregistered a connection last, in the order of these times.
+        self._left: dict[tuple[UserId, str], float] = {}
 
     async def register(self, pod: str, entries: Sequence[tuple[UserId, str]]) -> None:
         """Add connections of a pod; see the port."""
@@ -25,10 +27,28 @@ class MemoryConnectionRegistry:
 
     async def unregister(self, pod: str, entries: Sequence[tuple[UserId, str]]) -> None:
         """Remove connections; see the port."""
+        now = self._clock()
         for user, conn in entries:
             held = self._connections.get(user)
             if held is not None and held.pop((pod, conn), None) is not None and not held:
                 del self._connections[user]
+            self._left.pop((user, pod), None)
+            self._left[user, pod] = now
+        self._forget_left(now)
+
+    def _forget_left(self, now: float) -> None:
+        while self._left and now - self._left[next(iter(self._left))] > ENTRY_TTL_S:
+            del self._left[next(iter(self._left))]
+
+    async def left(self, users: Sequence[UserId]) -> dict[UserId, dict[str, float]]:
+        """Return when pods unregistered connections of those users; see the port."""
+        self._forget_left(self._clock())
+        wanted = set(users)
+        found: dict[UserId, dict[str, float]] = {}
+        for (user, pod), when in self._left.items():
+            if user in wanted:
+                found.setdefault(user, {})[pod] = when
+        return found
 
     def _alive(self, pod: str, now: float) -> bool:
         return now - self._pods.get(pod, float("-inf")) < POD_TTL_S

@@ -3,7 +3,8 @@
 ::
 
     chat:reg:pods          sorted set: pod -> its last heartbeat
-    chat:reg:{17}:u:4241   sorted set: connection and pod of user 4241 -> when it was last heard
+    chat:reg:{17}:u:4241   sorted set: connection and pod of user 4241 -> when it was last heard;
+                           a pod without a connection -> when one of them ended there last
     chat:reg:{17}:w:4241   sorted set: pod that watches user 4241's presence -> when it last said so
 
 All times are Unix seconds of the pods' clocks, and what counts is decided by them; Redis' own expiry only removes
@@ -83,6 +84,14 @@ for i = 1, #KEYS do
     redis.call('ZREM', KEYS[i], ARGV[i])
 end
 """)
+#: KEYS[i] loses the member ARGV[i + 3], and has ARGV[3] since ARGV[1], for at most ARGV[2] seconds.
+_LEAVE: Final = _Script("""
+for i = 1, #KEYS do
+    redis.call('ZREM', KEYS[i], ARGV[i + 3])
+    redis.call('ZADD', KEYS[i], ARGV[1], ARGV[3])
+    redis.call('EXPIRE', KEYS[i], ARGV[2])
+end
+""")
 #: Returns JSON: [[i, [member, time, …]], …] of those KEYS[i] that have members newer than ARGV[1].
 #: One string: redis-py spends more on each answer than Redis does.
 _READ: Final = _Script("""
@@ -131,7 +140,28 @@ class RedisConnectionRegistry:
 
     async def unregister(self, pod: str, entries: Sequence[tuple[UserId, str]]) -> None:
         """Remove connections; see the port."""
-        await self._drop("u", [(user, _member(pod, conn)) for user, conn in entries])
+        now = self._clock()
+        for part in _parts([(user, _member(pod, conn)) for user, conn in entries], _MAX_BATCH):
+            await self._run(
+                _LEAVE.call(
+                    [self._key("u", user) for user, _ in bucket],
+                    now,
+                    2 * ENTRY_TTL_S,
+                    _member(pod, ""),
+                    *_second(bucket),
+                )
+                for bucket in self._calls(part)
+            )
+
+    async def left(self, users: Sequence[UserId]) -> dict[UserId, dict[str, float]]:
+        """Return when pods unregistered connections of those users; see the port."""
+        _, members = await self._read("u", users, ttl_s=ENTRY_TTL_S)
+        found: dict[UserId, dict[str, float]] = {}
+        for user, entries in members.items():
+            refs = [_ref(member, when) for member, when in entries]
+            if ended := {ref.pod: ref.last_seen for ref in refs if not ref.conn}:
+                found[user] = ended
+        return found
 
     async def lookup(self, users: Sequence[UserId]) -> dict[UserId, list[ConnectionRef]]:
         """Return the live connections of those who have any; see the port."""
@@ -139,7 +169,7 @@ class RedisConnectionRegistry:
         found: dict[UserId, list[ConnectionRef]] = {}
         for user, entries in members.items():
             refs = [_ref(member, last_seen) for member, last_seen in entries]
-            live = [ref for ref in refs if ref.pod in alive]
+            live = [ref for ref in refs if ref.conn and ref.pod in alive]
             if live:
                 found[user] = live
         return found
@@ -247,7 +277,7 @@ async def _send(client: Client, commands: Sequence[Command]) -> list[Any]:
             return await _pipeline(client, commands)
         except NoScriptError:
             # A server that is new, or has lost its memory.
-            for script in (_PUT, _DROP, _READ):
+            for script in (_PUT, _DROP, _LEAVE, _READ):
                 await client.script_load(script.text)
         except ConnectionError:
             # A connection that was closed while nobody used it, or a cluster that has changed.

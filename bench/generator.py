@@ -6,6 +6,7 @@ Clients behave as docs/protocol.md asks: they answer ``delivered``, send their h
 
 import asyncio
 import gc
+import random
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -241,7 +242,13 @@ class Generator:
         if is_new_gap:
             self._write(client, encode(op="sync", marks=self._marks(client)))
         if frame.msg_id is None and self._setup.receipts:
-            self._write(client, encode(op="delivered", server_id=frame.server_id))
+            receipt = encode(op="delivered", server_id=frame.server_id)
+            if frame.spread_ms:
+                # Not all at once, as docs/protocol.md asks.
+                wait_s = random.uniform(0, frame.spread_ms / 1000)
+                asyncio.get_running_loop().call_later(wait_s, self._write, client, receipt)
+            else:
+                self._write(client, receipt)
 
     def _on_backfill(self, client: Client, frame: Frame, at: int) -> None:
         self._backfills += 1

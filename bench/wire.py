@@ -37,6 +37,7 @@ class Frame(msgspec.Struct):
     heartbeat_s: int = 30
     messages: list["Frame"] = []
     mark: str | None = None
+    spread_ms: int = 0
 
 
 class ProtocolFailed(Exception):

@@ -201,7 +201,8 @@ class Msg(_Frame, tag="msg", frozen=True):
 
     ``from`` is spelt ``sender`` in code (a Python keyword). ``msg_id`` is sent to the sender's own
     devices only. ``edited_at``, ``deleted``, ``withheld`` and ``reactions`` are what changes have made of it since; a
-    live frame, which comes before all changes, has none of them.
+    live frame, which comes before all changes, has none of them. ``spread_ms``: over so long the devices of a large
+    group spread their ``delivered``; in its live frames only.
     """
 
     server_id: str
@@ -221,6 +222,7 @@ class Msg(_Frame, tag="msg", frozen=True):
     reactions: list[Reaction] = []
     withheld: bool = False
     mentions: list[str] = []
+    spread_ms: int | None = None
 
 
 class EditEvent(_Frame, tag="edit", frozen=True):

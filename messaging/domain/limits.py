@@ -61,6 +61,8 @@ class Limits:
     presence_grace_s: int = 15
     #: A device that has not said ``delivered`` so long after it was written a message is offline for that message.
     delivery_deadline_s: int = 10
+    #: Over so long the devices of a large group spread their ``delivered``; well within the deadline.
+    receipt_spread_ms: int = 2_000
     #: One typing hint per user and conversation in this many seconds; more are dropped.
     typing_interval_s: float = 1.0
     #: Token bucket of ``send`` per user and pod.

@@ -266,7 +266,7 @@ class Event(_message.Message):
     def __init__(self, type: _Optional[str] = ..., users: _Optional[_Iterable[str]] = ..., name: _Optional[str] = ..., role: _Optional[str] = ..., timer_s: _Optional[int] = ...) -> None: ...
 
 class Msg(_message.Message):
-    __slots__ = ("server_id", "conv", "ts", "body", "media", "prev", "reply_to", "msg_id", "kind", "event", "forwarded", "edited_at", "deleted", "reactions", "withheld", "mentions")
+    __slots__ = ("server_id", "conv", "ts", "body", "media", "prev", "reply_to", "msg_id", "kind", "event", "forwarded", "edited_at", "deleted", "reactions", "withheld", "mentions", "spread_ms")
     SERVER_ID_FIELD_NUMBER: _ClassVar[int]
     CONV_FIELD_NUMBER: _ClassVar[int]
     FROM_FIELD_NUMBER: _ClassVar[int]
@@ -284,6 +284,7 @@ class Msg(_message.Message):
     REACTIONS_FIELD_NUMBER: _ClassVar[int]
     WITHHELD_FIELD_NUMBER: _ClassVar[int]
     MENTIONS_FIELD_NUMBER: _ClassVar[int]
+    SPREAD_MS_FIELD_NUMBER: _ClassVar[int]
     server_id: str
     conv: str
     ts: int
@@ -300,7 +301,8 @@ class Msg(_message.Message):
     reactions: _containers.RepeatedCompositeFieldContainer[Reaction]
     withheld: bool
     mentions: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, server_id: _Optional[str] = ..., conv: _Optional[str] = ..., ts: _Optional[int] = ..., body: _Optional[str] = ..., media: _Optional[_Iterable[str]] = ..., prev: _Optional[str] = ..., reply_to: _Optional[str] = ..., msg_id: _Optional[str] = ..., kind: _Optional[str] = ..., event: _Optional[_Union[Event, _Mapping]] = ..., forwarded: _Optional[bool] = ..., edited_at: _Optional[int] = ..., deleted: _Optional[bool] = ..., reactions: _Optional[_Iterable[_Union[Reaction, _Mapping]]] = ..., withheld: _Optional[bool] = ..., mentions: _Optional[_Iterable[str]] = ..., **kwargs) -> None: ...
+    spread_ms: int
+    def __init__(self, server_id: _Optional[str] = ..., conv: _Optional[str] = ..., ts: _Optional[int] = ..., body: _Optional[str] = ..., media: _Optional[_Iterable[str]] = ..., prev: _Optional[str] = ..., reply_to: _Optional[str] = ..., msg_id: _Optional[str] = ..., kind: _Optional[str] = ..., event: _Optional[_Union[Event, _Mapping]] = ..., forwarded: _Optional[bool] = ..., edited_at: _Optional[int] = ..., deleted: _Optional[bool] = ..., reactions: _Optional[_Iterable[_Union[Reaction, _Mapping]]] = ..., withheld: _Optional[bool] = ..., mentions: _Optional[_Iterable[str]] = ..., spread_ms: _Optional[int] = ..., **kwargs) -> None: ...
 
 class Reaction(_message.Message):
     __slots__ = ("emoji", "count", "mine", "users")

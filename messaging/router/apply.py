@@ -305,6 +305,10 @@ class _Poll:
     def _deliver(self, row: StoredMessage, members: frozenset[UserId], *, trace: bytes = b"") -> None:
         self._out.authors.append((row.conversation_id, row.message_id, row.sender_id))
         others = message_frame(row, viewer=UserId(0))
+        known = self._cache.get(row.conversation_id)
+        if known is not None and known.type is ConversationType.GROUP_LARGE:
+            # Thousands of receipts in one instant would stand in the way of the message itself.
+            others = msgspec.structs.replace(others, spread_ms=self._limits.receipt_spread_ms)
         own = message_frame(row, viewer=row.sender_id)
         self._out.deliveries.append(
             events.Deliver(list(members), others, author=row.sender_id, own=own if own != others else None, trace=trace)

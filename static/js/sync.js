@@ -132,7 +132,10 @@ function take(frame) {
   if (frame.msg_id) database?.unqueue(frame.msg_id).catch(() => {});
   if (frame.from !== me.id) {
     stoppedTyping(frame.conv, frame.from);
-    wire.tell({ op: "delivered", server_id: frame.server_id });
+    // In a large group not all at once. Without a wait at once, also in a page whose timers are held back.
+    const tellDelivered = () => wire.tell({ op: "delivered", server_id: frame.server_id });
+    if (frame.spread_ms) setTimeout(tellDelivered, Math.random() * frame.spread_ms);
+    else tellDelivered();
   }
   if (!state.convs[frame.conv]) fetchConversation(frame.conv);
   if (gap) repair(frame.conv);

@@ -3,13 +3,16 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
 
+from chatproject import runtime
 from clients.python.chat_client import Client, FileStore, Message, Refused, Settings, SignedOut, Unreachable, sign_in
 from clients.python.chat_client import client as implementation
 from messaging.domain import ids
+from tests.conftest import eventually
 from tests.gateway.conftest import Server, conv_ref
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -216,3 +219,24 @@ async def test_whoever_does_not_take_messages_does_not_get_more_than_they_can_ho
         while len(taken) < 30:
             taken.append((await anext(stream)).body)
     assert taken == [f"{number}" for number in range(30)]
+
+
+async def test_in_a_large_group_it_spreads_its_receipts(
+    start_server: Any, limits: Any, make_user: Any, make_group: Any, opened: Callable[[Client], Client]
+) -> None:
+    limits(receipt_spread_ms=1_000, max_group_small=3)
+    server = await start_server()
+    ann, bob = make_user("ann"), make_user("bob")
+    conv = conv_ref(make_group(ann, bob, *(make_user(f"member{number}") for number in range(4))))
+    reader = opened(Client([address(server)], server.token(bob), random=Random(7)))
+    writer = opened(Client([address(server)], server.token(ann)))
+    for client in (reader, writer):
+        await client.connect()
+    staying = asyncio.create_task(reader._stay())
+    pod = await runtime.pod()
+    await writer.accepted(await writer.send(conv, "to all"))
+    await reader.until(lambda: len(reader._owed) == 1, timeout_s=10)
+    assert pod.deadlines._written, "not at once"
+    # By itself, with no other frame that would have it look again.
+    await eventually(lambda: not pod.deadlines._written, timeout_s=5)
+    staying.cancel()

@@ -84,7 +84,7 @@ def test_a_change_stands_in_the_chain_like_a_message(apply: Apply, group: Talk) 
 
 def test_a_group_that_grows_large_goes_on(apply: Apply, group: Talk) -> None:
     ann = group.people[0]
-    apply(group.said(ann))
+    small = apply(group.said(ann))
     strangers = [UserId(number) for number in range(1, 101)]
     container.conversation_store().add_members(
         group.id, strangers, role=Role.MEMBER, limit=5_000, at=id_of(group.said(group.people[0]))
@@ -92,6 +92,9 @@ def test_a_group_that_grows_large_goes_on(apply: Apply, group: Talk) -> None:
     large = apply(group.changed(ann, "member_added", *strangers[:5]), group.said(ann, "to all"))
     assert len(large.deliveries[-1].users) == 103
     assert bodies(group)[-1] == "to all"
+    # Their receipts are not to come all at once.
+    spread = [applied.deliveries[-1].frame.spread_ms for applied in (small, large)]  # type: ignore[union-attr]
+    assert spread == [None, container.limits().receipt_spread_ms]
 
 
 # --- copies ---------------------------------------------------------------------------------------

@@ -180,8 +180,8 @@ class Client:
         self._wait_s = 0.0
         #: When the next sync is due.
         self._beat = 0.0
-        #: Messages to be reported as delivered.
-        self._owed: list[str] = []
+        #: Messages to be reported as delivered, each from a monotonic time on.
+        self._owed: list[tuple[float, str]] = []
         #: For ``messages``; None while nobody has asked.
         self._untaken: deque[Message] | None = None
         #: Of each conversation and chain, the newest message that was taken there.
@@ -405,12 +405,14 @@ class Client:
         while True:
             changed = self._changed
             await self.flush()
+            await self._report()
             if time.monotonic() >= self._beat:
                 self._beat = time.monotonic() + every_s
                 await self._sync(self._marks())
             if not self.connected:
                 return
-            wait_s = min([self._beat, *(it.due for it in self._outbox.values())]) - time.monotonic()
+            due = [self._beat, *(it.due for it in self._outbox.values()), *(at for at, _ in self._owed)]
+            wait_s = min(due) - time.monotonic()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(max(0.0, wait_s)):
                     await changed.wait()
@@ -703,13 +705,20 @@ class Client:
         self._show(timeline, timeline.cover(messages, changes, mark))
 
     def _show(self, timeline: Timeline, messages: Sequence[Message]) -> None:
-        self._owed += [it.server_id for it in messages if it.sender != self.user]
+        now = time.monotonic()
+        self._owed += [
+            (now + self._random.uniform(0, it.spread_ms / 1000), it.server_id)
+            for it in messages
+            if it.sender != self.user
+        ]
         if self._untaken is not None:
             self._untaken.extend(messages)
         timeline.trim()
 
     async def _report(self) -> None:
-        """Tell that what is shown was delivered: best effort, once."""
-        owed, self._owed = self._owed, []
-        for server_id in owed:
-            await self.tell("delivered", server_id=server_id)
+        """Tell that what is shown was delivered, where it is time: best effort, once."""
+        now = time.monotonic()
+        owed, self._owed = self._owed, [it for it in self._owed if it[0] > now]
+        for due, server_id in owed:
+            if due <= now:
+                await self.tell("delivered", server_id=server_id)

@@ -53,6 +53,8 @@ class Message:
     forwarded: bool = False
     mentions: tuple[str, ...] = ()
     withheld: bool = False
+    #: Of a live message of a large group: over how many ms its devices spread their ``delivered``.
+    spread_ms: int = 0
 
     @classmethod
     def of(cls, frame: Mapping[str, Any]) -> "Message":
@@ -76,6 +78,7 @@ class Message:
             forwarded=frame.get("forwarded", False),
             mentions=tuple(frame.get("mentions", ())),
             withheld=frame.get("withheld", False),
+            spread_ms=frame.get("spread_ms") or 0,
         )
 
 

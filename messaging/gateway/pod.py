@@ -323,14 +323,14 @@ class Pod:
                 continue
             try:
                 for event in batch.events:
-                    self._handle(event)
+                    await self._handle(event)
             except Exception:
                 self._lost.set()
                 raise
             # A large batch must not keep the readers waiting for the next one, too.
             await asyncio.sleep(0)
 
-    def _handle(self, event: PodEvent) -> None:
+    async def _handle(self, event: PodEvent) -> None:
         match event:
             case Deliver():
                 if isinstance(event.frame, frames.Conv):
@@ -340,7 +340,7 @@ class Pod:
                             self.spawn(self.presence.recheck(user))
                 elif isinstance(event.frame, frames.Msg) and event.author is not None:
                     self._authors.remember([(*parse_server_id(event.frame.server_id), event.author)])
-                self.hub.deliver(event)
+                await self.hub.deliver(event)
             case PresenceChanged():
                 self.presence.tell_local(event)
             case RevokeDevices():

@@ -4,6 +4,7 @@ from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
 from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext_lazy as _
 
 from accounts.middleware import suspended_page
 from accounts.models import User, username_validator
@@ -18,8 +19,8 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ha
 
     error_messages = {
         **DefaultAccountAdapter.error_messages,
-        "username_password_mismatch": "The user name or password is not right.",
-        "email_password_mismatch": "The e-mail or password is not right.",
+        "username_password_mismatch": _("The user name or password is not right."),
+        "email_password_mismatch": _("The e-mail or password is not right."),
     }
 
     def clean_username(self, username: str, shallow: bool = False) -> str:

@@ -2,7 +2,8 @@
  * The people one can mention, above the field in which an `@` was typed. The focus stays in the field: arrows choose, Enter
  * or Tab takes, Escape closes. For screen readers the field is a combobox for as long as the list is there.
  */
-import { avatar, el, icon } from "../dom.js";
+import { avatar, el, icon, style } from "../dom.js";
+import { _ } from "../i18n.js";
 import { ALL, begun, suggested } from "../mentions.js";
 
 /** After a letter, before the server is asked: most people go on typing. */
@@ -24,9 +25,10 @@ export class MentionList extends HTMLElement {
 
   /** Serve a field. It is asked before the field's own keys. */
   serve(field) {
+    style("mentions");
     this.#field = field;
     lists += 1;
-    this.list = el("ul", { id: `mentions-${lists}`, role: "listbox", "aria-label": "People to mention" });
+    this.list = el("ul", { id: `mentions-${lists}`, role: "listbox", "aria-label": _("People to mention") });
     this.hidden = true;
     this.replaceChildren(this.list);
     field.addEventListener("keydown", (event) => this.#key(event));

@@ -4,6 +4,7 @@ from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
 from django.http import HttpRequest, HttpResponse
+from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 
 from accounts.middleware import suspended_page
@@ -27,6 +28,12 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ha
         """Return the username in lower case. Raises ValidationError."""
         cleaned: str = super().clean_username(username.lower(), shallow=shallow)
         return cleaned
+
+    def save_user(self, request: HttpRequest, user: User, form: Any, commit: bool = True) -> User:
+        """Save a new account, whose language is that of the page on which it was made."""
+        user.language = get_language() or ""
+        saved: User = super().save_user(request, user, form, commit=commit)
+        return saved
 
     def pre_login(self, request: HttpRequest, user: User, **kwargs: Any) -> HttpResponse | None:
         """Tell who is suspended why, in place of signing them in: only to whoever had the right password."""

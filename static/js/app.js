@@ -4,7 +4,7 @@ import * as api from "./api.js";
 import { recorder, tray } from "./attach.js";
 import { paintAvatar } from "./dom.js";
 import { moment } from "./format.js";
-import { _, n } from "./i18n.js";
+import { _, handle, n } from "./i18n.js";
 import { changed, database, dispatch, leaveDatabase, me, onChange, openDatabase, root, setDraft, state, view } from "./model.js";
 import { excerpt, faceOf, lookForMembers, mentionable, mentionsOfText, nameOf, pictureOf, preview, summaryOf, titleOf } from "./names.js";
 import { $, banner, composer, confirm, info, infoOf, list, listed, loadLater, menu, messages, paint, paintConnection, paintList, pinnedBar, rowMenu, seen, summon, toast } from "./page.js";
@@ -283,7 +283,7 @@ async function copy(message) {
 
 async function forwardFrom(message) {
   const open = sortedConversations(state).filter((conv) => conv.type !== "dm" || conv.peer);
-  const targets = open.map((conv) => ({ id: conv.id, face: faceOf(conv), picture: pictureOf(conv), name: titleOf(conv), hint: conv.type === "dm" ? `@${conv.peer.username}` : n("{count} member", "{count} members", conv.members_count) }));
+  const targets = open.map((conv) => ({ id: conv.id, face: faceOf(conv), picture: pictureOf(conv), name: titleOf(conv), hint: conv.type === "dm" ? handle(conv.peer.username) : n("{count} member", "{count} members", conv.members_count) }));
   const conv = await (await summon("forward-dialog")).ask({ text: preview(summaryOf(message)), targets });
   if (!conv) return;
   forward(message, conv);

@@ -42,7 +42,7 @@ export function bubble(shown, emit, files = null) {
   const end = whole || gone ? null : cut(text);
   const body = gone ? el("span", { className: "body" }, icon("gone"), text) : said(end === null ? text : `${text.slice(0, end)}…`, mentions);
   const mark = changing ? el("span", { className: "ticks", title: _("Saving") }, icon("clock"), hidden(_("Saving"))) : null;
-  const meta = el("span", { className: "meta", dir: "ltr" }, edited ? el("span", { className: "edited", title: _("Edited {time}", { time: moment(message.edited_at) }) }, _("edited")) : null, mark, el("time", { dateTime: new Date(message.ts).toISOString(), title: moment(message.ts) }, clock(message.ts)), status && !gone ? ticks(status) : null);
+  const meta = el("span", { className: "meta" }, edited ? el("span", { className: "edited", title: _("Edited {time}", { time: moment(message.edited_at) }) }, _("edited")) : null, mark, el("time", { dateTime: new Date(message.ts).toISOString(), title: moment(message.ts) }, clock(message.ts)), status && !gone ? ticks(status) : null);
   const box = el(
     "div",
     { className: ["bubble", big && !quote && !files && "large", files && "with-media", files && !text && "no-text"].filter(Boolean).join(" ") },

@@ -10,6 +10,8 @@ const FORMS = { 1: ["other"], 2: ["one", "other"], 6: ["zero", "one", "two", "fe
 
 const page = globalThis.document?.documentElement;
 const language = page?.lang || "en";
+/** Does the page run from right to left? */
+export const rtl = page?.dir === "rtl";
 let words = {};
 let refused = (problem) => problem.detail || problem.title;
 
@@ -40,7 +42,7 @@ export function learn(catalogue, said) {
 export const known = (text) => words[text];
 
 // What somebody wrote, a name say, must not turn the words around it.
-const apart = (text) => (page?.dir === "rtl" || RTL.test(text) ? `\u2068${text}\u2069` : text);
+const apart = (text) => (rtl || RTL.test(text) ? `\u2068${text}\u2069` : text);
 const shown = (value) => (typeof value === "number" ? value.toLocaleString(locale) : apart(String(value)));
 const fill = (text, values) => (values ? text.replace(/\{(\w+)\}/gu, (_whole, name) => shown(values[name])) : text);
 
@@ -53,6 +55,9 @@ export function n(one, many, count, values) {
   const at = FORMS[forms.length].indexOf(plural.select(count));
   return fill(forms.at(at), { count, ...values });
 }
+
+/** "@ann", and not "ann@" among words that run the other way. */
+export const handle = (name) => (rtl ? `\u2066@${name}\u2069` : `@${name}`);
 
 /** "Ann, Bob, and Cleo". */
 export const listed = (names) => conjunction.format(names);

@@ -6,7 +6,7 @@ import "./elements/pinned-bar.js";
 import { dropLine, markRead } from "./acts.js";
 import { el, paintAvatar, style } from "./dom.js";
 import { lastSeen } from "./format.js";
-import { _, n } from "./i18n.js";
+import { _, handle, n } from "./i18n.js";
 import { laterId } from "./ids.js";
 import { mediaOf } from "./media.js";
 import { me, root, state, view } from "./model.js";
@@ -128,7 +128,7 @@ function subtitle(conv) {
   if (conv.closed) return { text: _("no longer a member"), live: false };
   const typing = typistsOf(conv);
   if (typing) return { text: typing, live: true };
-  if (conv.type === "dm") return { text: presenceOf(conv) ?? (conv.peer ? `@${conv.peer.username}` : ""), live: isOnline(conv) };
+  if (conv.type === "dm") return { text: presenceOf(conv) ?? (conv.peer ? handle(conv.peer.username) : ""), live: isOnline(conv) };
   const others = (conv.members ?? []).filter((one) => one.id !== me.id);
   const online = others.filter((one) => state.presence[one.id]?.state === "online").length;
   const count = n("{count} member", "{count} members", conv.members_count);
@@ -147,7 +147,7 @@ function obstacle(conv) {
 
 /** What the info dialog shows of a conversation. */
 export function infoOf(conv) {
-  const parts = conv.type === "dm" ? [conv.peer && `@${conv.peer.username}`, presenceOf(conv)] : [n("{count} member", "{count} members", conv.members_count)];
+  const parts = conv.type === "dm" ? [conv.peer && handle(conv.peer.username), presenceOf(conv)] : [n("{count} member", "{count} members", conv.members_count)];
   return {
     conv,
     me: me.id,

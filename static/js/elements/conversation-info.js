@@ -1,7 +1,7 @@
 /** What a conversation is and who is in it, and what one may do there. */
 import { avatar, el, icon } from "../dom.js";
 import { moment, span } from "../format.js";
-import { _, n } from "../i18n.js";
+import { _, handle, n } from "../i18n.js";
 
 const RANK = { owner: 0, admin: 1, member: 2 };
 /** After how many seconds messages may disappear; 0: never. */
@@ -146,7 +146,7 @@ export class ConversationInfo extends HTMLElement {
     const { asking } = this.last;
     if (!asking.length) return "";
     const decide = (one, accept, label) => button(`${accept}-${one.id}`, label, () => this.#do(() => this.#acts.decide(one.id, accept)), { className: accept ? "button small" : "button quiet small", "aria-label": `${label}: ${one.display_name}` });
-    const row = (one) => el("li", { className: "person" }, avatar(one.id, one.display_name), el("span", { className: "person-text" }, el("span", { dir: "auto" }, one.display_name), el("small", {}, `@${one.username}`)), decide(one, false, _("Decline")), decide(one, true, _("Let in")));
+    const row = (one) => el("li", { className: "person" }, avatar(one.id, one.display_name), el("span", { className: "person-text" }, el("span", { dir: "auto" }, one.display_name), el("small", {}, handle(one.username))), decide(one, false, _("Decline")), decide(one, true, _("Let in")));
     return el("section", { className: "asking", "aria-label": _("Want to join") }, el("h3", {}, _("Want to join")), el("ul", { className: "people" }, ...asking.map(row)));
   }
 
@@ -166,7 +166,7 @@ export class ConversationInfo extends HTMLElement {
       "li",
       { className: "person" },
       avatar(one.id, one.display_name),
-      el("span", { className: "person-text" }, el("span", { dir: "auto" }, self ? _("{name} (you)", { name: one.display_name }) : one.display_name), el("small", {}, [`@${one.username}`, ROLE[one.role]].filter(Boolean).join(" · "))),
+      el("span", { className: "person-text" }, el("span", { dir: "auto" }, self ? _("{name} (you)", { name: one.display_name }) : one.display_name), el("small", {}, [handle(one.username), ROLE[one.role]].filter(Boolean).join(" · "))),
       ...acts,
     );
   }

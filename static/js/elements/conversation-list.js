@@ -87,7 +87,7 @@ export class ConversationList extends HTMLElement {
     link.classList.toggle("muted", item.muted);
     if (item.active) link.setAttribute("aria-current", "true");
     else link.removeAttribute("aria-current");
-    const text = el("span", { className: item.typing ? "text typing" : "text" }, item.typing ?? item.draft ?? item.preview);
+    const text = el("span", { className: item.typing ? "text typing" : "text", dir: "auto" }, item.typing ?? item.draft ?? item.preview);
     const draft = item.draft && !item.typing;
     link.replaceChildren(
       avatar(item.face, item.name, item.online, item.picture),

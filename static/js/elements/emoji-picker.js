@@ -1,7 +1,7 @@
 /** Emoji to put into a text: by category, or found by their names. */
 import { el } from "../dom.js";
 import { CATEGORIES, found } from "../emoji-data.js";
-import { _ } from "../i18n.js";
+import { _, rtl } from "../i18n.js";
 
 const MARGIN = 8;
 
@@ -64,7 +64,8 @@ class EmojiPicker extends HTMLElement {
       return;
     }
     const columns = getComputedStyle(stops[at].parentElement).gridTemplateColumns.split(" ").length;
-    const step = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: columns, ArrowUp: -columns }[event.key];
+    const forth = rtl ? -1 : 1;
+    const step = { ArrowRight: forth, ArrowLeft: -forth, ArrowDown: columns, ArrowUp: -columns }[event.key];
     if (!step) return;
     event.preventDefault();
     if (at + step < 0) this.search.focus();

@@ -1,6 +1,6 @@
 /** Pictures in full, one at a time: arrow keys between them, Escape ends it. The browser keeps the focus inside. */
 import { el, icon } from "../dom.js";
-import { _ } from "../i18n.js";
+import { _, rtl } from "../i18n.js";
 import { contentOf, downloadOf } from "../media.js";
 
 export class MediaLightbox extends HTMLElement {
@@ -22,7 +22,8 @@ export class MediaLightbox extends HTMLElement {
     this.dialog = el("dialog", { className: "lightbox", "aria-label": _("Picture") }, el("div", { className: "lightbox-bar" }, this.caption, this.save, close), this.back, this.image, this.forth);
     this.append(this.dialog);
     this.dialog.addEventListener("keydown", (event) => {
-      const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+      const forth = rtl ? -1 : 1;
+      const by = { ArrowLeft: -forth, ArrowRight: forth }[event.key];
       if (by) {
         event.preventDefault();
         this.#go(by);

@@ -3,7 +3,7 @@
  * or Tab takes, Escape closes. For screen readers the field is a combobox for as long as the list is there.
  */
 import { avatar, el, icon, style } from "../dom.js";
-import { _ } from "../i18n.js";
+import { _, handle } from "../i18n.js";
 import { ALL, begun, suggested } from "../mentions.js";
 
 /** After a letter, before the server is asked: most people go on typing. */
@@ -74,7 +74,7 @@ export class MentionList extends HTMLElement {
       "li",
       { id: `${this.list.id}-${at}`, role: "option", "aria-selected": "false", onclick: () => this.#take(at), onpointermove: () => this.#at !== at && this.#choose(at) },
       face,
-      el("span", { className: "who" }, el("bdi", {}, one.name), el("span", { className: "handle" }, `@${one.username}`)),
+      el("span", { className: "who" }, el("bdi", {}, one.name), el("span", { className: "handle" }, handle(one.username))),
     );
   }
 

@@ -1,7 +1,7 @@
 /** What one may do with a message: reactions, and a menu beside the message, or, on a phone, at the foot of the screen. */
 import { el, icon } from "../dom.js";
 import { MORE, nameOfEmoji, QUICK } from "../emoji.js";
-import { _ } from "../i18n.js";
+import { _, rtl } from "../i18n.js";
 
 const MARGIN = 8;
 const narrow = matchMedia("(width < 700px)");
@@ -97,7 +97,7 @@ export class MessageMenu extends HTMLElement {
     const { offsetWidth: width, offsetHeight: height } = this.box;
     if (x !== undefined) this.#fit(x, y);
     // Below, or, where there is no room, above.
-    else this.#fit(left + width > innerWidth ? right - width : left, bottom + 4 + height > innerHeight ? top - height - 4 : bottom + 4);
+    else this.#fit(rtl || left + width > innerWidth ? right - width : left, bottom + 4 + height > innerHeight ? top - height - 4 : bottom + 4);
   }
 
   #fit(left, top) {
@@ -120,7 +120,7 @@ export class MessageMenu extends HTMLElement {
     const here = document.activeElement;
     const at = stops.indexOf(here);
     const columns = here.closest(".grid") ? getComputedStyle(here.parentElement).gridTemplateColumns.split(" ").length : 1;
-    const along = here.closest(".items") ? 0 : 1;
+    const along = here.closest(".items") ? 0 : rtl ? -1 : 1;
     const steps = { ArrowRight: along, ArrowLeft: -along, ArrowDown: columns, ArrowUp: -columns, Home: -at, End: stops.length - 1 - at };
     if (!(event.key in steps)) return;
     event.preventDefault();

@@ -165,7 +165,7 @@ learn({
 "Mute": "Stummschalten",
 "Mute for": "Stummschalten für",
 "Mute for 8 hours": "8 Stunden stummschalten",
-"Mute for…": "Stummschalten für …",
+"Mute for…": "Für …",
 "Muted": "Stumm",
 "Name": "Name",
 "Name or username": "Name oder Benutzername",

@@ -4,6 +4,8 @@ from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
 from django.http import HttpRequest, HttpResponse
+from django.utils.translation import get_language
+from django.utils.translation import gettext_lazy as _
 
 from accounts.middleware import suspended_page
 from accounts.models import User, username_validator
@@ -18,14 +20,20 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ha
 
     error_messages = {
         **DefaultAccountAdapter.error_messages,
-        "username_password_mismatch": "The user name or password is not right.",
-        "email_password_mismatch": "The e-mail or password is not right.",
+        "username_password_mismatch": _("The user name or password is not right."),
+        "email_password_mismatch": _("The e-mail or password is not right."),
     }
 
     def clean_username(self, username: str, shallow: bool = False) -> str:
         """Return the username in lower case. Raises ValidationError."""
         cleaned: str = super().clean_username(username.lower(), shallow=shallow)
         return cleaned
+
+    def save_user(self, request: HttpRequest, user: User, form: Any, commit: bool = True) -> User:
+        """Save a new account, whose language is that of the page on which it was made."""
+        user.language = get_language() or ""
+        saved: User = super().save_user(request, user, form, commit=commit)
+        return saved
 
     def pre_login(self, request: HttpRequest, user: User, **kwargs: Any) -> HttpResponse | None:
         """Tell who is suspended why, in place of signing them in: only to whoever had the right password."""

@@ -7,12 +7,13 @@ from django.contrib.auth.models import AbstractUser
 from django.core.validators import RegexValidator
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from messaging.domain.ids import new_random_id
 
 username_validator = RegexValidator(
     r"^[a-z0-9][a-z0-9_.-]{1,31}\Z",
-    "2 to 32 characters: lower-case letters, digits, and . _ - after the first.",
+    _("2 to 32 characters: lower-case letters, digits, and . _ - after the first."),
 )
 
 
@@ -25,6 +26,8 @@ class User(AbstractUser):
     last_seen_at = models.DateTimeField(null=True, blank=True)
     #: Whether others may see that the user is online, and when they last were.
     share_presence = models.BooleanField(default=True)
+    #: Code of the language of pages, mails and pushes; empty: pages as the browser asks.
+    language = models.CharField(max_length=16, blank=True)
     #: Since when moderators keep the user out, until when (null: until they say otherwise), and what the user is told.
     suspended_at = models.DateTimeField(null=True, blank=True, editable=False)
     suspended_until = models.DateTimeField(null=True, blank=True, editable=False)

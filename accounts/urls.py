@@ -9,6 +9,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     # An address is changed in the settings, and there alone: allauth's own page would know nothing of the notice.
     path("accounts/email/", RedirectView.as_view(pattern_name="settings")),
     path("accounts/", include("allauth.urls")),
+    path("language", web.choose_language, name="language"),
     path("settings/", web.settings_page, name="settings"),
     path("settings/profile", web.save_profile, name="settings-profile"),
     path("settings/devices/<str:device>/revoke", web.revoke_device, name="settings-revoke"),

@@ -1,16 +1,22 @@
 """The settings page: profile, devices, blocked people."""
 
 from datetime import datetime, timedelta
+from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.utils import timezone
+from django.utils import timezone, translation
+from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.timesince import timesince
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_GET, require_POST
 
+from accounts.language import LANGUAGES, language_for, remember
 from accounts.models import Device, User
 from accounts.selectors import credentials, people
 from accounts.services import devices as device_service
@@ -25,15 +31,31 @@ from messaging.rights.exports import exports_of
 class ProfileForm(forms.ModelForm):  # type: ignore[type-arg]
     """What users change of themselves."""
 
+    language = forms.ChoiceField(
+        required=False,
+        label=gettext_lazy("Language"),
+        help_text=gettext_lazy("Of these pages, and of what you get by mail and as notifications."),
+    )
+
     class Meta:
         model = User
-        fields = ["display_name", "email", "share_presence"]
-        labels = {"display_name": "Name", "email": "E-mail", "share_presence": "Show when I am online"}
-        help_texts = {
-            "display_name": "What others see. Empty: your user name.",
-            "email": "For a new password, should you forget yours. Nobody else sees it.",
-            "share_presence": "Off: nobody sees whether you are online, nor when you last were.",
+        fields = ["display_name", "email", "language", "share_presence"]
+        labels = {
+            "display_name": gettext_lazy("Name"),
+            "email": gettext_lazy("E-mail"),
+            "share_presence": gettext_lazy("Show when I am online"),
         }
+        help_texts = {
+            "display_name": gettext_lazy("What others see. Empty: your user name."),
+            "email": gettext_lazy("For a new password, should you forget yours. Nobody else sees it."),
+            "share_presence": gettext_lazy("Off: nobody sees whether you are online, nor when you last were."),
+        }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        field = self.fields["language"]
+        assert isinstance(field, forms.ChoiceField)
+        field.choices = [("", _("As the browser asks")), *settings.LANGUAGES]
 
 
 def _user(request: HttpRequest) -> User:
@@ -51,8 +73,8 @@ def _current_device(request: HttpRequest) -> Device | None:
 
 def _ago(moment: datetime) -> str:
     if timezone.now() - moment < timedelta(minutes=2):
-        return "just now"
-    return f"{timesince(moment, depth=1)} ago"
+        return _("just now")
+    return _("%(span)s ago") % {"span": timesince(moment, depth=1)}
 
 
 @login_required
@@ -89,8 +111,30 @@ def save_profile(request: HttpRequest) -> HttpResponse:
     if not form.is_valid():
         return _render(request, form, status=400)
     people_service.update_profile(user=user, **form.cleaned_data)
-    messages.success(request, "Saved.")
-    return redirect("settings")
+    # In the language of the page that comes.
+    with translation.override(language_for(request, user)):
+        messages.success(request, _("Saved."))
+    response = redirect("settings")
+    remember(response, user.language)
+    return response
+
+
+@require_POST
+def choose_language(request: HttpRequest) -> HttpResponse:
+    """Have this browser's pages be in another language, and go back; what an account has chosen comes before it."""
+    language = request.POST.get("language", "")
+    back = request.POST.get("next", "")
+    if not url_has_allowed_host_and_scheme(back, {request.get_host()}, require_https=request.is_secure()):
+        back = settings.LOGIN_URL
+    response = redirect(back)
+    if language in LANGUAGES:
+        remember(response, language)
+    return response
+
+
+def languages(request: HttpRequest) -> dict[str, Any]:
+    """Give every page the languages that there are, each in its own words, and the scripts' catalogue of its own."""
+    return {"languages": settings.LANGUAGES, "catalogue": f"js/i18n/{translation.get_language()}.js"}
 
 
 @login_required
@@ -100,9 +144,9 @@ def revoke_device(request: HttpRequest, device: str) -> HttpResponse:
     try:
         device_service.revoke_device(user=_user(request), device_id=ids.parse_device(device))
     except (ids.InvalidId, ChatError):
-        messages.error(request, "This device is signed out already.")
+        messages.error(request, _("This device is signed out already."))
     else:
-        messages.success(request, "Signed out there.")
+        messages.success(request, _("Signed out there."))
     return redirect("settings")
 
 
@@ -111,7 +155,8 @@ def revoke_device(request: HttpRequest, device: str) -> HttpResponse:
 def revoke_others(request: HttpRequest) -> HttpResponse:
     """Sign out everywhere but here."""
     ended = device_service.revoke_others(user=_user(request), keep=_current_device(request))
-    messages.success(request, f"Signed out on {ended} other device{'' if ended == 1 else 's'}.")
+    told = ngettext("Signed out on %(count)d other device.", "Signed out on %(count)d other devices.", ended)
+    messages.success(request, told % {"count": ended})
     return redirect("settings")
 
 
@@ -122,5 +167,5 @@ def unblock(request: HttpRequest, user: str) -> HttpResponse:
     try:
         people_service.unblock(user=_user(request), other_id=ids.parse_user(user))
     except ids.InvalidId:
-        messages.error(request, "There is no such person.")
+        messages.error(request, _("There is no such person."))
     return redirect("settings")

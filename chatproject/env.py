@@ -297,6 +297,12 @@ VARIABLES = (
         "Signs the audit log: a key of `manage.py audit_key`. Empty: as CHAT_VAPID_PRIVATE_KEY.",
     ),
     Variable(
+        "CHAT_LANGUAGE",
+        _choice("en", "de", "es", "ar", "zh-hans"),
+        "en",
+        "Language of pages, mails and pushes for who has chosen none and asks for none that there is.",
+    ),
+    Variable(
         "CHAT_JURISDICTION",
         _matching(r"([A-Z]{2}(-[A-Z0-9]{1,3})?)?", "a code as in ISO 3166: DE, US, US-CA"),
         "",

@@ -12,6 +12,7 @@ from celery.schedules import crontab
 from csp.constants import NONCE, NONE, SELF  # noqa: F401
 
 from chatproject import env as _env
+from chatproject import translations
 from messaging.adapters.embedded.jobs import broker_options as embedded_broker_options
 from messaging.compliance.signing import new_private_key as new_audit_key
 from messaging.domain.limits import Limits
@@ -87,6 +88,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "accounts.middleware.language",
     "accounts.middleware.suspension",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
@@ -105,7 +107,10 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
-            ]
+                "accounts.web.languages",
+            ],
+            # Every page has words.
+            "builtins": ["django.templatetags.i18n"],
         },
     }
 ]
@@ -251,7 +256,13 @@ MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 
 # --- web ----------------------------------------------------------------------------------------
 
-LANGUAGE_CODE = "en"
+LANGUAGE_CODE = ENV["CHAT_LANGUAGE"]
+#: Each in its own words: who does not read the others finds it. docs/i18n.md says how one is added.
+LANGUAGES = [("en", "English"), ("de", "Deutsch"), ("es", "Español"), ("ar", "العربية"), ("zh-hans", "简体中文")]
+# Made of locale/ here, where it has changed: no step is forgotten, and nobody needs GNU gettext.
+LOCALE_PATHS = [DATA_DIR / "locale"]
+translations.compile_into(LOCALE_PATHS[0])
+LANGUAGE_COOKIE_AGE = int(timedelta(days=365).total_seconds())
 TIME_ZONE = "UTC"
 USE_TZ = True
 USE_I18N = True

@@ -1,7 +1,9 @@
-"""What a push says, as far as its reader allows (design section 8). Pure."""
+"""What a push says, as far as its reader allows (design section 8). Pure, but for the language that is spoken."""
 
 from dataclasses import dataclass, replace
 from typing import Final
+
+from django.utils.translation import gettext as _
 
 from messaging.domain import ids
 from messaging.domain.ids import MessageId
@@ -9,8 +11,6 @@ from messaging.domain.messages import Conversation, ConversationType, StoredMess
 from push.models import Content
 from push.providers.base import Notice
 
-_APP: Final = "Chat"
-_NEWS: Final = "New message"
 #: Characters of a text that a notification shows.
 _MAX_TEXT_CHARS: Final = 500
 
@@ -26,7 +26,7 @@ class Said:
     conversation: Conversation
     sender_name: str
     mentioned: bool = False
-    attached: str = "Attachment"
+    attached: str = ""
 
 
 def may_show(said: Said) -> bool:
@@ -48,15 +48,16 @@ def notice(said: Said, *, content: str, badge: int) -> Notice:
 def _words(said: Said, content: str) -> tuple[str, str]:
     name = said.sender_name
     is_group = said.conversation.type is not ConversationType.DM
-    title = (said.conversation.name or "Group") if is_group else name
+    title = (said.conversation.name or _("Group")) if is_group else name
     if content == Content.FULL:
-        text = said.message.text.strip()[:_MAX_TEXT_CHARS] or said.attached
+        text = said.message.text.strip()[:_MAX_TEXT_CHARS] or said.attached or _("Attachment")
         return title, f"{name}: {text}" if is_group else text
     if content == Content.SENDER:
         if not is_group:
-            return title, _NEWS
-        return title, f"{name} mentioned you" if said.mentioned else f"{_NEWS} from {name}"
-    return _APP, _NEWS
+            return title, _("New message")
+        told = _("%(name)s mentioned you") if said.mentioned else _("New message from %(name)s")
+        return title, told % {"name": name}
+    return _("Chat"), _("New message")
 
 
 def in_place(said: Said, *, content: str, badge: int, of: int) -> Notice:
@@ -71,7 +72,7 @@ def deleted(conversation_id: int, message_id: int, *, badge: int) -> Notice:
     where = ids.conversation_ref(conversation_id)
     gone = ids.server_id(conversation_id, message_id)
     data = {"conv": where, "server_id": gone, "replaces": gone}
-    return Notice(_APP, "A message was deleted.", data, collapse=where, badge=badge, expires_s=3600, quiet=True)
+    return Notice(_("Chat"), _("A message was deleted."), data, collapse=where, badge=badge, expires_s=3600, quiet=True)
 
 
 def taken_back(conversation_id: int, message_id: int, *, badge: int) -> Notice:
@@ -83,4 +84,11 @@ def taken_back(conversation_id: int, message_id: int, *, badge: int) -> Notice:
 
 def test_notice() -> Notice:
     """Return the notification that says that notifications arrive."""
-    return Notice(_APP, "Notifications work on this device.", {"test": "1"}, collapse="test", badge=0, expires_s=300)
+    return Notice(
+        _("Chat"),
+        _("Notifications work on this device."),
+        {"test": "1"},
+        collapse="test",
+        badge=0,
+        expires_s=300,
+    )

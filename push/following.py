@@ -9,6 +9,7 @@ from typing import Final
 from django.db.models import Max
 from django.utils import timezone
 
+from accounts.language import speaking_to
 from chatproject import container
 from messaging.domain import events
 from messaging.domain.ids import ConversationId, DeviceId, MessageId, UserId
@@ -107,12 +108,14 @@ def _last_told(told: Iterable[Push]) -> dict[tuple[int, int], Push]:
 def _notice(row: Push, plan: Plan | None, subscription: Subscription, *, is_gone: bool, badge: int) -> Notice | None:
     """Return what brings a device up to date that shows a changed message; None where it need not change."""
     if plan is not None and (is_gone or (plan.shows == Content.FULL and content.may_show(plan.said))):
-        return content.in_place(plan.said, content=plan.shows, badge=badge, of=row.message_id)
+        with speaking_to(subscription.user):
+            return content.in_place(plan.said, content=plan.shows, badge=badge, of=row.message_id)
     if not is_gone:
         return None
     if takes_silence(subscription):
         return content.taken_back(row.conversation_id, row.message_id, badge=badge)
-    return content.deleted(row.conversation_id, row.message_id, badge=badge)
+    with speaking_to(subscription.user):
+        return content.deleted(row.conversation_id, row.message_id, badge=badge)
 
 
 def _send(sends: Sequence[tuple[Subscription, Notice]]) -> None:

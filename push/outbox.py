@@ -18,6 +18,7 @@ from django.db.models import F, Min, Q
 from django.utils import timezone
 from prometheus_client import Counter, Gauge, Histogram
 
+from accounts.language import speaking_to
 from messaging.domain import events, ids
 from messaging.domain.ids import ConversationId, DeviceId, MessageId, UserId
 from push import content, sending
@@ -331,7 +332,9 @@ def takes_silence(subscription: Subscription) -> bool:
 def send_test(device_id: DeviceId) -> None:
     """Send the push that says that pushes arrive; note what came of it. No error where there is no subscription."""
     for row in usable(Q(pk=device_id)):
-        [outcome] = sending.engine().send([(address_of(row), content.test_notice())])
+        with speaking_to(row.user):
+            notice = content.test_notice()
+        [outcome] = sending.engine().send([(address_of(row), notice)])
         note(row, outcome)
 
 

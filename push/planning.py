@@ -8,7 +8,10 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from django.db.models import Count, Q
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
+from accounts.language import speaking_to
 from accounts.selectors import people
 from accounts.selectors.credentials import let_in, signed_in
 from chatproject import container
@@ -45,7 +48,8 @@ class Plan:
 
     def notice(self, badge: int) -> Notice:
         """Return what to send."""
-        return content.notice(self.said, content=self.shows, badge=badge)
+        with speaking_to(self.subscription.user):
+            return content.notice(self.said, content=self.shows, badge=badge)
 
 
 def address_of(subscription: Subscription) -> Address:
@@ -144,15 +148,17 @@ class _Decision:
         if self._quiet and is_quiet(wanted, self._now):
             return "quiet hours"
         card = self._names.get(candidate.sender)
-        name = card.display_name if card is not None else "Somebody"
         mentioned = mentions_user(message.mentioned, candidate.user)
-        said = content.Said(message, conversation, name, mentioned, self._attached(message))
+        with speaking_to(subscription.user):
+            name = card.display_name if card is not None else _("Somebody")
+            said = content.Said(message, conversation, name, mentioned, self._attached(message))
         return Plan(candidate, subscription, said, subscription.content or wanted.content)
 
     def _attached(self, message: StoredMessage) -> str:
         if len(message.media) > 1:
-            return f"{len(message.media)} attachments"
-        return next((self._files[ref] for ref in message.media if ref in self._files), "Attachment")
+            count = len(message.media)
+            return ngettext("%(count)d attachment", "%(count)d attachments", count) % {"count": count}
+        return next((str(self._files[ref]) for ref in message.media if ref in self._files), "")
 
 
 def _memberships(

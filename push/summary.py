@@ -10,8 +10,11 @@ from uuid import uuid4
 from django.conf import settings
 from django.db import transaction
 from django.db.models import QuerySet
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from prometheus_client import Counter
 
+from accounts.language import speaking_to
 from accounts.models import User
 from accounts.tasks import send_mail_task
 from messaging.domain.messages import ConversationType
@@ -85,7 +88,8 @@ def _mail(user: User, plans: Sequence[Plan]) -> None:
         return
     # Several devices of one person tell of the same messages.
     messages = {plan.said.message.message_id: plan for plan in plans}
-    subject, body = _words(list(messages.values()), settings_for(plans[0].subscription).content)
+    with speaking_to(user):
+        subject, body = _words(list(messages.values()), settings_for(plans[0].subscription).content)
     send_mail_task.delay(subject, body, settings.DEFAULT_FROM_EMAIL, [user.email])
     MAILS.inc()
 
@@ -93,18 +97,26 @@ def _mail(user: User, plans: Sequence[Plan]) -> None:
 def _words(plans: Sequence[Plan], content: str) -> tuple[str, str]:
     """Return subject and text: how many from whom, never what they said; no names, where the reader wants none."""
     count = len(plans)
-    subject = f"{count} unread message{'' if count == 1 else 's'}"
-    lines = [f"There {'is' if count == 1 else 'are'} {subject} for you in the chat."]
+    number = {"count": count}
+    subject = ngettext("%(count)d unread message", "%(count)d unread messages", count) % number
+    lines = [
+        ngettext(
+            "There is %(count)d unread message for you in the chat.",
+            "There are %(count)d unread messages for you in the chat.",
+            count,
+        )
+        % number
+    ]
     if content != Content.NOTHING:
         tally = Tally(_name(plan) for plan in plans)
         lines += ["", *(f"- {name}: {number}" for name, number in tally.most_common(_MAX_LINES))]
-    lines += ["", "You get this mail because notifications could not be sent in time."]
+    lines += ["", _("You get this mail because notifications could not be sent in time.")]
     return subject, "\n".join(lines)
 
 
 def _name(plan: Plan) -> str:
     if not may_show(plan.said):
-        return "An encrypted conversation"
+        return _("An encrypted conversation")
     if plan.said.conversation.type is ConversationType.DM:
         return plan.said.sender_name
-    return plan.said.conversation.name or "Group"
+    return plan.said.conversation.name or _("Group")

@@ -4,6 +4,7 @@ from typing import Any
 
 from rest_framework import serializers
 
+from accounts.language import LANGUAGES
 from accounts.models import Device, User
 from accounts.selectors.people import UserCard
 from messaging.api.parsing import StrictCharField
@@ -47,6 +48,12 @@ class ProfileSerializer(serializers.Serializer[Any]):
     display_name = StrictCharField(max_length=80, required=False, allow_blank=True)
     email = serializers.EmailField(required=False, allow_blank=True)
     share_presence = serializers.BooleanField(required=False)
+    language = serializers.ChoiceField(
+        choices=LANGUAGES,
+        required=False,
+        allow_blank=True,
+        help_text="Of pages, mails and pushes. Empty: pages as the browser asks, the rest in the server's.",
+    )
 
 
 class UserSerializer(serializers.Serializer[Any]):
@@ -62,6 +69,7 @@ class MeSerializer(UserSerializer):
 
     email = serializers.CharField()
     share_presence = serializers.BooleanField()
+    language = serializers.ChoiceField(choices=LANGUAGES, allow_blank=True)
 
 
 class DeviceSerializer(serializers.Serializer[Any]):
@@ -103,7 +111,7 @@ def user_json(user: User | UserCard) -> dict[str, Any]:
 
 def me_json(user: User) -> dict[str, Any]:
     """Return what users see of themselves."""
-    return {**user_json(user), "email": user.email, "share_presence": user.share_presence}
+    return {**user_json(user), "email": user.email, "share_presence": user.share_presence, "language": user.language}
 
 
 def device_json(device: Device, *, current: Device | None) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from asgiref.sync import async_to_sync
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
+from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Block, User, username_validator
 from accounts.services.devices import revoke_others
@@ -16,10 +17,10 @@ from messaging.domain.events import InvalidateBlocks, PresenceChanged
 from messaging.domain.ids import UserId
 from messaging.services.fanout import send_batches, tell_pods_of
 
-_EDITABLE = frozenset({"display_name", "email", "share_presence"})
-_MOVED_SUBJECT: Final = "The e-mail of your account was changed"
-_MOVED: Final = (
-    "The account {} has another e-mail address now, or none, and this one gets no more mail.\n\n"
+_EDITABLE = frozenset({"display_name", "email", "share_presence", "language"})
+_MOVED_SUBJECT: Final = _("The e-mail of your account was changed")
+_MOVED: Final = _(
+    "The account %(name)s has another e-mail address now, or none, and this one gets no more mail.\n\n"
     "If that was not you: sign in, change your password and the address in the settings, and sign out everywhere else."
     " If you cannot sign in any more, tell those who run this chat.\n"
 )
@@ -68,14 +69,14 @@ def change_password(*, user: User, current: str, new: str, keep: object) -> None
 
 
 def update_profile(*, user: User, **changes: object) -> User:
-    """Change some of display name, e-mail and whether presence is shared; hiding it takes effect at once."""
+    """Change some of display name, e-mail, language and whether presence is shared; hiding it takes effect at once."""
     unknown = changes.keys() - _EDITABLE
     if unknown:
         raise InvalidInput(f"cannot change {', '.join(sorted(unknown))}")
     hides = changes.get("share_presence") is False and user.share_presence
     if "email" in changes and str(changes["email"]).lower() != user.email.lower():
         # To where it was until now, in case that somebody else did it: a new password can be had by the new one.
-        mail_notice(user=user, subject=_MOVED_SUBJECT, text=_MOVED.format(user.username))
+        mail_notice(user=user, subject=_MOVED_SUBJECT, text=_MOVED, name=user.username)
     for name, value in changes.items():
         setattr(user, name, value)
     user.save(update_fields=list(changes))

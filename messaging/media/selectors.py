@@ -3,6 +3,9 @@
 from collections.abc import Collection, Sequence
 from typing import Final
 
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
 from chatproject import container
 from messaging.domain import ids
 from messaging.domain.errors import InvalidInput, NotFound
@@ -12,7 +15,7 @@ from messaging.selectors.access import require_member
 from messaging.selectors.history import message_frame
 
 #: Others are called by their names.
-_WORDS: Final[dict[str, str]] = {Kind.IMAGE: "Photo", Kind.VIDEO: "Video", Kind.VOICE: "Voice note"}
+_WORDS: Final[dict[str, Promise]] = {Kind.IMAGE: _("Photo"), Kind.VIDEO: _("Video"), Kind.VOICE: _("Voice note")}
 
 Ref = tuple[ConversationId, MessageId]
 
@@ -90,10 +93,11 @@ def _media_id(ref: str) -> MediaId | None:
         return None
 
 
-def words(refs: Collection[str]) -> dict[str, str]:
+def words(refs: Collection[str]) -> dict[str, str | Promise]:
     """Return what each file is, in a word or by its name: "Photo", "Voice note", "minutes.pdf". One query at most.
 
-    Files that are not known are left out. It asks nobody who they are: for those who may read the message anyway.
+    A word is in the language in which it is read. Files that are not known are left out. It asks nobody who they are:
+    for those who may read the message anyway.
     """
     wanted = {media_id for media_id in map(_media_id, refs) if media_id is not None}
     rows = MediaObject.objects.filter(pk__in=wanted).values_list("pk", "kind", "name") if wanted else ()

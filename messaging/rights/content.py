@@ -6,6 +6,7 @@ from typing import IO, Any, Final
 from django.template.loader import render_to_string
 from django.utils import timezone
 
+from accounts.language import speaking_to
 from accounts.models import User
 from accounts.selectors import credentials, people
 from chatproject import container
@@ -43,7 +44,8 @@ def write(user: User, file: IO[bytes]) -> None:
     archive.lines("reports.jsonl", map(_report, Report.objects.filter(reporter=user).order_by("pk")))
     archive.lines("decisions.jsonl", map(_notice, notices_for(UserId(user.pk), limit=10_000)))
     context = {"user": user, "made_at": made_at, "files": archive.files, "messages": shown, "most": _ON_THE_PAGE}
-    archive.text("index.html", render_to_string("rights/export.html", context))
+    with speaking_to(user):
+        archive.text("index.html", render_to_string("rights/export.html", context))
     archive.close({"format": FORMAT, "user": ids.user_ref(user.pk), "made_at": written(made_at)})
 
 

@@ -21,7 +21,10 @@ from django.conf import settings
 from django.db import DatabaseError, IntegrityError, transaction
 from django.db.models import F
 from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.translation import gettext, gettext_lazy
 
+from accounts.language import speaking_to
 from accounts.mfa import require_code
 from accounts.models import User
 from accounts.services import closing
@@ -84,11 +87,17 @@ def request_confirmed(*, user: User) -> Erasure:
     with transaction.atomic():
         erasure = _begin(user, asked_by=None, due_at=due_at)
         revoke_others(user=user, keep=None)
-        text = f"Your account will be deleted on {due_at:%d %B %Y}. If you sign in before that, it is kept.\n"
-        transaction.on_commit(lambda: mail_notice(user=user, subject="Your account will be deleted", text=text))
+        transaction.on_commit(lambda: _announce(user, due_at))
         details = {"due_at": due_at.isoformat()}
         audit.record(Action.ERASURE_REQUESTED, actor=UserId(user.pk), object=user_ref(user.pk), details=details)
     return erasure
+
+
+def _announce(user: User, due_at: datetime) -> None:
+    with speaking_to(user):
+        day = date_format(due_at, gettext("j F Y"))
+    text = gettext_lazy("Your account will be deleted on %(day)s. If you sign in before that, it is kept.\n")
+    mail_notice(user=user, subject=gettext_lazy("Your account will be deleted"), text=text, day=day)
 
 
 def order(*, user: User, actor: UserId, reason: str, case: str = "") -> Erasure:
@@ -327,7 +336,7 @@ class _Erasing:
 
     def _finish(self) -> bool:
         """Empty the account; return False where a hold is on it."""
-        told = User(email=self._it.user.email)
+        told = User(email=self._it.user.email, language=self._it.user.language)
         with holds.deleting(users=[self._user]) as (_, held):
             if held:
                 return False
@@ -340,8 +349,9 @@ class _Erasing:
             self._it.refresh_from_db(fields=["messages"])
             self._it.state, self._it.done_at = Erasure.State.DONE, timezone.now()
             self._it.save(update_fields=["state", "done_at"])
-            text = "Your account is deleted, with all that you wrote. Thank you for having been here.\n"
-            transaction.on_commit(lambda: mail_notice(user=told, subject="Your account is deleted", text=text))
+            text = gettext_lazy("Your account is deleted, with all that you wrote. Thank you for having been here.\n")
+            subject = gettext_lazy("Your account is deleted")
+            transaction.on_commit(lambda: mail_notice(user=told, subject=subject, text=text))
             details = {"conversations": self._it.conversations, "messages": self._it.messages}
             audit.record(Action.ERASURE_DONE, actor=None, object=user_ref(self._user), details=details)
         return True
@@ -350,11 +360,12 @@ class _Erasing:
         """Look again later: something is held. The person is told that it takes longer, and no more than that."""
         with transaction.atomic():
             if not self._it.told:
-                text = "Your account is closed. Deleting it takes longer than usual; a mail says when it is done.\n"
-                user = self._it.user
-                transaction.on_commit(
-                    lambda: mail_notice(user=user, subject="The deletion of your account takes longer", text=text)
+                text = gettext_lazy(
+                    "Your account is closed. Deleting it takes longer than usual; a mail says when it is done.\n"
                 )
+                subject = gettext_lazy("The deletion of your account takes longer")
+                user = self._it.user
+                transaction.on_commit(lambda: mail_notice(user=user, subject=subject, text=text))
                 audit.record(Action.ERASURE_HELD, actor=None, object=user_ref(self._user))
             Erasure.objects.filter(pk=self._it.pk).update(
                 state=Erasure.State.HELD, told=True, next_at=timezone.now() + _HELD_AGAIN

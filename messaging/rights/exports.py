@@ -9,6 +9,7 @@ from typing import Final
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
 from accounts.services.notices import mail_notice
@@ -85,8 +86,8 @@ def make(export_id: int) -> None:
 
 
 def _tell(user: User) -> None:
-    text = f"You can download the copy of your data from your settings for {KEPT.days} days.\n"
-    mail_notice(user=user, subject="The copy of your data is ready", text=text)
+    text = _("You can download the copy of your data from your settings for %(days)s days.\n")
+    mail_notice(user=user, subject=_("The copy of your data is ready"), text=text, days=KEPT.days)
 
 
 def make_lost() -> int:

@@ -1,5 +1,7 @@
 """The parts of the settings page that ask for a copy, and for the end of the account."""
 
+from typing import Final
+
 from allauth.account.decorators import reauthentication_required
 from django.conf import settings
 from django.contrib import messages
@@ -7,11 +9,27 @@ from django.contrib.auth import logout
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils.formats import date_format
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts.models import User
 from messaging.domain.errors import ChatError
 from messaging.rights import erasures, exports
+
+#: What the two refuse with.
+_REFUSALS: Final = (
+    gettext_noop("a copy is being made already"),
+    gettext_noop("who is of the staff has to lose that first"),
+    gettext_noop("the account is closed already"),
+    gettext_noop("the deletion of this account is asked for already"),
+)
+
+
+def _sentence(error: ChatError) -> str:
+    told = _(error.detail)
+    return _("%(sentence)s.") % {"sentence": told[:1].upper() + told[1:]}
 
 
 @login_required
@@ -22,9 +40,9 @@ def ask_for_export(request: HttpRequest) -> HttpResponse:
     try:
         exports.request_export(user=request.user)
     except ChatError as error:
-        messages.error(request, f"{error.detail.capitalize()}.")
+        messages.error(request, _sentence(error))
     else:
-        messages.success(request, "It is being made. You find it here in a while.")
+        messages.success(request, _("It is being made. You find it here in a while."))
     return redirect("settings")
 
 
@@ -39,8 +57,9 @@ def ask_for_erasure(request: HttpRequest) -> HttpResponse:
     try:
         erasure = erasures.request_confirmed(user=request.user)
     except ChatError as error:
-        messages.error(request, f"{error.detail.capitalize()}.")
+        messages.error(request, _sentence(error))
         return redirect("settings")
     logout(request)
-    messages.success(request, f"Your account will be deleted on {erasure.due_at:%d %B %Y}. To keep it, sign in before.")
+    told = _("Your account will be deleted on %(day)s. To keep it, sign in before.")
+    messages.success(request, told % {"day": date_format(erasure.due_at, _("j F Y"))})
     return redirect("account_login")

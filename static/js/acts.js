@@ -1,5 +1,6 @@
 /** What the user does: write, read, begin conversations, change groups. */
 import * as api from "./api.js";
+import { _ } from "./i18n.js";
 import { compareIds } from "./ids.js";
 import { database, dispatch, me, save, saveSoon, state, view } from "./model.js";
 import { mentionsOfText } from "./names.js";
@@ -131,10 +132,10 @@ export function actsOn(id) {
       const { Upload } = await import("./uploads.js");
       const upload = new Upload(file, { conv: id, api });
       await upload.run();
-      if (upload.state !== "ready") throw new Error(upload.error ?? "The picture could not be uploaded.");
+      if (upload.state !== "ready") throw new Error(upload.error ?? _("The picture could not be uploaded."));
       if (upload.info.kind !== "image") {
         upload.cancel();
-        throw new Error("This is no picture.");
+        throw new Error(_("This is no picture."));
       }
       await then(api.setPicture(id, upload.info.id));
     },

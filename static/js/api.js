@@ -1,11 +1,12 @@
 /** The REST side: JSON in and out, refusals as `ApiError`. */
+import { _, refusal } from "./i18n.js";
 
 /** Return the server's words as a sentence. */
-export const sentence = (text) => text.charAt(0).toUpperCase() + text.slice(1) + (/[.!?…]$/u.test(text) ? "" : ".");
+export const sentence = (text) => text.charAt(0).toUpperCase() + text.slice(1) + (/[.!?…。؟]$/u.test(text) ? "" : ".");
 
 export class ApiError extends Error {
   constructor(status, problem) {
-    super(sentence(problem.detail || problem.title || "Something went wrong"));
+    super(sentence(refusal(problem) || _("Something went wrong")));
     this.status = status;
     this.code = problem.code ?? "internal";
   }
@@ -21,7 +22,7 @@ async function call(method, path, body) {
   try {
     response = await fetch(`/v1/${path}`, { method, headers, body: body === undefined ? undefined : JSON.stringify(body) });
   } catch {
-    throw new ApiError(0, { code: "offline", detail: "No connection to the server." });
+    throw new ApiError(0, { code: "offline", detail: _("No connection to the server.") });
   }
   if (response.status === 204) return null;
   const data = await response.json().catch(() => ({}));
@@ -37,7 +38,7 @@ export async function putPart(url, blob, signal) {
   try {
     response = await fetch(url, { method: "PUT", headers, body: blob, signal, credentials: own ? "same-origin" : "omit" });
   } catch {
-    throw new ApiError(0, { code: "offline", detail: "No connection to the server." });
+    throw new ApiError(0, { code: "offline", detail: _("No connection to the server.") });
   }
   if (!response.ok) throw new ApiError(response.status, await response.json().catch(() => ({})));
 }

@@ -3,7 +3,8 @@ import { actsOn, change, discard, forward, markAllRead, retry, send, setBlocked,
 import * as api from "./api.js";
 import { attached, recorder } from "./attach.js";
 import { paintAvatar } from "./dom.js";
-import { counted, moment } from "./format.js";
+import { moment } from "./format.js";
+import { _, handle, n } from "./i18n.js";
 import { changed, database, dispatch, leaveDatabase, me, onChange, openDatabase, root, setDraft, state, view } from "./model.js";
 import { excerpt, faceOf, lookForMembers, mentionable, mentionsOfText, nameOf, pictureOf, preview, summaryOf, titleOf } from "./names.js";
 import { $, banner, composer, confirm, info, infoOf, list, listed, loadLater, menu, messages, paint, paintConnection, paintList, pinnedBar, rowMenu, seen, summon, toast } from "./page.js";
@@ -78,20 +79,20 @@ async function join(token) {
       return;
     }
     if (found.standing === "requested") {
-      toast("You have asked to join. An admin has to let you in.");
+      toast(_("You have asked to join. An admin has to let you in."));
       return;
     }
-    const text = [counted(found.members_count, "member"), found.approval ? "An admin has to let you in." : "You will see what is said from then on."].join(". ");
-    if (!(await confirm.ask({ title: `Join “${found.name || "Group"}”?`, text, action: found.approval ? "Ask to join" : "Join", harmless: true }))) return;
+    const text = _("{members}. {rule}", { members: n("{count} member", "{count} members", found.members_count), rule: found.approval ? _("An admin has to let you in.") : _("You will see what is said from then on.") });
+    if (!(await confirm.ask({ title: _("Join “{name}”?", { name: found.name || _("Group") }), text, action: found.approval ? _("Ask to join") : _("Join"), harmless: true }))) return;
     const { conversation, status } = await api.acceptInvitation(token);
     if (status === "requested") {
-      toast("Asked. You will find the group here once an admin lets you in.");
+      toast(_("Asked. You will find the group here once an admin lets you in."));
       return;
     }
     await fetchConversation(conversation);
     location.hash = conversation;
   } catch (error) {
-    toast(error.status === 404 ? "This invitation is over." : error.message);
+    toast(error.status === 404 ? _("This invitation is over.") : error.message);
   }
 }
 
@@ -110,7 +111,7 @@ async function goTo(serverId) {
   try {
     await loadAround(conv, serverId);
   } catch (error) {
-    if (view.active === conv) toast(error.status === 404 ? "This message is gone." : error.message);
+    if (view.active === conv) toast(error.status === 404 ? _("This message is gone.") : error.message);
     return;
   }
   if (view.active !== conv) return;
@@ -127,7 +128,7 @@ async function openSearch(conv = null, text = "") {
   try {
     search ??= await import("./search.js");
   } catch {
-    toast("No connection to the server.");
+    toast(_("No connection to the server."));
     return;
   }
   search.open(conv, text, (hit) => {
@@ -168,17 +169,17 @@ function openInfo() {
     report: () => reportConversation(conv),
     add: () => people("add", { exclude: (state.convs[conv.id].members ?? []).map((one) => one.id), finish: ({ users }) => acts.add(users) }),
     remove: async (member) => {
-      const text = `${member.display_name} can no longer read or write here.`;
-      if (await confirm.ask({ title: `Remove ${member.display_name}?`, text, action: "Remove" })) await acts.remove(member.id);
+      const text = _("{name} can no longer read or write here.", { name: member.display_name });
+      if (await confirm.ask({ title: _("Remove {name}?", { name: member.display_name }), text, action: _("Remove") })) await acts.remove(member.id);
     },
     transfer: async (member) => {
-      const text = `${member.display_name} can then do everything here, and you will be an admin. Only they can undo it.`;
-      if (await confirm.ask({ title: `Make ${member.display_name} the owner?`, text, action: "Make owner" })) await acts.setRole(member.id, "owner");
+      const text = _("{name} can then do everything here, and you will be an admin. Only they can undo it.", { name: member.display_name });
+      if (await confirm.ask({ title: _("Make {name} the owner?", { name: member.display_name }), text, action: _("Make owner") })) await acts.setRole(member.id, "owner");
     },
     invite: async () => (await summon("invite-dialog")).open(acts.invites),
     leave: async () => {
-      const text = "You will see nothing of it any more, also not what was said until now.";
-      if (await confirm.ask({ title: `Leave “${title}”?`, text, action: "Leave" })) await acts.leave();
+      const text = _("You will see nothing of it any more, also not what was said until now.");
+      if (await confirm.ask({ title: _("Leave “{name}”?", { name: title }), text, action: _("Leave") })) await acts.leave();
     },
   };
   withElement("conversation-info", (dialog) => dialog.open(infoOf(conv), what));
@@ -211,8 +212,8 @@ const ROW_ACTS = {
 
 async function block(conv, on) {
   const title = titleOf(conv);
-  const text = "Neither of you can write to the other until you unblock.";
-  if (!on || (await confirm.ask({ title: `Block ${title}?`, text, action: "Block" }))) await setBlocked(conv.peer.id, on);
+  const text = _("Neither of you can write to the other until you unblock.");
+  if (!on || (await confirm.ask({ title: _("Block {name}?", { name: title }), text, action: _("Block") }))) await setBlocked(conv.peer.id, on);
 }
 
 // --- what one does with a message --------------------------------------------------------------------
@@ -231,8 +232,8 @@ function editLast() {
 }
 
 async function remove(message) {
-  const text = message.from === me.id ? "It is deleted for everyone here." : `${nameOf(message.from)} wrote it. It is deleted for everyone here.`;
-  if (await confirm.ask({ title: "Delete this message?", text, action: "Delete" })) {
+  const text = message.from === me.id ? _("It is deleted for everyone here.") : _("{name} wrote it. It is deleted for everyone here.", { name: nameOf(message.from) });
+  if (await confirm.ask({ title: _("Delete this message?"), text, action: _("Delete") })) {
     if (composer.edits(message.server_id)) composer.answer(null);
     await change("delete", message);
   }
@@ -258,7 +259,7 @@ async function goToDay(from) {
     const { server_id } = await api.since(conv, new Date(year, month - 1, date).toISOString());
     if (view.active === conv) goTo(server_id);
   } catch (error) {
-    toast(error.status === 404 ? "Nothing was said since that day." : error.message);
+    toast(error.status === 404 ? _("Nothing was said since that day.") : error.message);
   }
 }
 
@@ -274,15 +275,15 @@ async function openEmoji() {
 async function copy(message) {
   try {
     await navigator.clipboard.writeText(message.body);
-    toast("Copied.");
+    toast(_("Copied."));
   } catch {
-    toast("This browser does not let pages copy here. Mark the text to copy it.");
+    toast(_("This browser does not let pages copy here. Mark the text to copy it."));
   }
 }
 
 async function forwardFrom(message) {
   const open = sortedConversations(state).filter((conv) => conv.type !== "dm" || conv.peer);
-  const targets = open.map((conv) => ({ id: conv.id, face: faceOf(conv), picture: pictureOf(conv), name: titleOf(conv), hint: conv.type === "dm" ? `@${conv.peer.username}` : counted(conv.members_count, "member") }));
+  const targets = open.map((conv) => ({ id: conv.id, face: faceOf(conv), picture: pictureOf(conv), name: titleOf(conv), hint: conv.type === "dm" ? handle(conv.peer.username) : n("{count} member", "{count} members", conv.members_count) }));
   const conv = await (await summon("forward-dialog")).ask({ text: preview(summaryOf(message)), targets });
   if (!conv) return;
   forward(message, conv);
@@ -294,39 +295,39 @@ function report({ what, author, title, lead }) {
   const blockable = author && !state.blocked.includes(author) ? nameOf(author) : null;
   const shown = {
     title,
-    lead: `${lead} The moderators of this server see it as you see it now. Nobody else learns that you reported it.`,
+    lead: _("{what} The moderators of this server see it as you see it now. Nobody else learns that you reported it.", { what: lead }),
     block: blockable,
     send: async ({ category, text, block: also }) => {
       await api.report({ ...what, category, text });
       if (also) await setBlocked(author, true);
-      toast(also ? "Reported, and blocked." : "Reported. Thank you.");
+      toast(also ? _("Reported, and blocked.") : _("Reported. Thank you."));
     },
   };
   withElement("report-dialog", (dialog) => dialog.report(shown));
 }
 
 const reportMessage = (message) =>
-  report({ what: { message: message.server_id }, author: message.from, title: "Report this message", lead: `“${preview(message.body).slice(0, 80)}”, by ${nameOf(message.from)}, and what stands around it.` });
+  report({ what: { message: message.server_id }, author: message.from, title: _("Report this message"), lead: _("“{text}”, by {name}, and what stands around it.", { text: preview(message.body).slice(0, 80), name: nameOf(message.from) }) });
 
 function reportConversation(conv) {
   info.close();
   const title = titleOf(conv);
-  report({ what: { conversation: conv.id }, author: conv.peer?.id ?? null, title: `Report “${title}”`, lead: "Its newest messages." });
+  report({ what: { conversation: conv.id }, author: conv.peer?.id ?? null, title: _("Report “{name}”", { name: title }), lead: _("Its newest messages.") });
 }
 
 const appeal = (message) =>
   withElement("report-dialog", (dialog) =>
     dialog.appeal(async ({ text }) => {
       await api.appeal(message.server_id, text);
-      toast("Sent. The moderators will look at it again.");
+      toast(_("Sent. The moderators will look at it again."));
     }),
   );
 
 /** Sign out, but not over messages that would be lost. */
 async function signOut(form) {
   const waiting = (await database?.outbox().catch(() => [])) ?? [];
-  const text = `${counted(waiting.length, "message")} could not be sent yet, and will be lost.`;
-  if (waiting.length && !(await confirm.ask({ title: "Sign out?", text, action: "Sign out" }))) return;
+  const text = n("{count} message could not be sent yet, and will be lost.", "{count} messages could not be sent yet, and will be lost.", waiting.length);
+  if (waiting.length && !(await confirm.ask({ title: _("Sign out?"), text, action: _("Sign out") }))) return;
   wire.stop();
   await leaveDatabase("destroy");
   form.submit();
@@ -351,16 +352,16 @@ events.addEventListener("listed", listed);
 events.addEventListener("signed-out", signedOut);
 events.addEventListener("suspended", suspended);
 events.addEventListener("refused", ({ detail }) => {
-  const what = { edit: "Your edit was not saved", delete: "The message was not deleted", react: "Your reaction was not saved", pin: "The pins were not changed" }[detail.op];
-  toast(`${what}. ${detail.detail}`);
+  const what = { edit: _("Your edit was not saved."), delete: _("The message was not deleted."), react: _("Your reaction was not saved."), pin: _("The pins were not changed.") }[detail.op];
+  toast(`${what} ${detail.detail}`);
 });
-events.addEventListener("broken", () => banner("This page no longer fits the server. Reload it.", true));
+events.addEventListener("broken", () => banner(_("This page no longer fits the server. Reload it."), true));
 events.addEventListener("gone", ({ detail }) => {
   if (info.openFor === detail.conv) info.close();
   // One that is open says so itself, and stays until it is left.
   if (state.convs[detail.conv]?.closed) return;
-  if (detail.by === me.id) toast(`You left “${detail.title}”.`);
-  else toast(detail.by ? `${nameOf(detail.by)} removed you from “${detail.title}”.` : `You are no longer in “${detail.title}”.`);
+  if (detail.by === me.id) toast(_("You left “{name}”.", { name: detail.title }));
+  else toast(detail.by ? _("{who} removed you from “{name}”.", { who: nameOf(detail.by), name: detail.title }) : _("You are no longer in “{name}”.", { name: detail.title }));
   if (view.active === detail.conv) location.hash = "";
 });
 
@@ -522,7 +523,7 @@ async function start() {
       else wire.deliver(message);
     }
   } catch {
-    toast("This browser keeps nothing between visits: unsent messages are lost on reload.");
+    toast(_("This browser keeps nothing between visits: unsent messages are lost on reload."));
   }
   route();
   paint();

@@ -1,6 +1,7 @@
 /** The files in a bubble: pictures and films to look at, sounds to play, all else to save. */
 import { el, hidden, icon } from "./dom.js";
 import { bytes, minutes } from "./format.js";
+import { _ } from "./i18n.js";
 import { contentOf, downloadOf, thumbnailOf } from "./media.js";
 import { follow, seek, stateOf, toggle } from "./player.js";
 
@@ -32,13 +33,13 @@ function other(message, info) {
       return card(message, info);
     default:
       // Not described yet, or no longer there.
-      return el("div", { className: "file unknown" }, icon("file"), el("span", {}, "Attachment"));
+      return el("div", { className: "file unknown" }, icon("file"), el("span", {}, _("Attachment")));
   }
 }
 
 function picture(key, message, info, square, emit) {
   const image = el("img", { alt: info.name, loading: "lazy", decoding: "async", draggable: false });
-  const frame = el("button", { className: "picture", type: "button", title: "Look at it", "aria-label": `Photo ${info.name}: look at it`, onclick: () => emit("look", { key, id: info.id }) }, blurred(info), image);
+  const frame = el("button", { className: "picture", type: "button", title: _("Look at it"), "aria-label": _("Photo {name}: look at it", { name: info.name }), onclick: () => emit("look", { key, id: info.id }) }, blurred(info), image);
   if (!square && info.width && info.height) {
     const scale = Math.min(WIDE / info.width, HIGH / info.height, 1);
     frame.style.inlineSize = `${Math.max(LEAST, Math.round(info.width * scale))}px`;
@@ -47,7 +48,7 @@ function picture(key, message, info, square, emit) {
   image.addEventListener("load", () => frame.classList.add("loaded"));
   image.addEventListener("error", () => {
     frame.classList.add("broken");
-    frame.title = "This picture could not be loaded.";
+    frame.title = _("This picture could not be loaded.");
   });
   image.src = thumbnailOf(info, message);
   // From the browser's cache it is there at once.
@@ -69,20 +70,20 @@ function video(message, info) {
 function sound(message, info) {
   const voice = info.kind === "voice";
   const button = el("button", { className: "play", type: "button", onclick: () => toggle(info.id, contentOf(info, message)) });
-  const line = el("input", { type: "range", min: "0", step: "0.1", "aria-label": "Position", oninput: () => seek(info.id, Number(line.value)) });
+  const line = el("input", { type: "range", min: "0", step: "0.1", "aria-label": _("Position"), oninput: () => seek(info.id, Number(line.value)) });
   const time = el("span", { className: "time" });
-  const node = el("div", { className: "sound", role: "group", "aria-label": voice ? "Voice note" : info.name }, button, el("div", { className: "sound-text" }, voice ? null : el("span", { className: "file-name", dir: "auto" }, info.name), line), time);
+  const node = el("div", { className: "sound", role: "group", "aria-label": voice ? _("Voice note") : info.name }, button, el("div", { className: "sound-text" }, voice ? null : el("span", { className: "file-name", dir: "auto" }, info.name), line), time);
   let shown = null;
   follow(node, () => {
     const now = stateOf(info.id);
     const length = now.length ?? (info.duration_ms ?? 0) / 1_000;
     line.max = String(Math.max(length, now.at, 0.1));
     line.value = String(now.at);
-    time.textContent = now.failed ? "Cannot be played" : minutes(now.at || length);
+    time.textContent = now.failed ? _("Cannot be played") : minutes(now.at || length);
     if (shown === now.playing) return;
     shown = now.playing;
     button.replaceChildren(icon(now.playing ? "pause" : "play"));
-    button.setAttribute("aria-label", now.playing ? "Pause" : voice ? "Play voice note" : `Play ${info.name}`);
+    button.setAttribute("aria-label", now.playing ? _("Pause") : voice ? _("Play voice note") : _("Play {name}", { name: info.name }));
   });
   return node;
 }
@@ -90,10 +91,10 @@ function sound(message, info) {
 function card(message, info) {
   return el(
     "a",
-    { className: "file", href: downloadOf(info, message), download: info.name, title: `Save ${info.name}` },
+    { className: "file", href: downloadOf(info, message), download: info.name, title: _("Save {name}", { name: info.name }) },
     icon("file"),
     el("span", { className: "file-text" }, el("span", { className: "file-name", dir: "auto" }, info.name), el("small", {}, bytes(info.size))),
     icon("save"),
-    hidden("Save"),
+    hidden(_("Save")),
   );
 }

@@ -2,6 +2,7 @@
 import { avatar, el, hidden, hueOf, icon, linkify, ticks } from "./dom.js";
 import { nameOfEmoji } from "./emoji.js";
 import { clock, moment } from "./format.js";
+import { _ } from "./i18n.js";
 import { blocks } from "./markdown.js";
 import { ALL, pieces } from "./mentions.js";
 
@@ -40,18 +41,18 @@ export function bubble(shown, emit, files = null) {
   const big = !gone && !forwarded && onlyEmoji(text);
   const end = whole || gone ? null : cut(text);
   const body = gone ? el("span", { className: "body" }, icon("gone"), text) : said(end === null ? text : `${text.slice(0, end)}…`, mentions);
-  const mark = changing ? el("span", { className: "ticks", title: "Saving" }, icon("clock"), hidden("Saving")) : null;
-  const meta = el("span", { className: "meta", dir: "ltr" }, edited ? el("span", { className: "edited", title: `Edited ${moment(message.edited_at)}` }, "edited") : null, mark, el("time", { dateTime: new Date(message.ts).toISOString(), title: moment(message.ts) }, clock(message.ts)), status && !gone ? ticks(status) : null);
+  const mark = changing ? el("span", { className: "ticks", title: _("Saving") }, icon("clock"), hidden(_("Saving"))) : null;
+  const meta = el("span", { className: "meta" }, edited ? el("span", { className: "edited", title: _("Edited {time}", { time: moment(message.edited_at) }) }, _("edited")) : null, mark, el("time", { dateTime: new Date(message.ts).toISOString(), title: moment(message.ts) }, clock(message.ts)), status && !gone ? ticks(status) : null);
   const box = el(
     "div",
     { className: ["bubble", big && !quote && !files && "large", files && "with-media", files && !text && "no-text"].filter(Boolean).join(" ") },
     group && !out && first ? el("span", { className: "author", "data-hue": hueOf(message.from), dir: "auto" }, name) : null,
-    forwarded ? el("span", { className: "forwarded" }, icon("forward"), "Forwarded") : null,
+    forwarded ? el("span", { className: "forwarded" }, icon("forward"), _("Forwarded")) : null,
     quote ? quoted(message, quote, emit) : null,
     files,
-    el("div", { className: "text", dir: "auto" }, body, end === null ? null : el("button", { className: "whole", type: "button", onclick: () => emit("whole", { key }) }, "Show all"), meta),
+    el("div", { className: "text", dir: "auto" }, body, end === null ? null : el("button", { className: "whole", type: "button", onclick: () => emit("whole", { key }) }, _("Show all")), meta),
     status === "failed" ? failure(message, emit) : null,
-    can.includes("appeal") ? el("button", { className: "appeal", type: "button", onclick: () => emit("appeal", { key }) }, "Appeal") : null,
+    can.includes("appeal") ? el("button", { className: "appeal", type: "button", onclick: () => emit("appeal", { key }) }, _("Appeal")) : null,
   );
   const face = group && !out ? (last ? avatar(message.from, name) : el("span", { className: "avatar-space" })) : null;
   const classes = ["message", out ? "out" : "in", first && "first", last && "last", status === "failed" && "failed", gone && "gone", reactions.length && "reacted", toMe && "to-me"];
@@ -80,7 +81,7 @@ function said(text, mentions) {
   const shown = {
     text: ({ spans }) => el("p", {}, ...within(spans)),
     quote: ({ spans }) => el("blockquote", {}, ...within(spans)),
-    code: (block) => el("pre", { tabIndex: 0, role: "region", "aria-label": "Code" }, el("code", {}, block.text)),
+    code: (block) => el("pre", { tabIndex: 0, role: "region", "aria-label": _("Code") }, el("code", {}, block.text)),
     list: ({ start, items }) => el(start === null ? "ul" : "ol", start === null ? {} : { start }, ...items.map((spans) => el("li", {}, ...within(spans)))),
   };
   return el("div", { className: "body blocks" }, ...found.map((block) => shown[block.kind](block)));
@@ -93,9 +94,9 @@ function acts(key, can, emit) {
   return el(
     "div",
     { className: "acts" },
-    can.includes("react") ? act("menu", "React", "smile", { part: "react" }) : null,
-    can.includes("reply") ? act("reply", "Reply", "reply") : null,
-    act("menu", "More", "more"),
+    can.includes("react") ? act("menu", _("React"), "smile", { part: "react" }) : null,
+    can.includes("reply") ? act("reply", _("Reply"), "reply") : null,
+    act("menu", _("More"), "more"),
   );
 }
 
@@ -108,7 +109,7 @@ function chips(key, reactions, able, emit) {
         className: "reaction",
         type: "button",
         disabled: !able,
-        title: `${names} reacted with ${emoji}`,
+        title: _("{names} reacted with {emoji}", { names, emoji }),
         "aria-pressed": String(mine),
         "aria-label": `${nameOfEmoji(emoji)}, ${count}: ${names}`,
         onclick: () => emit("react", { key, emoji, on: !mine }),
@@ -116,13 +117,13 @@ function chips(key, reactions, able, emit) {
       el("span", { className: "glyph", "aria-hidden": "true" }, emoji),
       count > 1 ? el("span", { className: "count", "aria-hidden": "true" }, String(count)) : null,
     );
-  return el("div", { className: "reactions", role: "group", "aria-label": "Reactions" }, ...reactions.map(chip));
+  return el("div", { className: "reactions", role: "group", "aria-label": _("Reactions") }, ...reactions.map(chip));
 }
 
 function quoted(message, quote, emit) {
   return el(
     "button",
-    { className: "quote", type: "button", tabIndex: -1, title: "Go to this message", onclick: () => emit("find", { server_id: message.reply_to }) },
+    { className: "quote", type: "button", tabIndex: -1, title: _("Go to this message"), onclick: () => emit("find", { server_id: message.reply_to }) },
     el("strong", { dir: "auto" }, quote.author),
     el("span", { dir: "auto" }, quote.text),
   );
@@ -130,5 +131,5 @@ function quoted(message, quote, emit) {
 
 function failure(message, emit) {
   const act = (name, label) => el("button", { type: "button", onclick: () => emit(name, { msg_id: message.msg_id }) }, label);
-  return el("div", { className: "failure" }, el("span", {}, message.error ?? "Not sent."), act("retry", "Try again"), act("discard", "Delete"));
+  return el("div", { className: "failure" }, el("span", {}, message.error ?? _("Not sent.")), act("retry", _("Try again")), act("discard", _("Delete")));
 }

@@ -1,4 +1,5 @@
 /** Small helpers for building the page. Text enters through `textContent` only. */
+import { _ } from "./i18n.js";
 
 /** Return an element with properties, attributes (`aria-…`, `data-…`, `role`) and children. */
 export function el(tag, props = {}, ...children) {
@@ -76,11 +77,11 @@ export function linkify(text, plain = (part) => [part]) {
 }
 
 const STATUS = {
-  sending: ["clock", "Sending"],
-  sent: ["tick", "Sent"],
-  delivered: ["ticks", "Delivered"],
-  read: ["ticks", "Read"],
-  failed: ["alert", "Not sent"],
+  sending: ["clock", _("Sending")],
+  sent: ["tick", _("Sent")],
+  delivered: ["ticks", _("Delivered")],
+  read: ["ticks", _("Read")],
+  failed: ["alert", _("Not sent")],
 };
 
 export function ticks(status) {

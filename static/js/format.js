@@ -1,86 +1,99 @@
-/** Times and sentences. Pure but for the reader's locale. */
+/** Times and sentences. Pure but for the reader's language and locale. */
+import { _, listed, locale, n } from "./i18n.js";
 
-const CLOCK = new Intl.DateTimeFormat(undefined, { timeStyle: "short" });
-const MOMENT = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "short" });
-const WEEKDAY = new Intl.DateTimeFormat(undefined, { weekday: "long" });
-const SHORT_DAY = new Intl.DateTimeFormat(undefined, { weekday: "short" });
-const DATE = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "long", year: "numeric" });
-const SHORT_DATE = new Intl.DateTimeFormat(undefined, { day: "2-digit", month: "2-digit", year: "2-digit" });
+const CLOCK = new Intl.DateTimeFormat(locale, { timeStyle: "short" });
+const MOMENT = new Intl.DateTimeFormat(locale, { dateStyle: "full", timeStyle: "short" });
+const WEEKDAY = new Intl.DateTimeFormat(locale, { weekday: "long" });
+const SHORT_DAY = new Intl.DateTimeFormat(locale, { weekday: "short" });
+const DATE = new Intl.DateTimeFormat(locale, { day: "numeric", month: "long", year: "numeric" });
+const SHORT_DATE = new Intl.DateTimeFormat(locale, { day: "2-digit", month: "2-digit", year: "2-digit" });
 
 const midnight = (ts) => new Date(ts).setHours(0, 0, 0, 0);
 const daysAgo = (ts, now) => Math.round((midnight(now) - midnight(ts)) / 86_400_000);
 
 export const clock = (ts) => CLOCK.format(ts);
 export const moment = (ts) => MOMENT.format(ts);
-export const counted = (count, thing, things = `${thing}s`) => `${count.toLocaleString()} ${count === 1 ? thing : things}`;
 /** A span in words: of days where it is whole days. */
 export const span = (seconds) => {
-  for (const [unit, thing] of [[31_536_000, "year"], [86_400, "day"], [3_600, "hour"], [60, "minute"]]) {
-    if (seconds % unit === 0) return counted(seconds / unit, thing);
-  }
-  return counted(seconds, "second");
+  const [size, unit] = [[31_536_000, "year"], [86_400, "day"], [3_600, "hour"], [60, "minute"], [1, "second"]].find(([one]) => seconds % one === 0);
+  return new Intl.NumberFormat(locale, { style: "unit", unit, unitDisplay: "long" }).format(seconds / size);
 };
 export const sameDay = (a, b) => midnight(a) === midnight(b);
 
 export function dayLabel(ts, now = Date.now()) {
   const days = daysAgo(ts, now);
-  if (days <= 0) return "Today";
-  if (days === 1) return "Yesterday";
+  if (days <= 0) return _("Today");
+  if (days === 1) return _("Yesterday");
   return days < 7 ? WEEKDAY.format(ts) : DATE.format(ts);
 }
 
 export function listTime(ts, now = Date.now()) {
   const days = daysAgo(ts, now);
   if (days <= 0) return clock(ts);
-  if (days === 1) return "Yesterday";
+  if (days === 1) return _("Yesterday");
   return days < 7 ? SHORT_DAY.format(ts) : SHORT_DATE.format(ts);
 }
 
 export function lastSeen(ts, now = Date.now()) {
   const minutes = Math.floor((now - ts) / 60_000);
-  if (minutes < 1) return "last seen just now";
-  if (minutes < 60) return `last seen ${minutes} min ago`;
+  if (minutes < 1) return _("last seen just now");
+  if (minutes < 60) return n("last seen {count} min ago", "last seen {count} min ago", minutes);
   const days = daysAgo(ts, now);
-  if (days <= 0) return `last seen today at ${clock(ts)}`;
-  if (days === 1) return `last seen yesterday at ${clock(ts)}`;
-  return `last seen ${DATE.format(ts)}`;
+  if (days <= 0) return _("last seen today at {time}", { time: clock(ts) });
+  if (days === 1) return _("last seen yesterday at {time}", { time: clock(ts) });
+  return _("last seen {date}", { date: DATE.format(ts) });
 }
 
-const list = (names) => new Intl.ListFormat("en", { type: "conjunction" }).format(names);
-
-/** Tell an event message as a sentence; `nameOf(user, start)` says "You"/"you" for the reader. */
-export function eventText(message, nameOf) {
+/** Tell an event message as a sentence; `nameOf(user, start)` says "You"/"you" for the reader, whose id is `me`. */
+export function eventText(message, nameOf, me) {
   const event = message.event ?? {};
+  const mine = message.from === me;
   const who = nameOf(message.from, true);
-  const others = list((event.users ?? []).filter((one) => one !== message.from).map((one) => nameOf(one, false)));
+  const users = (event.users ?? []).filter((one) => one !== message.from);
+  const toMe = users.length === 1 && users[0] === me;
+  const others = listed(users.map((one) => nameOf(one, false)));
+  const name = event.name ?? "";
   switch (event.type) {
     case "created":
-      return event.name ? `${who} created the group “${event.name}”` : `${who} started the conversation`;
+      if (name) return mine ? _("You created the group “{name}”", { name }) : _("{who} created the group “{name}”", { who, name });
+      return mine ? _("You started the conversation") : _("{who} started the conversation", { who });
     case "member_added":
       // By a link, and nobody else's act.
-      if (!others) return `${who} joined`;
-      return `${who} added ${others}`;
+      if (!others) return mine ? _("You joined") : _("{who} joined", { who });
+      if (toMe) return _("{who} added you", { who });
+      return mine ? _("You added {others}", { others }) : _("{who} added {others}", { who, others });
     case "member_removed":
-      return `${who} removed ${others}`;
-    case "member_left":
-      return `${nameOf(event.users?.[0] ?? message.from, true)} left`;
+      if (toMe) return _("{who} removed you", { who });
+      return mine ? _("You removed {others}", { others }) : _("{who} removed {others}", { who, others });
+    case "member_left": {
+      const left = event.users?.[0] ?? message.from;
+      return left === me ? _("You left") : _("{who} left", { who: nameOf(left, true) });
+    }
     case "role_changed":
-      return `${who} made ${others || nameOf(message.from, false)} ${event.role === "member" ? "a member" : event.role === "admin" ? "an admin" : "the owner"}`;
+      return roleText(event.role, { who, others: others || nameOf(message.from, false) }, mine, toMe);
     case "renamed":
-      return `${who} renamed the group to “${event.name ?? ""}”`;
+      return mine ? _("You renamed the group to “{name}”", { name }) : _("{who} renamed the group to “{name}”", { who, name });
     case "picture_set":
-      return `${who} changed the group's picture`;
+      return mine ? _("You changed the group's picture") : _("{who} changed the group's picture", { who });
     case "timer_set":
-      return event.timer_s ? `${who} set messages to disappear after ${span(event.timer_s)}` : `${who} set messages not to disappear`;
+      if (!event.timer_s) return mine ? _("You set messages not to disappear") : _("{who} set messages not to disappear", { who });
+      return mine ? _("You set messages to disappear after {span}", { span: span(event.timer_s) }) : _("{who} set messages to disappear after {span}", { who, span: span(event.timer_s) });
     default:
-      return "The group changed";
+      return _("The group changed");
   }
+}
+
+/** Languages have these in one case or another, and the verb with it. */
+function roleText(role, names, mine, toMe) {
+  if (role === "member") return toMe ? _("{who} made you a member", names) : mine ? _("You made {others} a member", names) : _("{who} made {others} a member", names);
+  if (role === "admin") return toMe ? _("{who} made you an admin", names) : mine ? _("You made {others} an admin", names) : _("{who} made {others} an admin", names);
+  return toMe ? _("{who} made you the owner", names) : mine ? _("You made {others} the owner", names) : _("{who} made {others} the owner", names);
 }
 
 /** “Ann is typing…”, “Ann and Bob are typing…”. */
 export function typingText(names) {
-  if (names.length > 2) return `${names.length} people are typing…`;
-  return `${list(names)} ${names.length === 1 ? "is" : "are"} typing…`;
+  if (names.length > 2) return n("{count} person is typing…", "{count} people are typing…", names.length);
+  return n("{names} is typing…", "{names} are typing…", names.length, { names: listed(names) });
 }
 
 const UNITS = ["B", "KB", "MB", "GB"];
@@ -89,7 +102,7 @@ const UNITS = ["B", "KB", "MB", "GB"];
 export function bytes(size) {
   const power = Math.min(UNITS.length - 1, Math.floor(Math.log(Math.max(size, 1)) / Math.log(1024)));
   const value = size / 1024 ** power;
-  return `${value.toLocaleString(undefined, { maximumFractionDigits: power && value < 100 ? 1 : 0 })} ${UNITS[power]}`;
+  return `${value.toLocaleString(locale, { maximumFractionDigits: power && value < 100 ? 1 : 0 })} ${UNITS[power]}`;
 }
 
 /** "0:07", "12:30". */

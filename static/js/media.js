@@ -1,5 +1,6 @@
 /** What is known of the files of messages. What is not known yet is asked for, many messages at once. */
 import * as api from "./api.js";
+import { _, n } from "./i18n.js";
 import { changed } from "./model.js";
 
 const PAUSE_MS = 30;
@@ -56,14 +57,21 @@ export const thumbnailOf = (info, message) => info.local ?? address(info, messag
 /** Where it is saved from. */
 export const downloadOf = (info, message) => address(info, message, "content");
 
-const WORDS = { image: ["Photo", "photos"], video: ["Video", "videos"], audio: ["Audio", "audio files"], voice: ["Voice note", "voice notes"], file: ["File", "files"] };
+const ONE = { image: _("Photo"), video: _("Video"), audio: _("Audio"), voice: _("Voice note"), file: _("File") };
+const SEVERAL = {
+  image: (count) => n("{count} photo", "{count} photos", count),
+  video: (count) => n("{count} video", "{count} videos", count),
+  audio: (count) => n("{count} audio file", "{count} audio files", count),
+  voice: (count) => n("{count} voice note", "{count} voice notes", count),
+  file: (count) => n("{count} file", "{count} files", count),
+};
 
 /** Return files in words: "Photo", "3 photos", a file's name; null for none. */
 export function wordsFor(infos) {
   if (!infos.length) return null;
   const kinds = new Set(infos.map((one) => one.kind));
   const [kind] = kinds;
-  if (kinds.size > 1 || !WORDS[kind]) return infos.length > 1 ? `${infos.length} attachments` : "Attachment";
-  if (infos.length > 1) return `${infos.length} ${WORDS[kind][1]}`;
-  return kind === "file" || kind === "audio" ? infos[0].name : WORDS[kind][0];
+  if (kinds.size > 1 || !ONE[kind]) return infos.length > 1 ? n("{count} attachment", "{count} attachments", infos.length) : _("Attachment");
+  if (infos.length > 1) return SEVERAL[kind](infos.length);
+  return kind === "file" || kind === "audio" ? infos[0].name : ONE[kind];
 }

@@ -1,6 +1,7 @@
 /** Who and what, in words: names, titles, the text of a message, who is typing. */
 import * as api from "./api.js";
 import { eventText, typingText } from "./format.js";
+import { _ } from "./i18n.js";
 import { ALL, mentionsIn } from "./mentions.js";
 import { plainText } from "./markdown.js";
 import { mediaOf, wordsFor } from "./media.js";
@@ -22,14 +23,14 @@ export function nameOf(id) {
     asked.add(id);
     api.user(id).then((user) => dispatch({ type: "users", users: [user] }), () => {});
   }
-  return known?.display_name ?? "Someone";
+  return known?.display_name ?? _("Someone");
 }
 
-const spoken = (id, start) => (id === me.id ? (start ? "You" : "you") : nameOf(id));
+const spoken = (id, start) => (id === me.id ? (start ? _("You") : _("you")) : nameOf(id));
 
 export function titleOf(conv) {
-  if (conv.type === "dm") return conv.peer?.display_name ?? "Deleted account";
-  return conv.name || "Group";
+  if (conv.type === "dm") return conv.peer?.display_name ?? _("Deleted account");
+  return conv.name || _("Group");
 }
 
 /** Whose colour the avatar has: in a direct conversation it is the other person's everywhere. */
@@ -39,10 +40,10 @@ export const faceOf = (conv) => conv.peer?.id ?? conv.id;
 export const pictureOf = (conv) => (conv.picture ? `/v1/conversations/${conv.id}/picture?v=${conv.picture}` : null);
 
 export const textOf = (message) => {
-  if (message.kind === "event") return eventText(message, spoken);
-  if (message.deleted) return "This message was deleted";
-  if (message.withheld) return "Withheld by moderators";
-  return state.convs[message.conv]?.encrypted ? "Encrypted message" : message.body;
+  if (message.kind === "event") return eventText(message, spoken, me.id);
+  if (message.deleted) return _("This message was deleted");
+  if (message.withheld) return _("Withheld by moderators");
+  return state.convs[message.conv]?.encrypted ? _("Encrypted message") : message.body;
 };
 
 /** A message on one line: its text without its markers, or else what its files are. */
@@ -52,7 +53,7 @@ export const summaryOf = (message) => plainText(textOf(message).slice(0, SUMMARY
 export function quoteOf(message) {
   if (!message.reply_to) return null;
   const found = [...shownOf(state, message.conv), ...state.aside].find((one) => one.server_id === message.reply_to);
-  return found ? excerpt(found) : { author: "Earlier message", text: "Show it" };
+  return found ? excerpt(found) : { author: _("Earlier message"), text: _("Show it") };
 }
 
 export const excerpt = (message) => ({ author: spoken(message.from, true), text: preview(summaryOf(message)) });
@@ -100,7 +101,7 @@ export async function lookForMembers(conv, text) {
 /** Whom one can mention in a conversation: {id, username, name}. */
 export function mentionable(conv) {
   const people = peopleOf(conv).filter((one) => one.id !== me.id).map((one) => ({ id: one.id, username: one.username, name: one.display_name }));
-  return mayMentionAll(conv) ? [...people, { id: ALL, username: ALL, name: "Everybody here" }] : people;
+  return mayMentionAll(conv) ? [...people, { id: ALL, username: ALL, name: _("Everybody here") }] : people;
 }
 
 /** Return the ids that go out with a text. */
@@ -110,7 +111,7 @@ export const mentionsOfText = (conv, text) => (conv ? mentionsIn(text, peopleOf(
 export const mentionsOf = (message) =>
   (message.mentions ?? []).map((id) =>
     id === ALL
-      ? { id, name: "Everybody here", mine: message.from !== me.id }
+      ? { id, name: _("Everybody here"), mine: message.from !== me.id }
       : { id, username: state.users[id]?.username, name: nameOf(id), mine: id === me.id },
   );
 
@@ -134,5 +135,5 @@ export function typistsOf(conv) {
   const now = Date.now();
   const names = [...(typing.get(conv.id) ?? [])].filter(([, until]) => until > now).map(([user]) => nameOf(user));
   if (!names.length) return null;
-  return conv.type === "dm" ? "typing…" : typingText(names);
+  return conv.type === "dm" ? _("typing…") : typingText(names);
 }

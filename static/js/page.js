@@ -4,7 +4,8 @@ import "./elements/message-composer.js";
 import "./elements/message-list.js";
 import { dropLine, markRead } from "./acts.js";
 import { el, paintAvatar, style } from "./dom.js";
-import { counted, lastSeen } from "./format.js";
+import { lastSeen } from "./format.js";
+import { _, handle, n } from "./i18n.js";
 import { laterId } from "./ids.js";
 import { mediaOf } from "./media.js";
 import { changed, me, root, state, view } from "./model.js";
@@ -39,7 +40,7 @@ export async function summon(name) {
   try {
     await load(name);
   } catch {
-    throw new Error("No connection to the server.");
+    throw new Error(_("No connection to the server."));
   }
   const there = document.querySelector(name);
   if (there) return there;
@@ -58,8 +59,8 @@ const isOnline = (conv) => Boolean(conv.peer) && !store.isBlocked(state, conv) &
 function item(conv) {
   const last = store.previewOf(state, conv);
   const mine = last && last.from === me.id && last.kind !== "event";
-  let text = last ? preview(summaryOf(last)) : "No messages yet";
-  if (last && conv.type === "group" && last.kind !== "event") text = `${mine ? "You" : nameOf(last.from).split(" ")[0]}: ${text}`;
+  let text = last ? preview(summaryOf(last)) : _("No messages yet");
+  if (last && conv.type === "group" && last.kind !== "event") text = `${mine ? _("You") : nameOf(last.from).split(" ")[0]}: ${text}`;
   return {
     id: conv.id,
     face: faceOf(conv),
@@ -96,7 +97,7 @@ export function paintList() {
   list.show(all.filter((conv) => shelf(conv) && matches(conv)).map(item), emptyList(wanted));
   $("archive").hidden = !away.length || Boolean(wanted);
   $("archive").setAttribute("aria-expanded", String(view.archive));
-  $("archive-label").textContent = view.archive ? "Back to all conversations" : `Archived (${away.length})`;
+  $("archive-label").textContent = view.archive ? _("Back to all conversations") : _("Archived ({count})", { count: away.length });
 }
 
 function emptyList(wanted) {
@@ -107,45 +108,45 @@ function emptyList(wanted) {
   if (wanted) {
     const typed = $("search").value.trim();
     const find = () => list.dispatchEvent(new CustomEvent("find-people", { detail: typed }));
-    return say("Nothing found", `No conversation matches “${typed}”.`, "Find people", find);
+    return say(_("Nothing found"), _("No conversation matches “{text}”.", { text: typed }), _("Find people"), find);
   }
-  if (view.listError) return say("Could not load your conversations", view.listError, "Try again", loadConversations, "alert");
-  if (Object.values(state.convs).some((conv) => conv.archived)) return say("Nothing here", "All your conversations are in the archive.", "Show the archive", () => $("archive").click());
-  return say("No conversations yet", "Find somebody by name and say hello.", "Start a chat", () => $("new-chat").click());
+  if (view.listError) return say(_("Could not load your conversations"), view.listError, _("Try again"), loadConversations, "alert");
+  if (Object.values(state.convs).some((conv) => conv.archived)) return say(_("Nothing here"), _("All your conversations are in the archive."), _("Show the archive"), () => $("archive").click());
+  return say(_("No conversations yet"), _("Find somebody by name and say hello."), _("Start a chat"), () => $("new-chat").click());
 }
 
 // --- thread ----------------------------------------------------------------------------------------
 
 function presenceOf(conv) {
   const presence = conv.peer && !store.isBlocked(state, conv) ? state.presence[conv.peer.id] : null;
-  if (presence?.state === "online") return "online";
+  if (presence?.state === "online") return _("online");
   return presence?.last_seen ? lastSeen(presence.last_seen) : null;
 }
 
 function subtitle(conv) {
-  if (conv.closed) return { text: "no longer a member", live: false };
+  if (conv.closed) return { text: _("no longer a member"), live: false };
   const typing = typistsOf(conv);
   if (typing) return { text: typing, live: true };
-  if (conv.type === "dm") return { text: presenceOf(conv) ?? (conv.peer ? `@${conv.peer.username}` : ""), live: isOnline(conv) };
+  if (conv.type === "dm") return { text: presenceOf(conv) ?? (conv.peer ? handle(conv.peer.username) : ""), live: isOnline(conv) };
   const others = (conv.members ?? []).filter((one) => one.id !== me.id);
   const online = others.filter((one) => state.presence[one.id]?.state === "online").length;
-  const count = counted(conv.members_count, "member");
-  return { text: online ? `${count}, ${online} online` : count, live: false };
+  const count = n("{count} member", "{count} members", conv.members_count);
+  return { text: online ? _("{members}, {count} online", { members: count, count: online }) : count, live: false };
 }
 
 /** Why one cannot write here, and whether that is one's own block; null where one can. */
 function obstacle(conv) {
   if (!conv) return null;
-  if (conv.closed) return { text: conv.closed.by ? `${nameOf(conv.closed.by)} removed you from this group.` : "You are no longer in this group." };
-  if (conv.type === "dm" && !conv.peer) return { text: "This account no longer exists." };
-  if (conv.encrypted) return { text: "This conversation is encrypted. Read and write it in an app that has its keys." };
-  if (store.isBlocked(state, conv)) return { text: `You blocked ${titleOf(conv)}.`, own: true };
+  if (conv.closed) return { text: conv.closed.by ? _("{who} removed you from this group.", { who: nameOf(conv.closed.by) }) : _("You are no longer in this group.") };
+  if (conv.type === "dm" && !conv.peer) return { text: _("This account no longer exists.") };
+  if (conv.encrypted) return { text: _("This conversation is encrypted. Read and write it in an app that has its keys.") };
+  if (store.isBlocked(state, conv)) return { text: _("You blocked {name}.", { name: titleOf(conv) }), own: true };
   return null;
 }
 
 /** What the info dialog shows of a conversation. */
 export function infoOf(conv) {
-  const parts = conv.type === "dm" ? [conv.peer && `@${conv.peer.username}`, presenceOf(conv)] : [counted(conv.members_count, "member")];
+  const parts = conv.type === "dm" ? [conv.peer && handle(conv.peer.username), presenceOf(conv)] : [n("{count} member", "{count} members", conv.members_count)];
   return {
     conv,
     me: me.id,
@@ -183,10 +184,10 @@ function paintBar(conv) {
   $("thread-search").hidden = !open || conv.encrypted;
   $("thread-info").hidden = !open;
   $("thread-who").disabled = !open;
-  const label = conv?.type === "group" ? "Group info" : "Contact info";
+  const label = conv?.type === "group" ? _("Group info") : _("Contact info");
   const asking = store.manages(conv) ? (state.requests[conv.id] ?? []).length : 0;
   $("thread-info").title = label;
-  $("thread-info").setAttribute("aria-label", asking ? `${label}, ${asking} waiting to join` : label);
+  $("thread-info").setAttribute("aria-label", asking ? n("{label}, {count} waiting to join", "{label}, {count} waiting to join", asking, { label }) : label);
   $("asking").hidden = !asking;
   $("asking").textContent = String(asking);
 }
@@ -215,7 +216,7 @@ function paintThread() {
   }
   const mayPin = conv && !why && (conv.type === "dm" || ["owner", "admin"].includes(conv.role));
   const pins = conv?.closed ? [] : store.pinsOf(state, active);
-  paintPins(pins.map(({ message, by, ts }) => ({ server_id: message.server_id, ...excerpt({ ...message, conv: active }), ts, by: by === me.id ? "you" : nameOf(by) })), mayPin);
+  paintPins(pins.map(({ message, by, ts }) => ({ server_id: message.server_id, ...excerpt({ ...message, conv: active }), ts, by: by === me.id ? null : nameOf(by) })), mayPin);
   const past = store.pastOf(state, active);
   const thread = past ?? store.threadOf(state, active);
   // Who answers has read: the line never stands above one's own message.
@@ -255,7 +256,7 @@ export function paint() {
   paintList();
   paintThread();
   const unread = store.totalUnread(state, Date.now());
-  const name = state.convs[view.active] ? titleOf(state.convs[view.active]) : "Chat";
+  const name = state.convs[view.active] ? titleOf(state.convs[view.active]) : _("Chat");
   document.title = unread ? `(${unread}) ${name}` : name;
   seen();
 }
@@ -281,7 +282,7 @@ export function paintConnection(change) {
     bannerTimer = null;
     banner(null);
   } else if (!bannerTimer) {
-    bannerTimer = setTimeout(() => banner(`${navigator.onLine ? "Connecting…" : "You are offline:"} your messages will be sent.`), BANNER_AFTER_MS);
+    bannerTimer = setTimeout(() => banner(navigator.onLine ? _("Connecting… your messages will be sent.") : _("You are offline: your messages will be sent.")), BANNER_AFTER_MS);
   }
 }
 

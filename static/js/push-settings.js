@@ -1,5 +1,6 @@
 /** The section "Notifications" of the settings. */
 import * as api from "./api.js";
+import { _ } from "./i18n.js";
 import * as push from "./push.js";
 
 const section = document.getElementById("notifications-section");
@@ -19,12 +20,12 @@ function showBrowser(subscription) {
   const offered = push.isSupported() && settings.vapid_key;
   part("on").hidden = !offered || Boolean(subscription);
   part("off").hidden = part("test").hidden = !subscription;
-  let text = "This browser shows notifications.";
-  if (!push.isSupported()) text = "This browser cannot show notifications.";
-  else if (!settings.vapid_key) text = "This server sends no notifications to browsers.";
-  else if (push.permission() === "denied") text = "Notifications are blocked for this site in the browser's settings.";
-  else if (!subscription) text = "This browser shows no notifications.";
-  else if (subscription.last_error) text = `The last notification did not arrive (${subscription.last_error}).`;
+  let text = _("This browser shows notifications.");
+  if (!push.isSupported()) text = _("This browser cannot show notifications.");
+  else if (!settings.vapid_key) text = _("This server sends no notifications to browsers.");
+  else if (push.permission() === "denied") text = _("Notifications are blocked for this site in the browser's settings.");
+  else if (!subscription) text = _("This browser shows no notifications.");
+  else if (subscription.last_error) text = _("The last notification did not arrive ({reason}).", { reason: subscription.last_error });
   part("browser").textContent = text;
 }
 
@@ -74,23 +75,23 @@ part("on").addEventListener("click", ({ currentTarget }) =>
     await push.enable(user, settings.vapid_key);
     showBrowser(await push.status(user));
     part("off").focus();
-  }, "Notifications are on."),
+  }, _("Notifications are on.")),
 );
 part("off").addEventListener("click", ({ currentTarget }) =>
   act(currentTarget, async () => {
     await push.disable();
     showBrowser(null);
     part("on").focus();
-  }, "Notifications are off."),
+  }, _("Notifications are off.")),
 );
-part("test").addEventListener("click", ({ currentTarget }) => act(currentTarget, push.test, "On its way: it should appear in a moment."));
+part("test").addEventListener("click", ({ currentTarget }) => act(currentTarget, push.test, _("On its way: it should appear in a moment.")));
 part("quiet").addEventListener("change", showQuiet);
 form.addEventListener("submit", (event) => {
   event.preventDefault();
   act(event.submitter, async () => {
     settings = await api.changePushSettings(wanted());
     showSettings();
-  }, "Saved.");
+  }, _("Saved."));
 });
 
 try {

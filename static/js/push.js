@@ -1,5 +1,6 @@
 /** Notifications of this browser: whether it can, subscribing and leaving, and what the server knows of it. */
 import * as api from "./api.js";
+import { _ } from "./i18n.js";
 
 const SCRIPT = "/static/js/push-worker.js";
 /** The app's page takes no string for a script's address, only what this policy makes, and it makes one. */
@@ -52,7 +53,7 @@ export async function status(user) {
  */
 export async function enable(user, key) {
   if ((await Notification.requestPermission()) !== "granted") {
-    throw new Error("Notifications are blocked for this site. Allow them in the browser's settings.");
+    throw new Error(_("Notifications are blocked for this site. Allow them in the browser's settings."));
   }
   const worker = await registration();
   let subscription = await worker.pushManager.getSubscription();
@@ -63,7 +64,7 @@ export async function enable(user, key) {
   try {
     subscription ??= await worker.pushManager.subscribe({ userVisibleOnly: true, applicationServerKey: bytes(key) });
   } catch {
-    throw new Error("This browser cannot reach its push service. Try again later.");
+    throw new Error(_("This browser cannot reach its push service. Try again later."));
   }
   await tellServer(await currentDevice(), subscription);
   localStorage.setItem(OWNER, user);

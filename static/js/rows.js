@@ -1,15 +1,16 @@
 /** What a thread's list consists of: days, the line above what is new, events and messages in groups. */
 import { dayLabel, sameDay } from "./format.js";
+import { _, n, listed } from "./i18n.js";
 
 const GROUP_MS = 5 * 60_000;
 
 /** Who reacted, in words: "You, Ann and 3 more". */
 function reactors({ count, mine, users }, view) {
   const others = users.filter((user) => user !== view.me).map(view.nameOf);
-  const named = [...(mine ? ["You"] : []), ...others].slice(0, count);
+  const named = [...(mine ? [_("You")] : []), ...others].slice(0, count);
   const rest = count - named.length;
-  if (rest > 0) named.push(`${rest} more`);
-  return named.length > 1 ? `${named.slice(0, -1).join(", ")} and ${named.at(-1)}` : named.join("");
+  if (rest > 0) named.push(n("{count} more", "{count} more", rest));
+  return listed(named);
 }
 
 export const keyOf = (message) => message.msg_id ?? message.server_id;
@@ -49,7 +50,7 @@ export function rowsOf(view, isWhole, lineAt) {
       last: !joins(message, view.messages[at + 1]),
       out,
       status: out ? view.statusOf(message) : null,
-      name: out ? "You" : view.nameOf(message.from),
+      name: out ? _("You") : view.nameOf(message.from),
       group: view.group,
       quote: gone ? null : view.quoteOf(message),
       whole: isWhole(key),

@@ -2,6 +2,7 @@
 import * as api from "./api.js";
 import { style } from "./dom.js";
 import "./elements/search-dialog.js";
+import { _ } from "./i18n.js";
 import { mediaOf, wordsFor } from "./media.js";
 import { me, state } from "./model.js";
 import { faceOf, nameOf, titleOf } from "./names.js";
@@ -21,7 +22,7 @@ function describe(hit) {
     fetchConversation(hit.conv);
   }
   const mine = hit.from === me.id;
-  const author = mine ? "You" : conv?.type === "dm" ? null : nameOf(hit.from);
+  const author = mine ? _("You") : conv?.type === "dm" ? null : nameOf(hit.from);
   return { face: conv ? faceOf(conv) : hit.conv, title: conv ? titleOf(conv) : "…", author, files: wordsFor(mediaOf(hit)) };
 }
 

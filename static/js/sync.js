@@ -1,5 +1,6 @@
 /** Keeps the state in step with the server: frames of the socket and answers of REST go into the store. */
 import * as api from "./api.js";
+import { refusal } from "./i18n.js";
 import { covers } from "./ids.js";
 import { changed, database, dispatch, dropKept, keep, me, saveSoon, state, view } from "./model.js";
 import { startedTyping, stoppedTyping, titleOf } from "./names.js";
@@ -48,7 +49,7 @@ export const wire = new Wire({
     }
     const found = store.threadOf(state, frame.conv).messages.find((one) => one.msg_id === frame.msg_id);
     // It stays in the outbox: a reload must not lose what its author can still send or take back.
-    const detail = api.sentence(error.detail);
+    const detail = api.sentence(refusal(error));
     if (found) database?.queue({ ...found, status: "failed", error: detail }).catch(() => {});
     dispatch({ type: "failed", conv: frame.conv, msg_id: frame.msg_id, detail });
   },
@@ -167,7 +168,7 @@ function refused(msgId, error) {
   database?.unqueue(msgId).catch(() => {});
   dispatch({ type: "change-dropped", msg_id: msgId });
   // What is deleted already is what was wanted.
-  if (change.op !== "delete" || error.code !== "conflict") tell("refused", { op: change.op, detail: api.sentence(error.detail) });
+  if (change.op !== "delete" || error.code !== "conflict") tell("refused", { op: change.op, detail: api.sentence(refusal(error)) });
 }
 
 function takeBackfill(frame) {

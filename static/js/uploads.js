@@ -1,4 +1,5 @@
 /** One file on its way to the server: in parts, again after a broken connection, until it is ready or refused. */
+import { _ } from "./i18n.js";
 import { backoff } from "./wire.js";
 
 /** How long a file is looked at is asked for after these pauses; the last one repeats. */
@@ -89,7 +90,7 @@ export class Upload extends EventTarget {
     if (this.#ended.signal.aborted) {
       // It was cancelled while the server began it.
       this.api.cancelMedia(this.info.id).catch(() => {});
-    } else if (this.info.state === "refused") this.#set("failed", `Refused: ${this.info.reason}.`);
+    } else if (this.info.state === "refused") this.#set("failed", _("Refused: {reason}.", { reason: _(this.info.reason) }));
     else this.#set("ready");
   }
 

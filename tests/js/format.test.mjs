@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { counted, dayLabel, eventText, lastSeen, listTime, typingText } from "../../static/js/format.js";
+import { dayLabel, eventText, lastSeen, listTime, span, typingText } from "../../static/js/format.js";
 
 const MINUTE = 60_000;
 const NOW = new Date(2026, 5, 17, 15, 30).getTime();
@@ -26,14 +26,14 @@ test("who types is named, and many are counted", () => {
   assert.equal(typingText(["Ann"]), "Ann is typing…");
   assert.equal(typingText(["Ann", "Bob"]), "Ann and Bob are typing…");
   assert.equal(typingText(["Ann", "Bob", "Cleo"]), "3 people are typing…");
-  assert.equal(counted(1, "member"), "1 member");
-  assert.equal(counted(2, "person", "people"), "2 people");
-  assert.equal(counted(5_000, "member"), `${(5_000).toLocaleString()} members`);
+  assert.equal(span(86_400), "1 day");
+  assert.equal(span(7 * 86_400), "7 days");
+  assert.equal(span(90), "90 seconds");
 });
 
 test("every change of a group is a sentence, with the reader as you", () => {
   const name = (id, start) => (id === "me" ? (start ? "You" : "you") : id);
-  const told = (event, from = "Ann") => eventText({ from, event }, name);
+  const told = (event, from = "Ann") => eventText({ from, event }, name, "me");
   assert.equal(told({ type: "created", users: ["Ann", "me"], name: "Hikers" }), "Ann created the group “Hikers”");
   assert.equal(told({ type: "created", users: ["Ann", "me"] }, "me"), "You started the conversation");
   assert.equal(told({ type: "member_added", users: ["me", "Bob"] }), "Ann added you and Bob");

@@ -60,7 +60,7 @@ test("who reacted is said in words", () => {
     { emoji: "🔥", count: 9, mine: false, users: ["u_bob", "u_ann"] },
   ];
   const [, found] = rows([msg(1, { reactions })]);
-  assert.deepEqual(found.reactions.map((one) => one.names), ["You", "You, u_bob and u_ann", "u_bob, u_ann and 7 more"]);
+  assert.deepEqual(found.reactions.map((one) => one.names), ["You", "You, u_bob, and u_ann", "u_bob, u_ann, and 7 more"]);
 });
 
 test("one to three emoji alone are large; digits and words are none", () => {

@@ -13,10 +13,11 @@ from uuid import UUID, uuid5
 from asgiref.sync import async_to_sync
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
 from accounts.services import suspension
-from accounts.services.notices import mail_notice
+from accounts.services.notices import Words, mail_notice
 from chatproject import container
 from messaging.compliance import audit
 from messaging.compliance.audit import Action
@@ -276,7 +277,7 @@ def warn(user: User, *, moderator: User, reason: str, told: str, case: str = "")
     with transaction.atomic():
         sanction = Sanction.objects.create(user=user, kind=Sanction.Kind.WARNING, reason=told)
         _record(Action.USER_WARNED, moderator, ids.user_ref(user.pk), reason, case)
-        transaction.on_commit(lambda: _mail(user, "A warning from the moderators", told))
+        transaction.on_commit(lambda: _mail(user, _("A warning from the moderators"), told))
     return sanction
 
 
@@ -294,7 +295,7 @@ def suspend(user: User, *, moderator: User, reason: str, told: str, until: datet
         suspension.suspend(user_id=UserId(user.pk), reason=told, until=until)
         details: dict[str, str | int] = {"until": "" if until is None else until.isoformat()}
         _record(Action.USER_SUSPENDED, moderator, ids.user_ref(user.pk), reason, case, details)
-        transaction.on_commit(lambda: _mail(user, "Your account is suspended", told))
+        transaction.on_commit(lambda: _mail(user, _("Your account is suspended"), told))
     return sanction
 
 
@@ -362,5 +363,6 @@ def _record(
     audit.record(action, actor=UserId(moderator.pk), object=subject, reason=reason, case=case, details=details)
 
 
-def _mail(user: User, subject: str, told: str) -> None:
-    mail_notice(user=user, subject=subject, text=f"{told}\n\nMore is in your settings, under Moderation.\n")
+def _mail(user: User, subject: Words, told: str) -> None:
+    text = _("%(told)s\n\nMore is in your settings, under Moderation.\n")
+    mail_notice(user=user, subject=subject, text=text, told=told)

@@ -2,6 +2,7 @@
 import * as api from "../api.js";
 import { el, icon } from "../dom.js";
 import { bytes, minutes } from "../format.js";
+import { _, n } from "../i18n.js";
 import { remember } from "../media.js";
 import { Upload } from "../uploads.js";
 
@@ -14,7 +15,7 @@ export class AttachmentTray extends HTMLElement {
   maxBytes = 100 * 1024 * 1024;
 
   connectedCallback() {
-    this.list = el("ul", { className: "tray", "aria-label": "Attachments" });
+    this.list = el("ul", { className: "tray", "aria-label": _("Attachments") });
     this.append(this.list);
     this.hidden = true;
     window.addEventListener("online", () => this.wake());
@@ -47,10 +48,10 @@ export class AttachmentTray extends HTMLElement {
   /** Begin to upload files for a conversation; returns why some cannot be, or null. */
   add(conv, files, { voice = false, duration = null } = {}) {
     const room = this.max - (this.#uploads.get(conv)?.length ?? 0);
-    let problem = files.length > room ? `A message takes ${this.max} files.` : null;
+    let problem = files.length > room ? n("A message takes {count} file.", "A message takes {count} files.", this.max) : null;
     for (const file of files.slice(0, room)) {
-      if (!file.size) problem = `“${file.name}” is empty, or a folder.`;
-      else if (file.size > this.maxBytes) problem = `“${file.name}” is too large: a file may have ${bytes(this.maxBytes)}.`;
+      if (!file.size) problem = _("“{name}” is empty, or a folder.", { name: file.name });
+      else if (file.size > this.maxBytes) problem = _("“{name}” is too large: a file may have {size}.", { name: file.name, size: bytes(this.maxBytes) });
       else this.#begin(conv, file, { voice, duration });
     }
     this.#paint();
@@ -105,11 +106,11 @@ export class AttachmentTray extends HTMLElement {
     const picture = /^image\/(?:png|jpeg|gif|webp|avif)$/u.test(upload.file.type);
     const address = picture ? URL.createObjectURL(upload.file) : null;
     const face = picture ? el("img", { src: address, alt: "" }) : icon(upload.voice ? "mic" : "file");
-    const name = upload.voice ? "Voice note" : upload.name;
-    const bar = el("progress", { max: 1, value: 0, "aria-label": `Upload of ${name}` });
+    const name = upload.voice ? _("Voice note") : upload.name;
+    const bar = el("progress", { max: 1, value: 0, "aria-label": _("Upload of {name}", { name }) });
     const hint = el("small", { role: "status" });
-    const retry = el("button", { className: "icon-button", type: "button", hidden: true, title: "Try again", "aria-label": `Try ${name} again`, onclick: () => upload.retry() }, icon("retry"));
-    const cancel = el("button", { className: "icon-button", type: "button", title: "Remove", "aria-label": `Remove ${name}`, onclick: () => this.#remove(upload) }, icon("close"));
+    const retry = el("button", { className: "icon-button", type: "button", hidden: true, title: _("Try again"), "aria-label": _("Try {name} again", { name }), onclick: () => upload.retry() }, icon("retry"));
+    const cancel = el("button", { className: "icon-button", type: "button", title: _("Remove"), "aria-label": _("Remove {name}", { name }), onclick: () => this.#remove(upload) }, icon("close"));
     const node = el("li", {}, el("span", { className: "face" }, face), el("span", { className: "tray-text" }, el("span", { className: "file-name", dir: "auto" }, name), hint, bar), retry, cancel);
     this.list.append(node);
     return { node, address, bar, hint, retry };
@@ -119,9 +120,9 @@ export class AttachmentTray extends HTMLElement {
     const size = upload.voice && upload.duration ? minutes(upload.duration / 1_000) : bytes(upload.file.size);
     const percent = Math.floor(upload.progress * 100);
     const words = {
-      uploading: `${percent}% of ${bytes(upload.file.size)}`,
-      waiting: "No connection. It goes on by itself.",
-      processing: "Nearly there…",
+      uploading: _("{percent}% of {size}", { percent, size: bytes(upload.file.size) }),
+      waiting: _("No connection. It goes on by itself."),
+      processing: _("Nearly there…"),
       ready: size,
       failed: upload.error,
     };

@@ -1,12 +1,13 @@
 /** A question before what cannot be undone. */
 import { el } from "../dom.js";
+import { _ } from "../i18n.js";
 
 export class ConfirmDialog extends HTMLElement {
   connectedCallback() {
     this.heading = el("h2", { id: "confirm-title" });
     this.text = el("p", { id: "confirm-text" });
     this.yes = el("button", { className: "button danger", type: "submit", value: "yes" });
-    this.no = el("button", { className: "button quiet", type: "submit", value: "no" }, "Cancel");
+    this.no = el("button", { className: "button quiet", type: "submit", value: "no" }, _("Cancel"));
     const form = el("form", { method: "dialog" }, this.heading, this.text, el("div", { className: "confirm-actions" }, this.no, this.yes));
     this.dialog = el("dialog", { className: "confirm", role: "alertdialog", "aria-labelledby": "confirm-title", "aria-describedby": "confirm-text" }, form);
     this.append(this.dialog);

@@ -1,6 +1,7 @@
 /** The list of conversations: one link each, arrow keys between them. */
 import { avatar, el, hidden, icon, ticks } from "../dom.js";
 import { listTime } from "../format.js";
+import { _ } from "../i18n.js";
 
 export class ConversationList extends HTMLElement {
   #rows = new Map();
@@ -72,7 +73,7 @@ export class ConversationList extends HTMLElement {
   }
 
   #row(id) {
-    const more = el("button", { className: "icon-button row-more", type: "button", tabIndex: -1, title: "More", "aria-label": "More actions" }, icon("more"));
+    const more = el("button", { className: "icon-button row-more", type: "button", tabIndex: -1, title: _("More"), "aria-label": _("More actions") }, icon("more"));
     const row = el("li", { "data-id": id }, el("a", { className: "conversation", href: `#${id}` }), more);
     more.addEventListener("click", () => {
       const { left, bottom } = more.getBoundingClientRect();
@@ -86,20 +87,20 @@ export class ConversationList extends HTMLElement {
     link.classList.toggle("muted", item.muted);
     if (item.active) link.setAttribute("aria-current", "true");
     else link.removeAttribute("aria-current");
-    const text = el("span", { className: item.typing ? "text typing" : "text" }, item.typing ?? item.draft ?? item.preview);
+    const text = el("span", { className: item.typing ? "text typing" : "text", dir: "auto" }, item.typing ?? item.draft ?? item.preview);
     const draft = item.draft && !item.typing;
     link.replaceChildren(
       avatar(item.face, item.name, item.online, item.picture),
-      el("span", { className: "name" }, el("bdi", {}, item.name), item.online ? hidden(" (online)") : null, item.muted ? el("span", { className: "muted-mark", title: "Muted" }, icon("muted"), hidden(" (muted)")) : null, item.pinned ? el("span", { className: "muted-mark", title: "Pinned" }, icon("pin"), hidden(" (pinned)")) : null),
+      el("span", { className: "name" }, el("bdi", {}, item.name), item.online ? hidden(_(" (online)")) : null, item.muted ? el("span", { className: "muted-mark", title: _("Muted") }, icon("muted"), hidden(_(" (muted)"))) : null, item.pinned ? el("span", { className: "muted-mark", title: _("Pinned") }, icon("pin"), hidden(_(" (pinned)"))) : null),
       el("span", { className: "time" }, item.ts ? listTime(item.ts) : ""),
-      el("span", { className: "preview" }, item.status && !item.typing && !draft ? ticks(item.status) : null, draft ? el("span", { className: "draft" }, "Draft: ") : null, text),
-      item.marked && !item.unread ? el("span", { className: "badge dot" }, hidden("marked as unread")) : "",
+      el("span", { className: "preview" }, item.status && !item.typing && !draft ? ticks(item.status) : null, draft ? el("span", { className: "draft" }, _("Draft: ")) : null, text),
+      item.marked && !item.unread ? el("span", { className: "badge dot" }, hidden(_("marked as unread"))) : "",
       item.unread > 0
         ? el(
             "span",
             { className: "badges" },
-            item.mentioned ? el("span", { className: "badge at", title: "You are mentioned" }, "@", hidden(" you are mentioned, ")) : null,
-            el("span", { className: "badge" }, item.unread > 99 ? "99+" : String(item.unread), hidden(" unread")),
+            item.mentioned ? el("span", { className: "badge at", title: _("You are mentioned") }, "@", hidden(_(" you are mentioned, "))) : null,
+            el("span", { className: "badge" }, item.unread > 99 ? "99+" : String(item.unread), hidden(_(" unread"))),
           )
         : "",
     );

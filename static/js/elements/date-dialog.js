@@ -1,13 +1,14 @@
 /** A day to go to. */
 import { el } from "../dom.js";
+import { _ } from "../i18n.js";
 
 class DateDialog extends HTMLElement {
   #resolve = () => {};
 
   connectedCallback() {
     this.input = el("input", { type: "date", required: true, name: "day" });
-    const cancel = el("button", { className: "button quiet", type: "button", onclick: () => this.dialog.close() }, "Cancel");
-    const form = el("form", {}, el("h2", { id: "date-title" }, "Go to a day"), el("label", { className: "field" }, el("span", {}, "Day"), this.input), el("div", { className: "confirm-actions" }, cancel, el("button", { className: "button", type: "submit" }, "Go")));
+    const cancel = el("button", { className: "button quiet", type: "button", onclick: () => this.dialog.close() }, _("Cancel"));
+    const form = el("form", {}, el("h2", { id: "date-title" }, _("Go to a day")), el("label", { className: "field" }, el("span", {}, _("Day")), this.input), el("div", { className: "confirm-actions" }, cancel, el("button", { className: "button", type: "submit" }, _("Go"))));
     this.dialog = el("dialog", { className: "confirm", "aria-labelledby": "date-title" }, form);
     this.append(this.dialog);
     form.addEventListener("submit", (event) => {

@@ -1,6 +1,7 @@
 /** Emoji to put into a text: by category, or found by their names. */
 import { el } from "../dom.js";
 import { CATEGORIES, found } from "../emoji-data.js";
+import { _, rtl } from "../i18n.js";
 
 const MARGIN = 8;
 
@@ -9,9 +10,9 @@ class EmojiPicker extends HTMLElement {
   #opener = null;
 
   connectedCallback() {
-    this.search = el("input", { type: "search", placeholder: "Search emoji", "aria-label": "Search emoji", maxLength: 40, autocomplete: "off", spellcheck: false });
+    this.search = el("input", { type: "search", placeholder: _("Search emoji"), "aria-label": _("Search emoji"), maxLength: 40, autocomplete: "off", spellcheck: false });
     this.grid = el("div", { className: "emoji-groups" });
-    this.box = el("div", { className: "emoji-picker", popover: "auto", role: "dialog", "aria-label": "Emoji" }, el("div", { className: "field" }, this.search), this.grid);
+    this.box = el("div", { className: "emoji-picker", popover: "auto", role: "dialog", "aria-label": _("Emoji") }, el("div", { className: "field" }, this.search), this.grid);
     this.append(this.box);
     this.search.addEventListener("input", () => this.#paint());
     this.box.addEventListener("keydown", (event) => this.#key(event));
@@ -35,9 +36,9 @@ class EmojiPicker extends HTMLElement {
 
   #paint() {
     const typed = this.search.value.trim();
-    const groups = typed ? [{ category: "Found", emoji: found(typed) }] : CATEGORIES;
+    const groups = typed ? [{ category: _("Found"), emoji: found(typed) }] : CATEGORIES;
     const button = ({ emoji, words }) => el("button", { className: "emoji", type: "button", tabIndex: -1, title: words, "aria-label": words, onclick: () => this.#choose(emoji) }, emoji);
-    const group = ({ category, emoji }) => el("section", { "aria-label": category }, el("h3", {}, category), emoji.length ? el("div", { className: "emoji-grid" }, ...emoji.map(button)) : el("p", { className: "hint", role: "status" }, "Nothing found."));
+    const group = ({ category, emoji }) => el("section", { "aria-label": category }, el("h3", {}, category), emoji.length ? el("div", { className: "emoji-grid" }, ...emoji.map(button)) : el("p", { className: "hint", role: "status" }, _("Nothing found.")));
     this.grid.replaceChildren(...groups.map(group));
     this.grid.querySelector("button")?.setAttribute("tabindex", "0");
     this.grid.scrollTop = 0;
@@ -63,7 +64,8 @@ class EmojiPicker extends HTMLElement {
       return;
     }
     const columns = getComputedStyle(stops[at].parentElement).gridTemplateColumns.split(" ").length;
-    const step = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: columns, ArrowUp: -columns }[event.key];
+    const forth = rtl ? -1 : 1;
+    const step = { ArrowRight: forth, ArrowLeft: -forth, ArrowDown: columns, ArrowUp: -columns }[event.key];
     if (!step) return;
     event.preventDefault();
     if (at + step < 0) this.search.focus();

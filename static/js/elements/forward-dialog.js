@@ -1,21 +1,22 @@
 /** Where a message is forwarded to. */
 import { avatar, el, icon } from "../dom.js";
+import { _ } from "../i18n.js";
 
 export class ForwardDialog extends HTMLElement {
   #targets = [];
   #resolve = () => {};
 
   connectedCallback() {
-    const close = el("button", { className: "icon-button", type: "button", "aria-label": "Close", onclick: () => this.dialog.close() }, icon("close"));
-    this.input = el("input", { type: "search", maxLength: 80, autocomplete: "off", spellcheck: false, placeholder: "Name", name: "forward-to" });
+    const close = el("button", { className: "icon-button", type: "button", "aria-label": _("Close"), onclick: () => this.dialog.close() }, icon("close"));
+    this.input = el("input", { type: "search", maxLength: 80, autocomplete: "off", spellcheck: false, placeholder: _("Name"), name: "forward-to" });
     this.quote = el("p", { className: "forward-text", dir: "auto" });
-    this.hint = el("p", { className: "hint", role: "status" }, "No conversation has this name.");
-    this.results = el("div", { className: "people", role: "group", "aria-label": "Conversations" });
+    this.hint = el("p", { className: "hint", role: "status" }, _("No conversation has this name."));
+    this.results = el("div", { className: "people", role: "group", "aria-label": _("Conversations") });
     const form = el(
       "form",
       { method: "dialog", className: "dialog-form" },
-      el("div", { className: "dialog-bar" }, el("h2", { id: "forward-title" }, "Forward to"), close),
-      el("div", { className: "dialog-body" }, this.quote, el("label", { className: "field" }, el("span", {}, "Conversation"), this.input), this.hint, this.results),
+      el("div", { className: "dialog-bar" }, el("h2", { id: "forward-title" }, _("Forward to")), close),
+      el("div", { className: "dialog-body" }, this.quote, el("label", { className: "field" }, el("span", {}, _("Conversation")), this.input), this.hint, this.results),
     );
     this.dialog = el("dialog", { "aria-labelledby": "forward-title" }, form);
     this.append(this.dialog);

@@ -1,5 +1,6 @@
 /** Pictures in full, one at a time: arrow keys between them, Escape ends it. The browser keeps the focus inside. */
 import { el, icon } from "../dom.js";
+import { _, rtl } from "../i18n.js";
 import { contentOf, downloadOf } from "../media.js";
 
 export class MediaLightbox extends HTMLElement {
@@ -11,17 +12,18 @@ export class MediaLightbox extends HTMLElement {
     this.image.addEventListener("load", () => this.dialog.classList.remove("loading"));
     this.image.addEventListener("error", () => {
       this.dialog.classList.remove("loading");
-      this.caption.textContent = "This picture could not be loaded.";
+      this.caption.textContent = _("This picture could not be loaded.");
     });
     this.caption = el("p", { className: "lightbox-caption", role: "status", dir: "auto" });
-    this.save = el("a", { className: "icon-button", title: "Save", "aria-label": "Save" }, icon("save"));
-    const close = el("button", { className: "icon-button", type: "button", title: "Close (Esc)", "aria-label": "Close", onclick: () => this.dialog.close() }, icon("close"));
-    this.back = this.#arrow("Previous picture", "back", -1);
-    this.forth = this.#arrow("Next picture", "forth", 1);
-    this.dialog = el("dialog", { className: "lightbox", "aria-label": "Picture" }, el("div", { className: "lightbox-bar" }, this.caption, this.save, close), this.back, this.image, this.forth);
+    this.save = el("a", { className: "icon-button", title: _("Save"), "aria-label": _("Save") }, icon("save"));
+    const close = el("button", { className: "icon-button", type: "button", title: _("Close (Esc)"), "aria-label": _("Close"), onclick: () => this.dialog.close() }, icon("close"));
+    this.back = this.#arrow(_("Previous picture"), "back", -1);
+    this.forth = this.#arrow(_("Next picture"), "forth", 1);
+    this.dialog = el("dialog", { className: "lightbox", "aria-label": _("Picture") }, el("div", { className: "lightbox-bar" }, this.caption, this.save, close), this.back, this.image, this.forth);
     this.append(this.dialog);
     this.dialog.addEventListener("keydown", (event) => {
-      const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+      const forth = rtl ? -1 : 1;
+      const by = { ArrowLeft: -forth, ArrowRight: forth }[event.key];
       if (by) {
         event.preventDefault();
         this.#go(by);
@@ -58,7 +60,7 @@ export class MediaLightbox extends HTMLElement {
     this.image.src = contentOf(info, message);
     this.save.href = downloadOf(info, message);
     this.save.download = info.name;
-    this.caption.textContent = this.#pictures.length > 1 ? `${info.name} · ${this.#at + 1} of ${this.#pictures.length}` : info.name;
+    this.caption.textContent = this.#pictures.length > 1 ? _("{name} · {at} of {count}", { name: info.name, at: this.#at + 1, count: this.#pictures.length }) : info.name;
     this.back.disabled = this.#at === 0;
     this.forth.disabled = this.#at === this.#pictures.length - 1;
   }

@@ -3,6 +3,7 @@
  * or Tab takes, Escape closes. For screen readers the field is a combobox for as long as the list is there.
  */
 import { avatar, el, icon } from "../dom.js";
+import { _, handle } from "../i18n.js";
 import { ALL, begun, suggested } from "../mentions.js";
 
 /** After a letter, before the server is asked: most people go on typing. */
@@ -28,7 +29,7 @@ export class MentionList extends HTMLElement {
     this.people = people;
     this.lookFor = lookFor;
     lists += 1;
-    this.list = el("ul", { id: `mentions-${lists}`, role: "listbox", "aria-label": "People to mention" });
+    this.list = el("ul", { id: `mentions-${lists}`, role: "listbox", "aria-label": _("People to mention") });
     this.hidden = true;
     this.replaceChildren(this.list);
     field.addEventListener("keydown", (event) => this.#key(event), { capture: true });
@@ -75,7 +76,7 @@ export class MentionList extends HTMLElement {
       "li",
       { id: `${this.list.id}-${at}`, role: "option", "aria-selected": "false", onclick: () => this.#take(at), onpointermove: () => this.#at !== at && this.#choose(at) },
       face,
-      el("span", { className: "who" }, el("bdi", {}, one.name), el("span", { className: "handle" }, `@${one.username}`)),
+      el("span", { className: "who" }, el("bdi", {}, one.name), el("span", { className: "handle" }, handle(one.username))),
     );
   }
 

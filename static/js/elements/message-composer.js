@@ -1,5 +1,6 @@
 /** The field one writes in, and the message that it answers or edits. Tells of the draft at every change. */
 import { el, icon, style } from "../dom.js";
+import { _, n } from "../i18n.js";
 
 const TYPING_MS = 1_000;
 const encoder = new TextEncoder();
@@ -108,7 +109,7 @@ export class MessageComposer extends HTMLElement {
     this.#leaveEdit();
     this.querySelector(".answering")?.remove();
     this.#answers = quote?.server_id ?? null;
-    if (quote) this.#about(`Reply to ${quote.author}`, quote.text, "Do not reply");
+    if (quote) this.#about(_("Reply to {name}", { name: quote.author }), quote.text, _("Do not reply"));
   }
 
   /** Edit a message, `edited`: {server_id, text}. What was begun comes back after it. */
@@ -117,7 +118,7 @@ export class MessageComposer extends HTMLElement {
     this.#aside = this.field.value;
     this.#edits = edited;
     this.field.value = edited.text;
-    this.#about("Edit message", edited.text.replace(/\s+/gu, " ").slice(0, 160), "Do not edit");
+    this.#about(_("Edit message"), edited.text.replace(/\s+/gu, " ").slice(0, 160), _("Do not edit"));
     this.classList.add("editing");
     this.#fit();
     this.focus();
@@ -161,7 +162,7 @@ export class MessageComposer extends HTMLElement {
     const { count, waiting } = this.#edits ? { count: 0, waiting: false } : this.#attached;
     this.button.disabled = (!this.field.value.trim() && !count) || waiting || over > 0;
     this.error.hidden = over <= 0;
-    this.error.textContent = over > 0 ? `This message is ${over.toLocaleString()} bytes too long.` : "";
+    this.error.textContent = over > 0 ? n("This message is {count} byte too long.", "This message is {count} bytes too long.", over) : "";
   }
 
   #submit() {

@@ -1,6 +1,7 @@
 /** The messages of one conversation: grouped bubbles, days, events; keeps its place while the list grows. */
 import { bubble } from "../bubble.js";
 import { el, icon, style } from "../dom.js";
+import { _, n } from "../i18n.js";
 import { keyOf, rowsOf } from "../rows.js";
 
 const NEAR = 80;
@@ -30,10 +31,10 @@ export class MessageList extends HTMLElement {
 
   connectedCallback() {
     this.older = el("div", { className: "older", hidden: true });
-    this.rows = el("div", { className: "rows", role: "log", "aria-label": "Messages", "aria-live": "polite", "aria-relevant": "additions" });
-    this.scroller = el("div", { className: "scroller", tabIndex: 0, "aria-label": "Messages, with arrow keys one by one", role: "group" }, this.older, this.rows);
+    this.rows = el("div", { className: "rows", role: "log", "aria-label": _("Messages"), "aria-live": "polite", "aria-relevant": "additions" });
+    this.scroller = el("div", { className: "scroller", tabIndex: 0, "aria-label": _("Messages, with arrow keys one by one"), role: "group" }, this.older, this.rows);
     this.count = el("span", { className: "badge", hidden: true });
-    this.jump = el("button", { className: "jump", type: "button", hidden: true, "aria-label": "Jump to newest", title: "Jump to newest" }, icon("down"), this.count);
+    this.jump = el("button", { className: "jump", type: "button", hidden: true, "aria-label": _("Jump to newest"), title: _("Jump to newest") }, icon("down"), this.count);
     this.replaceChildren(this.scroller, this.jump);
     this.jump.addEventListener("click", () => (this.#view.past ? this.#emit("present") : this.toBottom()));
     this.scroller.addEventListener("scroll", () => this.#moved(), { passive: true });
@@ -129,11 +130,11 @@ export class MessageList extends HTMLElement {
     const view = this.#view;
     if (view.error && !view.messages.length) return [{ key: "error", signature: view.error, make: () => this.#problem(view.error) }];
     if (view.loading && !view.messages.length) {
-      const skeleton = () => el("ul", { className: "bubbles-loading", "aria-label": "Loading messages" }, ...Array.from({ length: 6 }, () => el("li")));
+      const skeleton = () => el("ul", { className: "bubbles-loading", "aria-label": _("Loading messages") }, ...Array.from({ length: 6 }, () => el("li")));
       return [{ key: "loading", signature: "", make: skeleton }];
     }
     if (!view.messages.length) {
-      const make = () => el("div", { className: "thread-state" }, el("p", { className: "hello", "aria-hidden": "true" }, "👋"), el("p", {}, "No messages yet. Say hello!"));
+      const make = () => el("div", { className: "thread-state" }, el("p", { className: "hello", "aria-hidden": "true" }, "👋"), el("p", {}, _("No messages yet. Say hello!")));
       return [{ key: "empty", signature: "", make }];
     }
     const rows = rowsOf(view, (key) => this.#whole.has(key), this.#lineAt);
@@ -147,9 +148,9 @@ export class MessageList extends HTMLElement {
   #make(row) {
     switch (row.kind) {
       case "day":
-        return el("div", { className: "day" }, el("button", { type: "button", title: "Go to another day", onclick: () => this.#emit("day", { ts: row.ts }) }, row.text));
+        return el("div", { className: "day" }, el("button", { type: "button", title: _("Go to another day"), onclick: () => this.#emit("day", { ts: row.ts }) }, row.text));
       case "new":
-        return el("div", { className: "new-line" }, "New messages");
+        return el("div", { className: "new-line" }, _("New messages"));
       case "event":
         return el("div", { className: "event", "data-message": row.key }, el("span", { dir: "auto" }, row.text));
       default: {
@@ -171,7 +172,7 @@ export class MessageList extends HTMLElement {
         () => {},
       )
       .finally(() => (this.#draw = null));
-    return el("div", { className: "attachments" }, ...media.map(() => el("div", { className: "file" }, "Attachment")));
+    return el("div", { className: "attachments" }, ...media.map(() => el("div", { className: "file" }, _("Attachment"))));
   }
 
   #problem(text) {
@@ -179,14 +180,14 @@ export class MessageList extends HTMLElement {
   }
 
   #again(className) {
-    return el("button", { className, type: "button", onclick: () => this.#emit("reload") }, "Try again");
+    return el("button", { className, type: "button", onclick: () => this.#emit("reload") }, _("Try again"));
   }
 
   /** Above the messages: that there are earlier ones, or why they are not there. */
   #paintOlder() {
     const { complete, error, messages } = this.#view;
     this.older.hidden = complete || !messages.length;
-    const text = error ?? "Loading earlier messages…";
+    const text = error ?? _("Loading earlier messages…");
     if (this.older.dataset.text === text) return;
     this.older.dataset.text = text;
     this.older.replaceChildren(text, ...(error ? [" ", this.#again("link")] : []));
@@ -233,7 +234,7 @@ export class MessageList extends HTMLElement {
     this.jump.hidden = bottom;
     this.count.hidden = this.#newBelow === 0;
     this.count.textContent = String(this.#newBelow);
-    this.jump.setAttribute("aria-label", this.#newBelow ? `Jump to newest, ${this.#newBelow} new` : "Jump to newest");
+    this.jump.setAttribute("aria-label", this.#newBelow ? n("Jump to newest, {count} new", "Jump to newest, {count} new", this.#newBelow) : _("Jump to newest"));
     if (bottom) this.#emit("seen");
     if (past && this.scroller.scrollHeight - this.scroller.scrollTop - this.scroller.clientHeight < OLDER_AT) this.#emit("newer");
     if (!this.older.hidden && !this.#view.error && this.scroller.scrollTop < OLDER_AT) this.#emit("older");

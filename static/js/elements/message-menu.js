@@ -1,25 +1,26 @@
 /** What one may do with a message: reactions, and a menu beside the message, or, on a phone, at the foot of the screen. */
 import { el, icon } from "../dom.js";
 import { MORE, nameOfEmoji, QUICK } from "../emoji.js";
+import { _, rtl } from "../i18n.js";
 
 const MARGIN = 8;
 const narrow = matchMedia("(width < 700px)");
 
 export class MessageMenu extends HTMLElement {
-  static label = "Message actions";
+  static label = _("Message actions");
   /** Name, words and picture of each, in their order. */
   static items = [
-    ["reply", "Reply", "reply"],
-    ["edit", "Edit", "pencil"],
-    ["copy", "Copy", "copy"],
-    ["forward", "Forward", "forward"],
-    ["link", "Copy link", "link"],
-    ["details", "Details", "info"],
-    ["pin", "Pin", "pin"],
-    ["unpin", "Unpin", "pin"],
-    ["appeal", "Ask for it back…", "reply"],
-    ["report", "Report…", "flag"],
-    ["delete", "Delete", "bin"],
+    ["reply", _("Reply"), "reply"],
+    ["edit", _("Edit"), "pencil"],
+    ["copy", _("Copy"), "copy"],
+    ["forward", _("Forward"), "forward"],
+    ["link", _("Copy link"), "link"],
+    ["details", _("Details"), "info"],
+    ["pin", _("Pin"), "pin"],
+    ["unpin", _("Unpin"), "pin"],
+    ["appeal", _("Ask for it back…"), "reply"],
+    ["report", _("Report…"), "flag"],
+    ["delete", _("Delete"), "bin"],
   ];
   #message = null;
   #opener = null;
@@ -62,10 +63,10 @@ export class MessageMenu extends HTMLElement {
   }
 
   #quick(mine) {
-    const row = el("div", { className: "quick", role: "group", "aria-label": "Reactions" }, ...QUICK.map((emoji) => this.#emoji(emoji, mine)));
-    const more = el("button", { className: "emoji", type: "button", "aria-label": "More reactions", title: "More reactions" }, icon("plus"));
+    const row = el("div", { className: "quick", role: "group", "aria-label": _("Reactions") }, ...QUICK.map((emoji) => this.#emoji(emoji, mine)));
+    const more = el("button", { className: "emoji", type: "button", "aria-label": _("More reactions"), title: _("More reactions") }, icon("plus"));
     more.addEventListener("click", () => {
-      const grid = el("div", { className: "grid", role: "group", "aria-label": "All reactions" }, ...MORE.map(([emoji]) => this.#emoji(emoji, mine)));
+      const grid = el("div", { className: "grid", role: "group", "aria-label": _("All reactions") }, ...MORE.map(([emoji]) => this.#emoji(emoji, mine)));
       const { top, left } = this.box.getBoundingClientRect();
       this.box.replaceChildren(grid);
       this.#fit(left, top);
@@ -96,7 +97,7 @@ export class MessageMenu extends HTMLElement {
     const { offsetWidth: width, offsetHeight: height } = this.box;
     if (x !== undefined) this.#fit(x, y);
     // Below, or, where there is no room, above.
-    else this.#fit(left + width > innerWidth ? right - width : left, bottom + 4 + height > innerHeight ? top - height - 4 : bottom + 4);
+    else this.#fit(rtl || left + width > innerWidth ? right - width : left, bottom + 4 + height > innerHeight ? top - height - 4 : bottom + 4);
   }
 
   #fit(left, top) {
@@ -119,7 +120,7 @@ export class MessageMenu extends HTMLElement {
     const here = document.activeElement;
     const at = stops.indexOf(here);
     const columns = here.closest(".grid") ? getComputedStyle(here.parentElement).gridTemplateColumns.split(" ").length : 1;
-    const along = here.closest(".items") ? 0 : 1;
+    const along = here.closest(".items") ? 0 : rtl ? -1 : 1;
     const steps = { ArrowRight: along, ArrowLeft: -along, ArrowDown: columns, ArrowUp: -columns, Home: -at, End: stops.length - 1 - at };
     if (!(event.key in steps)) return;
     event.preventDefault();

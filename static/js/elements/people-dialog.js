@@ -1,13 +1,14 @@
 /** A dialog to find people: for a new chat, a new group, or new members of a group. */
 import * as api from "../api.js";
 import { avatar, el, icon } from "../dom.js";
+import { _, handle } from "../i18n.js";
 
 const PAUSE_MS = 200;
 
 const WORDS = {
-  chat: { title: "New chat", action: null },
-  group: { title: "New group", action: "Create group" },
-  add: { title: "Add people", action: "Add" },
+  chat: { title: _("New chat"), action: null },
+  group: { title: _("New group"), action: _("Create group") },
+  add: { title: _("Add people"), action: _("Add") },
 };
 
 export class PeopleDialog extends HTMLElement {
@@ -18,20 +19,20 @@ export class PeopleDialog extends HTMLElement {
   connectedCallback() {
     this.heading = el("h2", { id: "people-title" });
     this.name = el("input", { type: "text", maxLength: 120, autocomplete: "off", name: "group-name" });
-    this.nameField = el("label", { className: "field" }, el("span", {}, "Group name"), this.name);
-    this.input = el("input", { type: "text", maxLength: 80, autocomplete: "off", spellcheck: false, placeholder: "Name or username", name: "people" });
-    this.chips = el("div", { className: "chips", "aria-label": "Chosen people" });
-    this.results = el("div", { className: "people", "aria-label": "People found", role: "group" });
+    this.nameField = el("label", { className: "field" }, el("span", {}, _("Group name")), this.name);
+    this.input = el("input", { type: "text", maxLength: 80, autocomplete: "off", spellcheck: false, placeholder: _("Name or username"), name: "people" });
+    this.chips = el("div", { className: "chips", "aria-label": _("Chosen people") });
+    this.results = el("div", { className: "people", "aria-label": _("People found"), role: "group" });
     this.hint = el("p", { className: "hint", role: "status" });
     this.problem = el("p", { className: "problem", role: "alert", hidden: true });
     this.submit = el("button", { className: "button", type: "submit" });
     this.actions = el("div", { className: "dialog-actions" }, this.submit);
-    const close = el("button", { className: "icon-button", type: "button", "aria-label": "Close", onclick: () => this.dialog.close() }, icon("close"));
+    const close = el("button", { className: "icon-button", type: "button", "aria-label": _("Close"), onclick: () => this.dialog.close() }, icon("close"));
     const form = el(
       "form",
       { method: "dialog", className: "dialog-form" },
       el("div", { className: "dialog-bar" }, this.heading, close),
-      el("div", { className: "dialog-body" }, this.nameField, el("label", { className: "field" }, el("span", {}, "People"), this.input), this.chips, this.hint, this.results, this.problem),
+      el("div", { className: "dialog-body" }, this.nameField, el("label", { className: "field" }, el("span", {}, _("People")), this.input), this.chips, this.hint, this.results, this.problem),
       this.actions,
     );
     this.dialog = el("dialog", { "aria-labelledby": "people-title" }, form);
@@ -73,7 +74,7 @@ export class PeopleDialog extends HTMLElement {
     this.results.replaceChildren();
     this.found = [];
     this.hint.hidden = false;
-    this.hint.textContent = "Type a name to find people.";
+    this.hint.textContent = _("Type a name to find people.");
     this.#refresh();
     this.dialog.showModal();
     (mode === "group" ? this.name : this.input).focus();
@@ -106,7 +107,7 @@ export class PeopleDialog extends HTMLElement {
       if (turn !== this.#asked) return;
       this.found = results.filter((one) => !this.exclude.has(one.id));
       this.hint.hidden = this.found.length > 0;
-      this.hint.textContent = `Nobody found for “${q}”.`;
+      this.hint.textContent = _("Nobody found for “{text}”.", { text: q });
       this.#refresh();
     } catch (error) {
       if (turn === this.#asked) this.#fail(error);
@@ -122,13 +123,13 @@ export class PeopleDialog extends HTMLElement {
           "button",
           { className: "person", type: "button", "aria-pressed": this.mode === "chat" ? null : String(this.#chosen.has(one.id)), onclick: () => this.#pick(one) },
           avatar(one.id, one.display_name),
-          el("span", { className: "person-text" }, el("span", { dir: "auto" }, one.display_name), el("small", {}, `@${one.username}`)),
+          el("span", { className: "person-text" }, el("span", { dir: "auto" }, one.display_name), el("small", {}, handle(one.username))),
         ),
       ),
     );
     this.chips.replaceChildren(
       ...[...this.#chosen.values()].map((one) =>
-        el("button", { className: "chip", type: "button", "aria-label": `Take ${one.display_name} out`, onclick: () => this.#pick(one) }, one.display_name, icon("close")),
+        el("button", { className: "chip", type: "button", "aria-label": _("Take {name} out", { name: one.display_name }), onclick: () => this.#pick(one) }, one.display_name, icon("close")),
       ),
     );
     this.submit.disabled = !this.#chosen.size || (this.mode === "group" && !this.name.value.trim());

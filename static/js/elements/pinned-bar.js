@@ -1,6 +1,10 @@
 /** What is pinned in the open conversation: the newest above the messages, all of them in a dialog. */
 import { el, icon } from "../dom.js";
 import { moment } from "../format.js";
+import { _ } from "../i18n.js";
+
+/** By the reader, where it names nobody. */
+const pinnedBy = (one) => (one.by ? _("Pinned by {name}", { name: one.by }) : _("Pinned by you"));
 
 export class PinnedBar extends HTMLElement {
   #pins = [];
@@ -10,11 +14,11 @@ export class PinnedBar extends HTMLElement {
     this.what = el("strong", {});
     this.text = el("span", { dir: "auto" });
     this.go = el("button", { className: "pinned-go", type: "button", onclick: () => this.#find(this.#pins[0].server_id) }, this.what, this.text);
-    this.all = el("button", { className: "icon-button", type: "button", title: "All pinned messages", "aria-label": "All pinned messages", onclick: () => this.open() }, icon("list"));
-    this.down = el("button", { className: "icon-button", type: "button", title: "Unpin", "aria-label": "Unpin this message", onclick: () => this.#unpin(this.#pins[0].server_id) }, icon("close"));
-    this.list = el("ul", { className: "dialog-body pins", "aria-label": "Pinned messages" });
-    const close = el("button", { className: "icon-button", type: "button", "aria-label": "Close", onclick: () => this.dialog.close() }, icon("close"));
-    this.dialog = el("dialog", { "aria-labelledby": "pins-title" }, el("div", { className: "dialog-bar" }, el("h2", { id: "pins-title" }, "Pinned messages"), close), this.list);
+    this.all = el("button", { className: "icon-button", type: "button", title: _("All pinned messages"), "aria-label": _("All pinned messages"), onclick: () => this.open() }, icon("list"));
+    this.down = el("button", { className: "icon-button", type: "button", title: _("Unpin"), "aria-label": _("Unpin this message"), onclick: () => this.#unpin(this.#pins[0].server_id) }, icon("close"));
+    this.list = el("ul", { className: "dialog-body pins", "aria-label": _("Pinned messages") });
+    const close = el("button", { className: "icon-button", type: "button", "aria-label": _("Close"), onclick: () => this.dialog.close() }, icon("close"));
+    this.dialog = el("dialog", { "aria-labelledby": "pins-title" }, el("div", { className: "dialog-bar" }, el("h2", { id: "pins-title" }, _("Pinned messages")), close), this.list);
     this.replaceChildren(el("div", { className: "pinned" }, icon("pin"), this.go, this.all, this.down), this.dialog);
     this.dialog.addEventListener("click", (event) => event.target === this.dialog && this.dialog.close());
   }
@@ -30,9 +34,9 @@ export class PinnedBar extends HTMLElement {
       this.dialog.close();
       return;
     }
-    this.what.textContent = pins.length > 1 ? `Pinned message, 1 of ${pins.length}` : "Pinned message";
+    this.what.textContent = pins.length > 1 ? _("Pinned message, 1 of {count}", { count: pins.length }) : _("Pinned message");
     this.text.textContent = `${pins[0].author}: ${pins[0].text}`;
-    this.go.title = `Pinned by ${pins[0].by}`;
+    this.go.title = pinnedBy(pins[0]);
     this.all.hidden = pins.length === 1;
     this.down.hidden = !able || pins.length > 1;
     this.list.replaceChildren(...pins.map((one) => this.#row(one, able)));
@@ -47,9 +51,9 @@ export class PinnedBar extends HTMLElement {
     const go = el(
       "button",
       { className: "person", type: "button", onclick: () => this.#find(one.server_id) },
-      el("span", { className: "person-text" }, el("span", { dir: "auto" }, el("strong", {}, one.author), ` ${one.text}`), el("small", {}, `Pinned by ${one.by} · ${moment(one.ts)}`)),
+      el("span", { className: "person-text" }, el("span", { dir: "auto" }, el("strong", {}, one.author), ` ${one.text}`), el("small", {}, `${pinnedBy(one)} · ${moment(one.ts)}`)),
     );
-    const down = able ? el("button", { className: "icon-button", type: "button", title: "Unpin", "aria-label": `Unpin “${one.text.slice(0, 60)}”`, onclick: () => this.#unpin(one.server_id) }, icon("close")) : null;
+    const down = able ? el("button", { className: "icon-button", type: "button", title: _("Unpin"), "aria-label": _("Unpin “{text}”", { text: one.text.slice(0, 60) }), onclick: () => this.#unpin(one.server_id) }, icon("close")) : null;
     return el("li", { className: "pin-row" }, go, down);
   }
 

@@ -1,15 +1,16 @@
 /** Something for the moderators: a report, or what one says against a message of one's own being withheld. */
 import { el, icon } from "../dom.js";
+import { _ } from "../i18n.js";
 
 const CATEGORIES = [
-  ["spam", "Spam or fraud"],
-  ["harassment", "Harassment or bullying"],
-  ["hate", "Hate"],
-  ["violence", "Threats or violence"],
-  ["sexual", "Sexual content"],
-  ["self_harm", "Somebody may hurt themselves"],
-  ["illegal", "Something else that is against the law"],
-  ["other", "Something else"],
+  ["spam", _("Spam or fraud")],
+  ["harassment", _("Harassment or bullying")],
+  ["hate", _("Hate")],
+  ["violence", _("Threats or violence")],
+  ["sexual", _("Sexual content")],
+  ["self_harm", _("Somebody may hurt themselves")],
+  ["illegal", _("Something else that is against the law")],
+  ["other", _("Something else")],
 ];
 const MAX_CHARS = 2_000;
 
@@ -20,7 +21,7 @@ export class ReportDialog extends HTMLElement {
     this.heading = el("h2", { id: "report-title" });
     this.lead = el("p", { className: "hint", id: "report-lead" });
     const radio = ([value, label]) => el("label", { className: "choice" }, el("input", { type: "radio", name: "category", value, required: true }), label);
-    this.categories = el("fieldset", { className: "choices" }, el("legend", {}, "What is wrong?"), ...CATEGORIES.map(radio));
+    this.categories = el("fieldset", { className: "choices" }, el("legend", {}, _("What is wrong?")), ...CATEGORIES.map(radio));
     this.words = el("span", {});
     this.text = el("textarea", { name: "text", rows: 3, maxLength: MAX_CHARS, dir: "auto" });
     this.blockBox = el("input", { type: "checkbox", name: "block" });
@@ -28,13 +29,13 @@ export class ReportDialog extends HTMLElement {
     this.block = el("label", { className: "choice" }, this.blockBox, this.blockLabel);
     this.problem = el("p", { className: "problem", role: "alert", hidden: true });
     this.submit = el("button", { className: "button", type: "submit" });
-    const close = el("button", { className: "icon-button", type: "button", "aria-label": "Close", onclick: () => this.dialog.close() }, icon("close"));
+    const close = el("button", { className: "icon-button", type: "button", "aria-label": _("Close"), onclick: () => this.dialog.close() }, icon("close"));
     this.form = el(
       "form",
       { className: "dialog-form" },
       el("div", { className: "dialog-bar" }, this.heading, close),
       el("div", { className: "dialog-body" }, this.lead, this.categories, el("label", { className: "field" }, this.words, this.text), this.block, this.problem),
-      el("div", { className: "dialog-actions" }, el("button", { className: "button quiet", type: "button", onclick: () => this.dialog.close() }, "Cancel"), this.submit),
+      el("div", { className: "dialog-actions" }, el("button", { className: "button quiet", type: "button", onclick: () => this.dialog.close() }, _("Cancel")), this.submit),
     );
     this.dialog = el("dialog", { "aria-labelledby": "report-title", "aria-describedby": "report-lead" }, this.form);
     this.append(this.dialog);
@@ -49,21 +50,21 @@ export class ReportDialog extends HTMLElement {
    * `send({category, text, block})` may throw an ApiError.
    */
   report({ title, lead, block, send }) {
-    this.#open({ title, lead, words: "What should the moderators know? (optional)", action: "Send report", send });
+    this.#open({ title, lead, words: _("What should the moderators know? (optional)"), action: _("Send report"), send });
     this.categories.hidden = this.categories.disabled = false;
     this.text.required = false;
     this.block.hidden = !block;
-    this.blockLabel.textContent = `Also block ${block}`;
+    this.blockLabel.textContent = _("Also block {name}", { name: block });
     this.categories.querySelector("input").focus();
   }
 
   /** Open for an appeal; `send({text})` may throw an ApiError. */
   appeal(send) {
     this.#open({
-      title: "Ask for your message back",
-      lead: "Moderators withheld it from everybody. You can ask them once to look at it again.",
-      words: "Why should it come back?",
-      action: "Send appeal",
+      title: _("Ask for your message back"),
+      lead: _("Moderators withheld it from everybody. You can ask them once to look at it again."),
+      words: _("Why should it come back?"),
+      action: _("Send appeal"),
       send,
     });
     this.categories.hidden = this.categories.disabled = true;

@@ -1,11 +1,12 @@
 /** A dialog to find messages by their words, and to go to them. */
 import { avatar, el, hidden, icon } from "../dom.js";
 import { listTime, moment } from "../format.js";
+import { _, n } from "../i18n.js";
 
 const PAUSE_MS = 250;
 
-const HAS = { "": "Anything", link: "Links", file: "Files", image: "Photos" };
-const HELP = "Type a word, or “several words” in quotes. Also: from:name, in:name, before:2027-01-31, after:2027-01-01, has:link.";
+const HAS = { "": _("Anything"), link: _("Links"), file: _("Files"), image: _("Photos") };
+const HELP = _("Type a word, or “several words” in quotes. Also: from:name, in:name, before:2027-01-31, after:2027-01-01, has:link.");
 
 const option = (value, text) => el("option", { value }, text);
 const field = (label, input) => el("label", { className: "field" }, el("span", {}, label), input);
@@ -23,22 +24,22 @@ export class SearchDialog extends HTMLElement {
   #options = null;
 
   connectedCallback() {
-    const close = el("button", { className: "icon-button", type: "button", "aria-label": "Close", onclick: () => this.dialog.close() }, icon("close"));
-    this.input = el("input", { type: "search", maxLength: 300, autocomplete: "off", spellcheck: false, placeholder: "Words in messages", name: "words", "aria-label": "Search messages", "aria-describedby": "search-hint" });
+    const close = el("button", { className: "icon-button", type: "button", "aria-label": _("Close"), onclick: () => this.dialog.close() }, icon("close"));
+    this.input = el("input", { type: "search", maxLength: 300, autocomplete: "off", spellcheck: false, placeholder: _("Words in messages"), name: "words", "aria-label": _("Search messages"), "aria-describedby": "search-hint" });
     this.place = el("select", { name: "place" });
     this.has = el("select", { name: "has" }, ...Object.entries(HAS).map(([value, text]) => option(value, text)));
     this.after = el("input", { type: "date", name: "after" });
     this.before = el("input", { type: "date", name: "before" });
     this.hint = el("p", { className: "hint", id: "search-hint", role: "status" });
     this.problem = el("p", { className: "problem", role: "alert", hidden: true });
-    this.again = el("button", { className: "button quiet small", type: "button", hidden: true, onclick: () => this.#look() }, "Try again");
-    this.results = el("ul", { className: "hits", "aria-label": "Messages found" });
-    this.more = el("button", { className: "button quiet", type: "button", hidden: true, onclick: () => this.#look({ more: true }) }, "Show older ones");
-    const filters = el("div", { className: "search-filters", role: "group", "aria-label": "Narrow it down" }, field("Where", this.place), field("With", this.has), field("From day", this.after), field("Before day", this.before));
+    this.again = el("button", { className: "button quiet small", type: "button", hidden: true, onclick: () => this.#look() }, _("Try again"));
+    this.results = el("ul", { className: "hits", "aria-label": _("Messages found") });
+    this.more = el("button", { className: "button quiet", type: "button", hidden: true, onclick: () => this.#look({ more: true }) }, _("Show older ones"));
+    const filters = el("div", { className: "search-filters", role: "group", "aria-label": _("Narrow it down") }, field(_("Where"), this.place), field(_("With"), this.has), field(_("From day"), this.after), field(_("Before day"), this.before));
     const form = el(
       "form",
       { method: "dialog", className: "dialog-form" },
-      el("div", { className: "dialog-bar" }, el("h2", { id: "search-title" }, "Search messages"), close),
+      el("div", { className: "dialog-bar" }, el("h2", { id: "search-title" }, _("Search messages")), close),
       el("div", { className: "dialog-body" }, el("div", { className: "field" }, this.input), filters, this.hint, this.problem, this.again, this.results, this.more),
     );
     this.dialog = el("dialog", { className: "search-dialog", "aria-labelledby": "search-title" }, form);
@@ -63,7 +64,7 @@ export class SearchDialog extends HTMLElement {
    */
   open({ text, here, ...options }) {
     this.#options = options;
-    this.place.replaceChildren(option("", "Everywhere"), ...(here ? [option(here.id, here.name)] : []));
+    this.place.replaceChildren(option("", _("Everywhere")), ...(here ? [option(here.id, here.name)] : []));
     this.place.value = here?.id ?? "";
     this.input.value = text;
     this.has.value = this.after.value = this.before.value = "";
@@ -98,7 +99,7 @@ export class SearchDialog extends HTMLElement {
     const turn = this.#asked;
     this.problem.hidden = this.again.hidden = true;
     this.results.setAttribute("aria-busy", "true");
-    if (!this.#hits.length) this.hint.textContent = "Searching…";
+    if (!this.#hits.length) this.hint.textContent = _("Searching…");
     try {
       const page = await this.#options.look({ ...this.#values, utc_offset: utcOffset(), cursor: more ? this.#next : null });
       if (turn !== this.#asked) return;
@@ -122,8 +123,8 @@ export class SearchDialog extends HTMLElement {
 
   #said() {
     const count = this.#hits.length;
-    if (!count) return "Nothing found. Only what you can read yourself is searched, and no encrypted conversation.";
-    return `${count === 1 ? "1 message" : `${count} messages`}${this.#next ? ", and there are older ones" : ""}`;
+    if (!count) return _("Nothing found. Only what you can read yourself is searched, and no encrypted conversation.");
+    return this.#next ? n("{count} message, and there are older ones", "{count} messages, and there are older ones", count) : n("{count} message", "{count} messages", count);
   }
 
   #paint() {
@@ -148,7 +149,7 @@ export class SearchDialog extends HTMLElement {
     const text = hit.snippet.map((one) => (one.match ? el("mark", {}, one.text) : one.text));
     button.replaceChildren(
       avatar(face, title),
-      el("span", { className: "hit-title" }, el("bdi", {}, title), author ? el("span", { className: "hit-author" }, hidden("by "), el("bdi", {}, author)) : null),
+      el("span", { className: "hit-title" }, el("bdi", {}, title), author ? el("span", { className: "hit-author" }, hidden(_("by ")), el("bdi", {}, author)) : null),
       el("time", { className: "hit-time", title: moment(hit.ts) }, listTime(hit.ts)),
       el("span", { className: "hit-text", dir: "auto" }, ...(text.length ? text : [files ?? ""])),
     );

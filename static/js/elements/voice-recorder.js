@@ -1,15 +1,16 @@
 /** Records a voice note: one button begins, then there is a clock, a way out and a way on. Tells of it by `recorded`. */
 import { el, icon } from "../dom.js";
 import { minutes } from "../format.js";
+import { _ } from "../i18n.js";
 
 const TYPES = ["audio/webm;codecs=opus", "audio/mp4", "audio/ogg;codecs=opus"];
 const LONGEST_MS = 10 * 60_000;
 const TICK_MS = 250;
 
 const WHY = {
-  NotAllowedError: "The microphone is not allowed here. You can change that in the browser's settings for this site.",
-  NotFoundError: "There is no microphone.",
-  NotReadableError: "The microphone is in use elsewhere.",
+  NotAllowedError: _("The microphone is not allowed here. You can change that in the browser's settings for this site."),
+  NotFoundError: _("There is no microphone."),
+  NotReadableError: _("The microphone is in use elsewhere."),
 };
 
 export class VoiceRecorder extends HTMLElement {
@@ -21,10 +22,10 @@ export class VoiceRecorder extends HTMLElement {
   #asking = false;
 
   connectedCallback() {
-    this.begin = el("button", { className: "icon-button", type: "button", title: "Record a voice note", "aria-label": "Record a voice note", onclick: () => this.#start() }, icon("mic"));
+    this.begin = el("button", { className: "icon-button", type: "button", title: _("Record a voice note"), "aria-label": _("Record a voice note"), onclick: () => this.#start() }, icon("mic"));
     this.clock = el("span", { className: "recording-clock", role: "timer" });
-    const drop = el("button", { className: "icon-button", type: "button", title: "Discard", "aria-label": "Discard the recording", onclick: () => this.#stop(false) }, icon("bin"));
-    this.done = el("button", { className: "icon-button", type: "button", title: "Done", "aria-label": "Finish the recording", onclick: () => this.#stop(true) }, icon("check"));
+    const drop = el("button", { className: "icon-button", type: "button", title: _("Discard"), "aria-label": _("Discard the recording"), onclick: () => this.#stop(false) }, icon("bin"));
+    this.done = el("button", { className: "icon-button", type: "button", title: _("Done"), "aria-label": _("Finish the recording"), onclick: () => this.#stop(true) }, icon("check"));
     this.panel = el("span", { className: "recording", hidden: true }, el("span", { className: "recording-dot", "aria-hidden": "true" }), this.clock, drop, this.done);
     this.append(this.begin, this.panel);
     // A page that did not come over HTTPS is given no microphone.
@@ -43,7 +44,7 @@ export class VoiceRecorder extends HTMLElement {
     try {
       stream = await navigator.mediaDevices.getUserMedia({ audio: true });
     } catch (error) {
-      this.dispatchEvent(new CustomEvent("refused", { detail: WHY[error.name] ?? "The microphone cannot be used." }));
+      this.dispatchEvent(new CustomEvent("refused", { detail: WHY[error.name] ?? _("The microphone cannot be used.") }));
       return;
     } finally {
       this.#asking = false;

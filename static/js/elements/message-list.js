@@ -24,6 +24,8 @@ export class MessageList extends HTMLElement {
   /** The message that the line "New messages" is above. */
   #lineAt = null;
   #stick = true;
+  /** Whether its reader was led to a message, and has not moved since: then new ones are no reason to go to the end. */
+  #led = false;
   #height = 0;
   #still = null;
   #pressed = null;
@@ -42,6 +44,7 @@ export class MessageList extends HTMLElement {
     this.scroller.addEventListener("contextmenu", (event) => this.#context(event));
     this.scroller.addEventListener("pointerdown", (event) => this.#press(event));
     for (const end of ["pointerup", "pointercancel", "pointermove", "scroll"]) this.scroller.addEventListener(end, (event) => this.#unpress(event), { passive: true });
+    for (const hand of ["wheel", "touchmove", "pointerdown", "keydown"]) this.scroller.addEventListener(hand, () => (this.#led = false), { passive: true });
     new ResizeObserver(() => this.#resized()).observe(this.scroller);
   }
 
@@ -51,6 +54,7 @@ export class MessageList extends HTMLElement {
   }
 
   toBottom() {
+    this.#led = false;
     this.scroller.scrollTop = this.scroller.scrollHeight;
     this.#stick = true;
     this.#scrolled();
@@ -63,6 +67,8 @@ export class MessageList extends HTMLElement {
     if (!row) return false;
     row.scrollIntoView({ block: "center" });
     // At once: whoever paints before the event of the scrolling must not find a reader of the newest.
+    this.#led = true;
+    this.#stick = false;
     this.#scrolled();
     row.focus({ preventScroll: true });
     row.classList.add("flash");
@@ -82,6 +88,7 @@ export class MessageList extends HTMLElement {
     const fresh = view.conv !== this.#view.conv || other;
     this.#view = view;
     if (fresh) {
+      this.#led = false;
       this.#rows.clear();
       this.#seen.clear();
       this.#whole.clear();
@@ -101,7 +108,8 @@ export class MessageList extends HTMLElement {
     this.rows.setAttribute("aria-live", firstNew.length ? "polite" : "off");
     this.#paint(this.#describe());
     this.#paintOlder();
-    const mine = firstNew.some((one) => one.from === view.me);
+    // Written here and now: what one wrote elsewhere, or what a sync brings, is no reason to leave one's place.
+    const mine = firstNew.some((one) => one.from === view.me && !one.server_id);
     if ((fresh && !view.past) || this.#stick || mine) {
       const line = fresh ? this.rows.querySelector(".new-line") : null;
       this.scroller.scrollTop = line ? Math.max(0, line.offsetTop - 60) : this.scroller.scrollHeight;
@@ -229,7 +237,7 @@ export class MessageList extends HTMLElement {
     const { past } = this.#view;
     const bottom = this.atBottom && !past;
     // A growing window is not a reader who scrolled away.
-    if (this.scroller.clientHeight === this.#height) this.#stick = bottom;
+    if (this.scroller.clientHeight === this.#height) this.#stick = bottom && !this.#led;
     if (bottom) this.#newBelow = 0;
     this.jump.hidden = bottom;
     this.count.hidden = this.#newBelow === 0;

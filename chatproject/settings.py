@@ -486,7 +486,7 @@ CELERY_BEAT_SCHEDULE_FILENAME = str(JOBS_DIR / "schedule")
 
 # The clock waits for a broker that is away: the next time is a day later.
 _PATIENT = {"retry_policy": {"max_retries": 1_000, "interval_start": 1, "interval_step": 1, "interval_max": 30}}
-# Times of day, not intervals: a clock that lost its schedule file would begin to count anew.
+# Times of day, not long intervals: a clock that lost its schedule file would begin to count anew.
 CELERY_BEAT_SCHEDULE = {
     "trim-log": {"task": "messaging.tasks.trim_log", "schedule": crontab(hour=3, minute=10), "options": _PATIENT},
     "delete-expired-devices": {
@@ -540,6 +540,12 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": crontab(minute="*/5"),
         "options": {"expires": 290},
     },
+    # What people scheduled is late by so much at most, and by the job itself.
+    "send-scheduled": {
+        "task": "messaging.unsent.tasks.send_scheduled",
+        "schedule": timedelta(seconds=3),
+        "options": {"expires": 9},
+    },
     "place-takedowns": {
         "task": "messaging.moderation.tasks.place_takedowns",
         "schedule": crontab(),
@@ -555,6 +561,7 @@ LOGGING = {
         "text": {"()": "chatproject.logs.TextFormatter"},
         "json": {"()": "chatproject.logs.JsonFormatter", "pod": ENV["CHAT_POD"]},
     },
+    "filters": {"ticks": {"()": "chatproject.logs.NoTicks", "tasks": ["messaging.unsent.tasks.send_scheduled"]}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": ENV["CHAT_LOG_FORMAT"]}},
     "loggers": {
         # Two lines per socket at INFO are noise on a pod; so are the driver's tries to reach a node that is away.
@@ -564,6 +571,10 @@ LOGGING = {
         "kafka": {"level": "ERROR"},
         # At DEBUG it writes jobs with their arguments; only the length of what comes before cuts those off.
         "celery.pool": {"level": "INFO"},
+        # Lines of each job: when it is due, when it is taken, when it is done.
+        "celery.beat": {"filters": ["ticks"]},
+        "celery.worker.strategy": {"filters": ["ticks"]},
+        "celery.app.trace": {"filters": ["ticks"]},
         # They write addresses of devices, which are secrets; at DEBUG, what is sent as well.
         "httpx": {"level": "WARNING"},
         "httpcore": {"level": "WARNING"},

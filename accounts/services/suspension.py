@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from accounts.models import User
 from chatproject import container
-from messaging.domain.errors import CloseCode, InvalidInput, Suspended
+from messaging.domain.errors import CloseCode, InvalidInput, Suspended, Unauthenticated
 from messaging.domain.events import RevokeDevices
 from messaging.domain.ids import UserId
 from messaging.services.fanout import tell_pods_of
@@ -48,6 +48,18 @@ def lift(*, user_id: UserId) -> None:
 
 def _tell(user_id: UserId, event: RevokeDevices) -> None:
     async_to_sync(tell_pods_of)([user_id], event, registry=container.registry(), bus=container.pod_bus())
+
+
+def refuse_absent(user_id: UserId) -> None:
+    """Pass a user who could sign in now; for what is done in their name while they are away.
+
+    Raises:
+        Unauthenticated: there is no such account, or it is closed. Suspended: moderators keep the user out.
+    """
+    user = User.objects.filter(pk=user_id, is_active=True, closed_at=None).first()
+    if user is None:
+        raise Unauthenticated("this account is closed")
+    refuse_suspended(user)
 
 
 def refuse_suspended(user: User) -> None:

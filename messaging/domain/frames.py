@@ -394,8 +394,9 @@ class Conv(_Frame, tag="conv", frozen=True):
 
     conv: str
     change: Literal[
-        "created", "members", "removed", "role", "renamed", "settings", "timer", "requests", "picture", "draft"
-    ]
+        "created", "members", "removed", "role", "renamed", "settings", "timer", "requests", "picture", "draft",
+        "scheduled",
+    ]  # fmt: skip
     by: str | None = None
 
 

@@ -28,6 +28,7 @@ ConversationId = NewType("ConversationId", int)
 MessageId = NewType("MessageId", int)
 DeviceId = NewType("DeviceId", int)
 MediaId = NewType("MediaId", int)
+ScheduledId = NewType("ScheduledId", int)
 
 #: What is held of a conversation: the newest id of each chain of which there is anything. Everything before it, too.
 Mark = Mapping[int, MessageId]
@@ -53,6 +54,7 @@ _USER = "u_"
 _MESSAGE = "m_"
 _DEVICE = "d_"
 _MEDIA = "f_"
+_SCHEDULED = "s_"
 
 
 class InvalidId(ValueError):
@@ -180,6 +182,16 @@ def media_ref(media_id: int) -> str:
 def parse_media(text: str) -> MediaId:
     """Return the id behind ``f_…``. Raises InvalidId."""
     return MediaId(_decode_one(_MEDIA, text))
+
+
+def scheduled_ref(scheduled_id: int) -> str:
+    """Return the wire form of the id of a message that is to be sent later, ``s_…``."""
+    return _encode_one(_SCHEDULED, scheduled_id)
+
+
+def parse_scheduled(text: str) -> ScheduledId:
+    """Return the id behind ``s_…``. Raises InvalidId."""
+    return ScheduledId(_decode_one(_SCHEDULED, text))
 
 
 def server_id(conversation_id: int, message_id: int) -> str:

@@ -47,6 +47,9 @@ class Limits:
     max_pins: int = 50
     #: Texts that a user has begun, each in its conversation, and that are kept for their other devices.
     max_drafts: int = 200
+    #: Messages of a user that are to be sent later, and how far ahead that may be.
+    max_scheduled: int = 100
+    max_schedule_ahead_s: int = 120 * 86_400
     #: Conversations that a user keeps on top of the list.
     max_pinned_conversations: int = 20
     #: Changes (edits, deletions, reactions, pins) in one backfill.

@@ -17,8 +17,8 @@ from messaging.domain.messages import ConversationType
 from messaging.moderation.models import Report
 from messaging.moderation.selectors import notices_for
 from messaging.ports import InboxRow
-from messaging.unsent.models import Draft
-from messaging.unsent.selectors import drafts_of
+from messaging.unsent.models import Draft, ScheduledMessage
+from messaging.unsent.selectors import drafts_of, scheduled_of
 
 FORMAT: Final = 1
 _PAGE: Final = 500
@@ -41,6 +41,7 @@ def write(user: User, file: IO[bytes]) -> None:
     archive.lines("conversations.jsonl", map(_conversation, rows))
     archive.lines("messages.jsonl", _noting(shown, _messages(UserId(user.pk), rows)))
     archive.lines("drafts.jsonl", map(_draft, drafts_of(UserId(user.pk))))
+    archive.lines("scheduled.jsonl", map(_scheduled, scheduled_of(UserId(user.pk))))
     archive.lines("reports.jsonl", map(_report, Report.objects.filter(reporter=user).order_by("pk")))
     archive.lines("decisions.jsonl", map(_notice, notices_for(UserId(user.pk), limit=10_000)))
     context = {"user": user, "made_at": made_at, "files": archive.files, "messages": shown, "most": _ON_THE_PAGE}
@@ -134,6 +135,16 @@ def _conversation(row: InboxRow) -> dict[str, Any]:
 def _draft(draft: Draft) -> dict[str, Any]:
     where = ids.conversation_ref(ConversationId(draft.conversation_id))
     return {"conversation": where, "body": draft.body, "updated_at": written(draft.updated_at)}
+
+
+def _scheduled(row: ScheduledMessage) -> dict[str, Any]:
+    return {
+        "conversation": ids.conversation_ref(ConversationId(row.conversation_id)),
+        "body": row.body,
+        "media": row.media,
+        "send_at": written(row.send_at),
+        "state": row.state,
+    }
 
 
 def _report(report: Report) -> dict[str, Any]:

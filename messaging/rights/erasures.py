@@ -46,6 +46,7 @@ from messaging.ports import LogUnavailable, StoreUnavailable
 from messaging.rights.models import DataExport, Erasure, ErasureRest
 from messaging.services.conversations import remove_member
 from messaging.services.send import append_change
+from messaging.unsent.scheduling import forget_scheduled, hold_back
 from messaging.unsent.services import forget_drafts
 from push.services import forget_settings
 
@@ -87,6 +88,8 @@ def request_confirmed(*, user: User) -> Erasure:
     with transaction.atomic():
         erasure = _begin(user, asked_by=None, due_at=due_at)
         revoke_others(user=user, keep=None)
+        # Who wants all deleted that they wrote does not want to say more meanwhile.
+        hold_back(UserId(user.pk), "the deletion of your account was asked for before its time")
         transaction.on_commit(lambda: _announce(user, due_at))
         details = {"due_at": due_at.isoformat()}
         audit.record(Action.ERASURE_REQUESTED, actor=UserId(user.pk), object=user_ref(user.pk), details=details)
@@ -344,6 +347,7 @@ class _Erasing:
             DataExport.objects.filter(user_id=self._user).delete()
             forget_settings(self._user)
             forget_drafts(self._user)
+            forget_scheduled(self._user)
             forget_requests(self._user)
             closing.empty(self._it.user)
             self._it.refresh_from_db(fields=["messages"])

@@ -14,7 +14,7 @@ export class ApiError extends Error {
 
 const csrf = () => /(?:^|; )(?:__Host-)?csrftoken=([^;]*)/.exec(document.cookie)?.[1] ?? "";
 
-async function call(method, path, body) {
+export async function call(method, path, body) {
   const headers = { Accept: "application/json" };
   if (method !== "GET") headers["X-CSRFToken"] = csrf();
   if (body !== undefined) headers["Content-Type"] = "application/json";

@@ -33,7 +33,11 @@ export const attached = {
     conversation = conv;
     tray?.open(conv);
   },
-  /** Return the references of the open conversation's, which are a message's from now on. */
+  /** The references of the open conversation's. */
+  get ids() {
+    return tray?.ids ?? [];
+  },
+  /** The same, and they are a message's from now on. */
   take: () => tray?.take() ?? [],
   /** There may be a connection again. `max`: how many go with a message; `maxBytes`: how large one may be. */
   ready(allowed) {

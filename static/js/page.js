@@ -32,8 +32,18 @@ const LATER_MS = 2_000;
 const idle = globalThis.requestIdleCallback ?? ((work) => setTimeout(work, LATER_MS));
 const load = (name) => Promise.all([import(`./elements/${name}.js`), style("dialogs"), style("media")]);
 
+/** What joins the page by itself. */
+const JOINS = ["later"];
+
 /** Load what will be wanted, once there is nothing else to do. What cannot be had now is asked for when it is wanted. */
-export const loadLater = () => idle(() => LATER.forEach((name) => load(name).catch(() => {})), { timeout: LATER_MS });
+export const loadLater = () =>
+  idle(
+    () => {
+      LATER.forEach((name) => load(name).catch(() => {}));
+      JOINS.forEach((name) => import(`./${name}.js`).then(({ begin }) => begin()).catch(() => {}));
+    },
+    { timeout: LATER_MS },
+  );
 
 /** Return an element that is not there from the beginning; its module is loaded the first time. Throws where that fails. */
 export async function summon(name) {

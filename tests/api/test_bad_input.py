@@ -28,11 +28,13 @@ BODILESS = {
     "post invites/<str:token>",
     "post devices/<str:device>/push/test",
     "post media/<str:media>/complete",
+    "post scheduled/<str:scheduled>/send",
     "put media/<str:media>/parts/<str:number>",
 }
 
 #: All fields of these may be left out, and so may the body.
 NOTHING_NEEDED = {
+    "patch scheduled/<str:scheduled>",
     "patch me",
     "patch me/push-settings",
     "patch conversations/<str:conversation>/shelf",
@@ -58,7 +60,7 @@ def call(ann: Person, bob: Person) -> Callable[..., Any]:
         cache.clear()
         values = {"conversation": group, "user": bob.ref, "device": ids.device_ref(5)}
         values |= {"message": ids.server_id(ids.parse_conversation(group), 5), "emoji": "👍"}
-        values |= {"media": ids.media_ref(5), "number": "1", "token": "none"}
+        values |= {"media": ids.media_ref(5), "number": "1", "token": "none", "scheduled": ids.scheduled_ref(5)}
         needed = {name: value for name, value in values.items() if f"<str:{name}>" in endpoint.route}
         return getattr(ann.client, endpoint.method)(endpoint.path(**needed), raw, content_type=content_type)
 
@@ -118,6 +120,11 @@ FIELDS: dict[str, dict[str, Any]] = {
     "put conversations/<str:conversation>/timer": {"timer_s": None},
     "patch conversations/<str:conversation>/shelf": {"archived": True, "pinned": True, "marked_unread": True},
     "put conversations/<str:conversation>/draft": {"body": "hello"},
+    "post scheduled": {
+        "conversation": "c_AAAAAAAAAAE", "msg_id": str(uuid4()), "send_at": "2030-01-01T00:00:00Z", "body": "hello",
+        "media": [], "reply_to": None, "mentions": [],
+    },
+    "patch scheduled/<str:scheduled>": {"send_at": "2030-01-01T00:00:00Z", "body": "hello", "mentions": []},
     "put conversations/<str:conversation>/picture": {"media": "f_AAAAAAAAAAE"},
     "post conversations/<str:conversation>/invites": {"expires_in_s": 60, "max_uses": 5, "approval": True},
     "post conversations/<str:conversation>/requests/<str:user>": {"accept": True},
@@ -236,7 +243,7 @@ def test_another_method_is_not_allowed(ann: Person, route: str) -> None:
     known = {it.method for it in ENDPOINTS if it.route == route}
     client = APIClient() if route in ("accounts", "tokens") else ann.client
     values = {"conversation": "c_x", "user": "u_x", "device": "d_x", "message": "m_x", "emoji": "x", "media": "f_x"}
-    values |= {"number": "1", "token": "none"}
+    values |= {"number": "1", "token": "none", "scheduled": "s_x"}
     needed = {name: value for name, value in values.items() if f"<str:{name}>" in route}
     for method in {"get", "post", "put", "patch", "delete"} - known:
         response = getattr(client, method)(Endpoint(method, route).path(**needed))

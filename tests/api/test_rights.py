@@ -23,6 +23,7 @@ VALUES = {
     "media": ids.media_ref(5),
     "number": "1",
     "token": "nobody-made-this-one",
+    "scheduled": ids.scheduled_ref(5),
 }
 
 

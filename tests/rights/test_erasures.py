@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.contrib.auth.models import Group
@@ -25,7 +26,7 @@ from messaging.media.models import MediaObject
 from messaging.ports import LogUnavailable, MediaMissing
 from messaging.rights import erasures
 from messaging.rights.models import Erasure
-from messaging.unsent.models import Draft
+from messaging.unsent.models import Draft, ScheduledMessage
 from tests.api.conftest import Person, ann, bob, cat, person, problem, route  # noqa: F401  # fixtures
 from tests.conftest import PASSWORD
 from tests.media.objects import Uploads
@@ -152,8 +153,12 @@ def test_nothing_is_left_of_the_person_but_a_number(ann: Person, bob: Person, ro
     own = ann.group()
     led = ann.post(f"conversations/{own}/invites", {}).json()["token"]
     assert ann.put(f"conversations/{dm}/draft", {"body": "begun"}).status_code == 204
+    at = timezone.now() + timedelta(days=9)
+    later = {"conversation": own, "msg_id": str(uuid4()), "body": "later", "send_at": at.isoformat()}
+    assert ann.post("scheduled", later).status_code == 201
     erase(ann)
     assert not Draft.objects.exists()
+    assert not ScheduledMessage.objects.exists()
     assert bob.get(f"conversations/{group}/requests").json()["results"] == []
     problem(bob.get(f"invites/{led}"), 404, "not_found")
     ann.user.refresh_from_db()

@@ -7,10 +7,12 @@ import zipfile
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.utils import timezone
 
+from messaging.archive import written as in_archives
 from messaging.compliance.models import AuditEntry
 from messaging.rights import exports
 from messaging.rights.models import DataExport, DataExportPart
@@ -41,6 +43,9 @@ def test_it_has_what_one_wrote_and_nothing_of_others(ann: Person, bob: Person, r
     ann.delete(f"messages/{gone}")
     route()
     assert ann.put(f"conversations/{conv}/draft", {"body": "begun"}).status_code == 204
+    at = timezone.now() + timedelta(days=9)
+    later = {"conversation": conv, "msg_id": str(uuid4()), "body": "later", "send_at": in_archives(at)}
+    assert ann.post("scheduled", later).status_code == 201
     asked = ann.post("me/exports", {})
     assert (asked.status_code, asked.json()["state"]) == (201, "requested")
     exports.make(asked.json()["id"])
@@ -54,6 +59,7 @@ def test_it_has_what_one_wrote_and_nothing_of_others(ann: Person, bob: Person, r
     ]
     assert rows(files["profile.jsonl"])[0]["username"] == "ann"
     assert [(it["conversation"], it["body"]) for it in rows(files["drafts.jsonl"])] == [(conv, "begun")]
+    assert [(it["body"], it["send_at"]) for it in rows(files["scheduled.jsonl"])] == [("later", in_archives(at))]
     assert rows(files["conversations.jsonl"])[0]["id"] == conv
     assert "mine &lt;i&gt;" in files["index.html"]
     assert not any("of Bob" in text for text in files.values())

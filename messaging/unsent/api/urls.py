@@ -6,5 +6,8 @@ from messaging.unsent.api import views
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("drafts", views.DraftsView.as_view()),
+    path("scheduled", views.ScheduledListView.as_view()),
+    path("scheduled/<str:scheduled>", views.ScheduledView.as_view()),
+    path("scheduled/<str:scheduled>/send", views.SendNowView.as_view()),
     path("conversations/<str:conversation>/draft", views.DraftView.as_view()),
 ]

@@ -70,13 +70,17 @@ export class AttachmentTray extends HTMLElement {
     for (const all of this.#uploads.values()) for (const one of all) one.wake();
   }
 
+  get ids() {
+    return this.#open.map((one) => one.info.id);
+  }
+
   /** Return the references of what is here, which is a message's from now on. */
   take() {
-    const taken = this.#open;
-    for (const one of taken) remember(one.info, one.file);
+    const { ids } = this;
+    for (const one of this.#open) remember(one.info, one.file);
     this.#uploads.delete(this.#conv);
     this.#paint();
-    return taken.map((one) => one.info.id);
+    return ids;
   }
 
   #remove(upload) {

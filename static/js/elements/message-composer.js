@@ -59,6 +59,19 @@ export class MessageComposer extends HTMLElement {
     });
   }
 
+  /** What is written: {body, reply_to}; null while it cannot be sent, or is an edit. */
+  get written() {
+    return this.button.disabled || this.#edits ? null : { body: this.field.value.trim(), reply_to: this.#answers };
+  }
+
+  /** It is sent. */
+  clear() {
+    this.field.value = "";
+    this.#typedAt = 0;
+    this.answer(null);
+    this.#changed();
+  }
+
   set attached(files) {
     this.#attached = files;
     this.#fit();
@@ -156,11 +169,12 @@ export class MessageComposer extends HTMLElement {
   }
 
   #fit() {
-    this.field.style.blockSize = "auto";
-    this.field.style.blockSize = `${this.field.scrollHeight + 2}px`;
     const over = encoder.encode(this.field.value).length - this.maxBytes;
     const { count, waiting } = this.#edits ? { count: 0, waiting: false } : this.#attached;
     this.button.disabled = (!this.field.value.trim() && !count) || waiting || over > 0;
+    // Now: what stands beside the field is there or not.
+    this.field.style.blockSize = "auto";
+    this.field.style.blockSize = `${this.field.scrollHeight + 2}px`;
     this.error.hidden = over <= 0;
     this.error.textContent = over > 0 ? n("This message is {count} byte too long.", "This message is {count} bytes too long.", over) : "";
   }
@@ -174,11 +188,8 @@ export class MessageComposer extends HTMLElement {
       if (body !== text) this.dispatchEvent(new CustomEvent("edited", { detail: { server_id, body } }));
       return;
     }
-    const detail = { body: this.field.value.trim(), reply_to: this.#answers };
-    this.field.value = "";
-    this.#typedAt = 0;
-    this.answer(null);
-    this.#changed();
+    const detail = this.written;
+    this.clear();
     this.dispatchEvent(new CustomEvent("compose", { detail }));
     this.focus();
   }

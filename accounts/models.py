@@ -28,6 +28,8 @@ class User(AbstractUser):
     share_presence = models.BooleanField(default=True)
     #: Code of the language of pages, mails and pushes; empty: pages as the browser asks.
     language = models.CharField(max_length=16, blank=True)
+    #: Whether the user sees what is behind links, and has it fetched for links that they send.
+    show_previews = models.BooleanField(default=True)
     #: Since when moderators keep the user out, until when (null: until they say otherwise), and what the user is told.
     suspended_at = models.DateTimeField(null=True, blank=True, editable=False)
     suspended_until = models.DateTimeField(null=True, blank=True, editable=False)

@@ -39,16 +39,20 @@ class ProfileForm(forms.ModelForm):  # type: ignore[type-arg]
 
     class Meta:
         model = User
-        fields = ["display_name", "email", "language", "share_presence"]
+        fields = ["display_name", "email", "language", "share_presence", "show_previews"]
         labels = {
             "display_name": gettext_lazy("Name"),
             "email": gettext_lazy("E-mail"),
             "share_presence": gettext_lazy("Show when I am online"),
+            "show_previews": gettext_lazy("Show what is behind links"),
         }
         help_texts = {
             "display_name": gettext_lazy("What others see. Empty: your user name."),
             "email": gettext_lazy("For a new password, should you forget yours. Nobody else sees it."),
             "share_presence": gettext_lazy("Off: nobody sees whether you are online, nor when you last were."),
+            "show_previews": gettext_lazy(
+                "Off: you see no previews, and this server fetches nothing for links that you send."
+            ),
         }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

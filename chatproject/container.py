@@ -110,10 +110,11 @@ def conversation_store() -> ConversationStore:
 def copies() -> tuple[Copy, ...]:
     """Return all that holds copies of messages beside the store: retention deletes there first."""
     from messaging.media.retention import MediaCopy
+    from messaging.previews.retention import PreviewCopy
     from messaging.search.indexing import SearchCopy
     from push.retention import PushCopy
 
-    return (PushCopy(), MediaCopy(), SearchCopy())
+    return (PushCopy(), MediaCopy(), SearchCopy(), PreviewCopy())
 
 
 @cache

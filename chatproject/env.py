@@ -241,6 +241,12 @@ VARIABLES = (
     ),
     Variable("CHAT_HOT_K", _hot_k, "8", "Sub-partitions that it is spread over first, 2 to 31."),
     Variable("CHAT_EDIT_WINDOW_S", _whole, "0", "How long an own message may be edited. 0: for ever.", "s"),
+    Variable(
+        "CHAT_LINK_PREVIEWS",
+        _boolean,
+        "0",
+        "Show what is behind links: this server then fetches pages that its users name (docs/operations.md).",
+    ),
     Variable("CHAT_LOGIN_RATE", str, "10/min", "Logins by password, per address and user name (DRF notation)."),
     Variable("CHAT_SIGNUP_RATE", str, "20/hour", "New accounts per address (DRF notation)."),
     Variable("CHAT_API_RATE", str, "600/min", "REST requests per user (DRF notation)."),

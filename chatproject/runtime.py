@@ -95,6 +95,7 @@ async def start(roles: frozenset[str]) -> None:
             pace=_PACE if settings.ENV["CHAT_LOG"] == "kafka" else _EMBEDDED_PACE,
             hot_rate=settings.ENV["CHAT_HOT_RATE"],
             hot_k=settings.ENV["CHAT_HOT_K"],
+            previews=settings.LINK_PREVIEWS,
         )
         await _router.start()
     if DISPATCHER in roles:

@@ -16,7 +16,7 @@ from chatproject import translations
 from messaging.adapters.embedded.jobs import broker_options as embedded_broker_options
 from messaging.compliance.signing import new_private_key as new_audit_key
 from messaging.domain.limits import Limits
-from messaging.ports import TOPIC_COMPLIANCE, TOPIC_PUSH, TOPIC_SEARCH
+from messaging.ports import TOPIC_COMPLIANCE, TOPIC_LINKS, TOPIC_PUSH, TOPIC_SEARCH
 from push.config import ApnsConfig, PushConfig
 from push.vapid import new_private_key
 
@@ -74,6 +74,7 @@ INSTALLED_APPS = [
     "messaging.search",
     "messaging.invites",
     "messaging.unsent",
+    "messaging.previews",
     "push",
 ]
 
@@ -386,6 +387,12 @@ TOKEN_LIFETIME = timedelta(days=ENV["CHAT_TOKEN_DAYS"])
 
 LOG_RETENTION_DAYS = ENV["CHAT_LOG_RETENTION_DAYS"]
 
+#: Whether this server fetches what is behind links that people send.
+LINK_PREVIEWS = ENV["CHAT_LINK_PREVIEWS"]
+#: Addresses (``127.0.0.1:8000``) that previews may be fetched from though they are none of the public internet. Only
+#: the tests have any, and no variable of the environment sets it.
+LINK_PREVIEW_TEST_ADDRESSES: tuple[str, ...] = ()
+
 # --- push (docs/push.md) --------------------------------------------------------------------------
 
 
@@ -456,6 +463,7 @@ JOB_ROUTES = {
     TOPIC_PUSH: "push.tasks.push_messages",
     TOPIC_COMPLIANCE: "messaging.tasks.follow_compliance",
     TOPIC_SEARCH: "messaging.search.tasks.index_messages",
+    TOPIC_LINKS: "messaging.previews.tasks.look_at_links",
 }
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 # Whoever queues a job waits for it, and has another way where it has to be done (mail).
@@ -498,6 +506,11 @@ CELERY_BEAT_SCHEDULE = {
         "task": "messaging.media.tasks.sweep",
         "schedule": crontab(minute="*/10"),
         "options": {"expires": 550},
+    },
+    "sweep-previews": {
+        "task": "messaging.previews.tasks.sweep",
+        "schedule": crontab(hour=3, minute=40),
+        "options": _PATIENT,
     },
     "delete-old-pushes": {
         "task": "push.tasks.delete_old_pushes",

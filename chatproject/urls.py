@@ -17,6 +17,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("v1/", include("messaging.search.api.urls")),
     path("v1/", include("messaging.invites.api.urls")),
     path("v1/", include("messaging.unsent.api.urls")),
+    path("v1/", include("messaging.previews.api.urls")),
     path("v1/", include("push.api.urls")),
     path("v1/", include("messaging.moderation.api.urls")),
     path("v1/", include("messaging.rights.api.urls")),

@@ -36,6 +36,7 @@ TOPIC_RECEIPTS = "receipts"
 TOPIC_PUSH = "push"
 TOPIC_COMPLIANCE = "compliance"
 TOPIC_SEARCH = "search"
+TOPIC_LINKS = "links"
 #: Records that nobody can read, each with the reason (``events.DeadRecord``).
 TOPIC_DEAD = "dead"
 

@@ -3,6 +3,7 @@
 from urllib.parse import quote
 
 from csp.decorators import csp_update
+from django.conf import settings
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -42,5 +43,6 @@ def app(request: HttpRequest) -> HttpResponse:
         "id": ids.user_ref(user.pk),
         "username": user.username,
         "display_name": user.display_name or user.username,
+        "previews": settings.LINK_PREVIEWS and user.show_previews,
     }
     return render(request, "chat/app.html", {"me": me})

@@ -54,6 +54,7 @@ class ProfileSerializer(serializers.Serializer[Any]):
         allow_blank=True,
         help_text="Of pages, mails and pushes. Empty: pages as the browser asks, the rest in the server's.",
     )
+    show_previews = serializers.BooleanField(required=False)
 
 
 class UserSerializer(serializers.Serializer[Any]):
@@ -70,6 +71,7 @@ class MeSerializer(UserSerializer):
     email = serializers.CharField()
     share_presence = serializers.BooleanField()
     language = serializers.ChoiceField(choices=LANGUAGES, allow_blank=True)
+    show_previews = serializers.BooleanField(help_text="See previews of links, and have them made of one's own.")
 
 
 class DeviceSerializer(serializers.Serializer[Any]):
@@ -111,7 +113,13 @@ def user_json(user: User | UserCard) -> dict[str, Any]:
 
 def me_json(user: User) -> dict[str, Any]:
     """Return what users see of themselves."""
-    return {**user_json(user), "email": user.email, "share_presence": user.share_presence, "language": user.language}
+    return {
+        **user_json(user),
+        "email": user.email,
+        "share_presence": user.share_presence,
+        "language": user.language,
+        "show_previews": user.show_previews,
+    }
 
 
 def device_json(device: Device, *, current: Device | None) -> dict[str, Any]:

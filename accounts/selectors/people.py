@@ -82,6 +82,12 @@ def shares_presence(ids: Iterable[UserId]) -> set[UserId]:
     return {UserId(id_) for id_ in rows}
 
 
+def shows_previews(ids: Iterable[UserId]) -> set[UserId]:
+    """Return those who want to see what is behind links, and others to see it behind theirs."""
+    rows = User.objects.filter(pk__in=set(ids), show_previews=True).values_list("id", flat=True)
+    return {UserId(id_) for id_ in rows}
+
+
 def last_seen(ids: Iterable[UserId]) -> dict[UserId, datetime | None]:
     """Return when each was last connected."""
     return {UserId(i): at for i, at in User.objects.filter(pk__in=set(ids)).values_list("id", "last_seen_at")}

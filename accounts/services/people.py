@@ -17,7 +17,7 @@ from messaging.domain.events import InvalidateBlocks, PresenceChanged
 from messaging.domain.ids import UserId
 from messaging.services.fanout import send_batches, tell_pods_of
 
-_EDITABLE = frozenset({"display_name", "email", "share_presence", "language"})
+_EDITABLE = frozenset({"display_name", "email", "share_presence", "show_previews", "language"})
 _MOVED_SUBJECT: Final = _("The e-mail of your account was changed")
 _MOVED: Final = _(
     "The account %(name)s has another e-mail address now, or none, and this one gets no more mail.\n\n"
@@ -69,7 +69,7 @@ def change_password(*, user: User, current: str, new: str, keep: object) -> None
 
 
 def update_profile(*, user: User, **changes: object) -> User:
-    """Change some of display name, e-mail, language and whether presence is shared; hiding it takes effect at once."""
+    """Change some of display name, e-mail, language, and whether presence is shared and previews shown; at once."""
     unknown = changes.keys() - _EDITABLE
     if unknown:
         raise InvalidInput(f"cannot change {', '.join(sorted(unknown))}")

@@ -157,12 +157,18 @@ class PushChanged(_Event, tag="x", frozen=True):
 
 
 PushEvent = PushIntent | PushRead | PushChanged
-#: Users or marks of one record of the topic ``push``; messages of one of ``search``.
+#: Users or marks of one record of the topic ``push``; messages of one of ``search`` or ``links``.
 MAX_PAGE = 1_000
 
 
 class SearchChanged(msgspec.Struct, frozen=True, array_like=True):
     """Topic ``search``: these messages are new, or not what they were. What they are now is in the store."""
+
+    messages: list[tuple[_Conversation, _Message]]
+
+
+class LinksWritten(msgspec.Struct, frozen=True, array_like=True):
+    """Topic ``links``: these messages have a link, or may have had one. What they say now is in the store."""
 
     messages: list[tuple[_Conversation, _Message]]
 
@@ -237,10 +243,13 @@ _log_event: msgspec.msgpack.Decoder[LogEvent] = msgspec.msgpack.Decoder(LogEvent
 _receipts = msgspec.msgpack.Decoder(ReceiptBatch)
 _push: msgspec.msgpack.Decoder[PushEvent] = msgspec.msgpack.Decoder(PushEvent)
 _search = msgspec.msgpack.Decoder(SearchChanged)
+_links = msgspec.msgpack.Decoder(LinksWritten)
 _batch = msgspec.msgpack.Decoder(PodBatch)
 
 
-def encode(value: LogEvent | ReceiptBatch | PushEvent | SearchChanged | DeadRecord | PodBatch) -> bytes:
+def encode(
+    value: LogEvent | ReceiptBatch | PushEvent | SearchChanged | LinksWritten | DeadRecord | PodBatch,
+) -> bytes:
     """Return the MessagePack form."""
     return _encoder.encode(value)
 
@@ -275,6 +284,11 @@ def decode_push(payload: bytes) -> PushEvent:
 def decode_search(payload: bytes) -> SearchChanged:
     """Return what of the index is to be brought up to date. Raises Poison."""
     return _read(_search, payload)
+
+
+def decode_links(payload: bytes) -> LinksWritten:
+    """Return which messages' links are to be looked at. Raises Poison."""
+    return _read(_links, payload)
 
 
 def decode_batch(payload: bytes) -> PodBatch:

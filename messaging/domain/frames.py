@@ -395,7 +395,7 @@ class Conv(_Frame, tag="conv", frozen=True):
     conv: str
     change: Literal[
         "created", "members", "removed", "role", "renamed", "settings", "timer", "requests", "picture", "draft",
-        "scheduled",
+        "scheduled", "previews",
     ]  # fmt: skip
     by: str | None = None
 

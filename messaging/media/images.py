@@ -6,9 +6,10 @@ are looked at before a pixel is decoded.
 
 import warnings
 from base64 import b64encode
+from collections.abc import Callable
 from dataclasses import dataclass
 from io import BytesIO
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from PIL import Image, ImageCms, ImageOps, ImageSequence
 
@@ -20,6 +21,9 @@ _THUMBNAIL_PX, _PREVIEW_PX = 640, 24
 _JPEG_QUALITY, _WEBP_QUALITY, _THUMBNAIL_QUALITY, _PREVIEW_QUALITY = 88, 85, 78, 40
 #: A frame without a time of its own, in ms.
 _FRAME_MS: Final = 100
+
+
+T = TypeVar("T")
 
 
 class BadPicture(Exception):
@@ -43,6 +47,20 @@ def rewrite(data: bytes, *, content_type: str, limits: Limits) -> Picture:
     Raises:
         BadPicture: it is not one of ``content_type``, is cut off, or has too many pixels.
     """
+    return _opened(data, content_type, limits, lambda image: _made(image, content_type, limits))
+
+
+def thumbnail(data: bytes, *, content_type: str, limits: Limits) -> tuple[bytes, int, int]:
+    """Return a picture's first frame alone, as a WebP of at most 640 pixels a side, with its width and height.
+
+    Raises:
+        BadPicture: see ``rewrite``.
+    """
+    return _opened(data, content_type, limits, lambda image: _first(image, limits))
+
+
+def _opened(data: bytes, content_type: str, limits: Limits, make: Callable[[Any], T]) -> T:
+    """Return what ``make`` makes of a picture. Raises BadPicture."""
     if len(data) > limits.max_picture_bytes:
         raise BadPicture(f"a picture may have {limits.max_picture_bytes // (1024 * 1024)} MiB")
     try:
@@ -52,12 +70,20 @@ def rewrite(data: bytes, *, content_type: str, limits: Limits) -> Picture:
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             # No decoder but the one for what it says it is.
             with Image.open(BytesIO(data), formats=[_FORMATS[content_type]]) as image:
-                return _made(image, content_type, limits)
+                return make(image)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise BadPicture("the picture has too many pixels") from None
     # Whatever a damaged file makes a decoder stumble over.
     except (OSError, ValueError, SyntaxError, EOFError, IndexError, KeyError, TypeError, AttributeError):
         raise BadPicture("the picture is damaged") from None
+
+
+def _first(image: Any, limits: Limits) -> tuple[bytes, int, int]:
+    if image.width * image.height > limits.max_picture_pixels:
+        raise BadPicture("the picture has too many pixels")
+    still = _upright(image)
+    width, height = _fitting(still, _THUMBNAIL_PX)
+    return _small(still, _THUMBNAIL_PX, _THUMBNAIL_QUALITY), width, height
 
 
 def _made(image: Any, content_type: str, limits: Limits) -> Picture:
@@ -130,9 +156,15 @@ def _write_moving(image: Any, written: BytesIO, content_type: str) -> None:
     )
 
 
-def _small(image: Any, pixels: int, quality: int) -> bytes:
+def _fitting(image: Any, pixels: int) -> tuple[int, int]:
+    """Return the size in which a picture has at most so many pixels a side."""
     scale = min(1.0, pixels / max(image.size))
-    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+    return max(1, round(image.width * scale)), max(1, round(image.height * scale))
+
+
+def _small(image: Any, pixels: int, quality: int) -> bytes:
     written = BytesIO()
-    image.resize(size, Image.Resampling.LANCZOS, reducing_gap=2.0).save(written, "WEBP", quality=quality)
+    image.resize(_fitting(image, pixels), Image.Resampling.LANCZOS, reducing_gap=2.0).save(
+        written, "WEBP", quality=quality
+    )
     return written.getvalue()

@@ -97,6 +97,7 @@ def _profile(user: User) -> dict[str, Any]:
         "display_name": user.display_name,
         "email": user.email,
         "share_presence": user.share_presence,
+        "show_previews": user.show_previews,
         "joined_at": written(user.date_joined),
         "last_login_at": written(user.last_login),
         "last_seen_at": written(user.last_seen_at),

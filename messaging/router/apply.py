@@ -18,6 +18,7 @@ from messaging.domain.changes import check_change, check_pin, check_reaction
 from messaging.domain.errors import ChatError, Conflict, Forbidden, NotFound, TooManyMembers
 from messaging.domain.ids import ConversationId, MessageId, UserId, conversation_ref, server_id, user_ref
 from messaging.domain.limits import Limits
+from messaging.domain.links import first_link
 from messaging.domain.mentions import EVERYBODY, may_mention_everybody
 from messaging.domain.messages import (
     ConversationType,
@@ -64,6 +65,14 @@ class Applied:
     changed: list[events.PushChanged] = field(default_factory=list)
     #: How far people have read.
     reads: list[events.ReadMark] = field(default_factory=list)
+
+    #: Messages with a link.
+    links: list[tuple[ConversationId, MessageId]] = field(default_factory=list)
+
+    @property
+    def linked(self) -> list[tuple[ConversationId, MessageId]]:
+        """Messages whose links are to be looked at: new ones that have any, and changed ones, which may have had."""
+        return [*self.links, *((it.conversation, it.message) for it in self.changed)]
 
     @property
     def touched(self) -> list[tuple[ConversationId, MessageId]]:
@@ -304,6 +313,8 @@ class _Poll:
 
     def _deliver(self, row: StoredMessage, members: frozenset[UserId], *, trace: bytes = b"") -> None:
         self._out.authors.append((row.conversation_id, row.message_id, row.sender_id))
+        if first_link(row.body) is not None:
+            self._out.links.append((row.conversation_id, row.message_id))
         others = message_frame(row, viewer=UserId(0))
         known = self._cache.get(row.conversation_id)
         if known is not None and known.type is ConversationType.GROUP_LARGE:

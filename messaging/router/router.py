@@ -122,8 +122,13 @@ class Router:
         pace: Pace = Pace(),
         hot_rate: float = 0.0,
         hot_k: int = 8,
+        previews: bool = False,
     ) -> None:
-        """``hot_rate``: messages/s of one chain at which its conversation is spread; 0: never. ``hot_k``: how far."""
+        """``hot_rate``: messages/s of one chain at which its conversation is spread; 0: never. ``hot_k``: how far.
+
+        ``previews``: whether jobs look at what is behind links.
+        """
+        self._previews = previews
         self._log = log
         self._conversations = conversations
         self._heat = Heat(per_s=hot_rate)
@@ -264,7 +269,9 @@ class Router:
                 span.end()
         MESSAGE_BATCHES.observe(done.batches)
         away = list(unreached(applied.pushes, done.connected))
-        await handover.give(Left(away, list(applied.changed), list(applied.touched)))
+        await handover.give(
+            Left(away, list(applied.changed), list(applied.touched), applied.linked if self._previews else ())
+        )
         for conversation, message, _ in applied.authors:
             if self._heat.note(conversation, message):
                 await self._spread(conversation, sub_of(message))

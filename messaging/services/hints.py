@@ -15,7 +15,7 @@ from messaging.services.fanout import fan_out
 def hint(
     users: Sequence[UserId],
     conversation_id: ConversationId,
-    change: Literal["settings", "requests", "draft", "scheduled"],
+    change: Literal["settings", "requests", "draft", "scheduled", "previews"],
 ) -> None:
     """Tell the connected devices of these users what changed. Best effort, like all that goes to pods; blocks."""
     told = Deliver(list(users), frames.Conv(ids.conversation_ref(conversation_id), change))

@@ -33,7 +33,9 @@ const idle = globalThis.requestIdleCallback ?? ((work) => setTimeout(work, LATER
 const load = (name) => Promise.all([import(`./elements/${name}.js`), style("dialogs"), style("media")]);
 
 /** What joins the page by itself. */
-const JOINS = ["later"];
+const JOINS = ["later", "previews"];
+/** What they bring. */
+export const extras = { previewOf: () => null };
 
 /** Load what will be wanted, once there is nothing else to do. What cannot be had now is asked for when it is wanted. */
 export const loadLater = () =>
@@ -170,7 +172,7 @@ export function infoOf(conv) {
   };
 }
 
-/** What one may do with a message that is there: `reply`, `react`, `forward`, `copy`, `link`, `details`, `pin` or `unpin`, `edit`, `report`, `delete`; with one that is withheld `appeal`. */
+/** What one may do with a message that is there: `reply`, `react`, `forward`, `copy`, `link`, `details`, `pin` or `unpin`, `edit`, `report`, `unpreview`, `delete`; with one that is withheld `appeal`. */
 function mayDo(conv, message) {
   if (!conv || message.kind === "event") return [];
   const mine = message.from === me.id;
@@ -179,7 +181,7 @@ function mayDo(conv, message) {
   if (message.withheld) return mine ? ["appeal", ...(conv.closed ? [] : ["delete"])] : [];
   const pins = open && (conv.type === "dm" || moderates);
   const pinned = store.pinsOf(state, conv.id).some((one) => one.message.server_id === message.server_id);
-  const may = { reply: open, react: open, link: !conv.closed, details: mine && Boolean(conv.members ?? conv.peer), pin: pins && !pinned, unpin: pins && pinned, forward: !conv.encrypted, copy: Boolean(message.body) && !conv.encrypted, edit: open && mine, report: !mine && !conv.closed, delete: !conv.closed && (mine || moderates) };
+  const may = { reply: open, react: open, link: !conv.closed, details: mine && Boolean(conv.members ?? conv.peer), pin: pins && !pinned, unpin: pins && pinned, forward: !conv.encrypted, copy: Boolean(message.body) && !conv.encrypted, edit: open && mine, report: !mine && !conv.closed, unpreview: mine && Boolean(extras.previewOf(message)), delete: !conv.closed && (mine || moderates) };
   return Object.keys(may).filter((name) => may[name]);
 }
 
@@ -243,6 +245,7 @@ function paintThread() {
     quoteOf,
     mentionsOf,
     mediaOf,
+    previewOf: extras.previewOf,
     isUnread: (message) =>
       !past && view.lineAfter !== null && Boolean(message.server_id) && store.isUnread(state, message, laterId(view.lineAfter, answered)),
     loading: !past && !thread.loaded,

@@ -60,6 +60,7 @@ export function rowsOf(view, isWhole, lineAt) {
       changing: Boolean(message.changing),
       mentions: gone ? [] : view.mentionsOf(message),
       toMe: !out && !gone && view.mentionsOf(message).some((one) => one.mine),
+      preview: (!gone && view.previewOf?.(message)) || null,
       media: gone || !message.media?.length ? [] : view.mediaOf(message),
       reactions: (gone ? [] : (message.reactions ?? [])).map((one) => ({ ...one, names: reactors(one, view) })),
       can: message.server_id && !message.deleted ? view.mayDo(message) : [],

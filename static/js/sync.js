@@ -18,7 +18,7 @@ const EXPIRE_MS = 60_000;
 
 /**
  * What is for the page to show: `ready` (limits), `connection` (state), `signed-out`, `suspended`, `broken`, `listed` (the
- * list was read), `draft` and `scheduled` (conv: another device has changed these there), `mine` (a message of one's own has come), `gone` (conv, title, by: one is no longer in it; by whose act, where that is known), `refused` (op, detail: one's
+ * list was read), `draft`, `scheduled` and `previews` (conv: these have changed there), `mine` (a message of one's own has come), `gone` (conv, title, by: one is no longer in it; by whose act, where that is known), `refused` (op, detail: one's
  * own change of a message is not to be).
  */
 export const events = new EventTarget();
@@ -115,7 +115,7 @@ function receive(frame) {
     case "conv":
       if (frame.change === "removed") gone(frame.conv, frame.by);
       else if (frame.change === "requests") loadRequests(frame.conv);
-      else if (["draft", "scheduled"].includes(frame.change)) tell(frame.change, { conv: frame.conv });
+      else if (["draft", "scheduled", "previews"].includes(frame.change)) tell(frame.change, { conv: frame.conv });
       else {
         left.delete(frame.conv);
         fetchConversation(frame.conv);

@@ -6,6 +6,7 @@ from accounts.api import urls as accounts_urls
 from messaging.api import urls as messaging_urls
 from messaging.invites.api import urls as invites_urls
 from messaging.media.api import urls as media_urls
+from messaging.previews.api import urls as previews_urls
 from messaging.search.api import urls as search_urls
 from messaging.unsent.api import urls as unsent_urls
 from push.api import urls as push_urls
@@ -45,6 +46,7 @@ def _found() -> list[Endpoint]:
         *search_urls.urlpatterns,
         *invites_urls.urlpatterns,
         *unsent_urls.urlpatterns,
+        *previews_urls.urlpatterns,
         *push_urls.urlpatterns,
     ]:
         view = pattern.callback.view_class  # type: ignore[union-attr]

@@ -105,7 +105,9 @@ def test_json_that_is_no_object_is_invalid(call: Any, endpoint: Endpoint) -> Non
 FIELDS: dict[str, dict[str, Any]] = {
     "post accounts": {"username": "somebody", "password": "four-wet-boots", "display_name": "x", "device": "x"},
     "post tokens": {"username": "ann", "password": "no", "device": "x"},
-    "patch me": {"display_name": "x", "email": "x@example.org", "share_presence": True, "language": "de"},
+    "patch me": {
+        "display_name": "x", "email": "x@example.org", "share_presence": True, "show_previews": True, "language": "de",
+    },
     "post me/password": {"current": "no", "new": "four-wet-boots"},
     "post conversations": {"type": "group", "members": [], "name": "x"},
     "patch conversations/<str:conversation>": {"name": "x"},

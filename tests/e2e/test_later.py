@@ -90,9 +90,7 @@ def test_a_chosen_time_and_a_change_of_mind(person: Person, account: Callable[[s
     expect(bar(a)).to_be_hidden()
 
 
-def test_what_could_not_be_sent_says_why(
-    person: Person, account: Callable[[str], Any], expected: list[str]
-) -> None:
+def test_what_could_not_be_sent_says_why(person: Person, account: Callable[[str], Any], expected: list[str]) -> None:
     expected.append("403")
     a, ben = person(name("ann")), account(name("ben"))
     ben.begin(me(a))

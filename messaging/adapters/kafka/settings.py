@@ -8,6 +8,7 @@ from messaging.ports import (
     TOPIC_COMPLIANCE,
     TOPIC_DEAD,
     TOPIC_HOT,
+    TOPIC_LINKS,
     TOPIC_MESSAGES,
     TOPIC_PUSH,
     TOPIC_RECEIPTS,
@@ -39,6 +40,8 @@ TOPICS: Final = (
     Topic(TOPIC_PUSH, retention=timedelta(days=1)),
     Topic(TOPIC_COMPLIANCE),
     Topic(TOPIC_SEARCH),
+    # A preview that is a day late is missed by nobody.
+    Topic(TOPIC_LINKS, retention=timedelta(days=1)),
     # Somebody has to come and look.
     Topic(TOPIC_DEAD, partitions=1, retention=timedelta(days=30)),
 )

@@ -77,7 +77,7 @@ export class MessageList extends HTMLElement {
   }
 
   /**
-   * Show a thread. `view`: {conv, messages, me, group, statusOf, nameOf, textOf, quoteOf, mentionsOf, mediaOf, isUnread, mayDo, loading,
+   * Show a thread. `view`: {conv, messages, me, group, statusOf, nameOf, textOf, quoteOf, mentionsOf, mediaOf, previewOf, isUnread, mayDo, loading,
    * complete, error, past}. `past`: these are not the newest ones.
    */
   show(view) {
@@ -163,7 +163,9 @@ export class MessageList extends HTMLElement {
         return el("div", { className: "event", "data-message": row.key }, el("span", { dir: "auto" }, row.text));
       default: {
         const emit = (name, detail) => this.#want(name, detail);
-        return bubble(row, emit, row.media.length ? this.#files(row, emit) : null);
+        const made = bubble(row, emit, row.media.length ? this.#files(row, emit) : null);
+        row.preview?.place(made);
+        return made;
       }
     }
   }

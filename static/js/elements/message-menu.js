@@ -20,6 +20,7 @@ export class MessageMenu extends HTMLElement {
     ["unpin", _("Unpin"), "pin"],
     ["appeal", _("Ask for it back…"), "reply"],
     ["report", _("Report…"), "flag"],
+    ["unpreview", _("Remove preview"), "close"],
     ["delete", _("Delete"), "bin"],
   ];
   #message = null;

@@ -241,6 +241,7 @@ learn({
 "Refused: {reason}.": "مرفوض: {reason}.",
 "Remove": "إزالة",
 "Remove picture": "إزالة الصورة",
+"Remove preview": "إزالة المعاينة",
 "Remove {name}": "إزالة {name}",
 "Remove {name}?": "هل تريد إزالة {name}؟",
 "Rename": "تغيير الاسم",

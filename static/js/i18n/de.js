@@ -241,6 +241,7 @@ learn({
 "Refused: {reason}.": "Abgelehnt: {reason}.",
 "Remove": "Entfernen",
 "Remove picture": "Bild entfernen",
+"Remove preview": "Vorschau entfernen",
 "Remove {name}": "{name} entfernen",
 "Remove {name}?": "{name} entfernen?",
 "Rename": "Umbenennen",

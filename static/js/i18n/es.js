@@ -241,6 +241,7 @@ learn({
 "Refused: {reason}.": "Rechazado: {reason}.",
 "Remove": "Quitar",
 "Remove picture": "Quitar imagen",
+"Remove preview": "Quitar la vista previa",
 "Remove {name}": "Quitar a {name}",
 "Remove {name}?": "¿Quitar a {name}?",
 "Rename": "Cambiar nombre",

@@ -241,6 +241,7 @@ learn({
 "Refused: {reason}.": "被拒绝：{reason}。",
 "Remove": "移除",
 "Remove picture": "移除图片",
+"Remove preview": "移除预览",
 "Remove {name}": "移除 {name}",
 "Remove {name}?": "移除 {name}？",
 "Rename": "改名",

@@ -281,12 +281,12 @@ async function copy(message) {
   }
 }
 
-async function forwardFrom(message) {
+async function forwardFrom(some) {
   const open = sortedConversations(state).filter((conv) => conv.type !== "dm" || conv.peer);
   const targets = open.map((conv) => ({ id: conv.id, face: faceOf(conv), picture: pictureOf(conv), name: titleOf(conv), hint: conv.type === "dm" ? handle(conv.peer.username) : n("{count} member", "{count} members", conv.members_count) }));
-  const conv = await (await summon("forward-dialog")).ask({ text: preview(summaryOf(message)), targets });
+  const conv = await (await summon("forward-dialog")).ask({ text: some.map((message) => preview(summaryOf(message))).join(" · "), targets });
   if (!conv) return;
-  forward(message, conv);
+  for (const message of some) await forward(message, conv);
   location.hash = conv;
 }
 
@@ -427,7 +427,7 @@ pinnedBar.addEventListener("find", ({ detail }) => goTo(detail.server_id));
 pinnedBar.addEventListener("unpin", ({ detail }) => change("pin", { conv: view.active, server_id: detail.server_id }, { on: false }));
 menu.addEventListener("edit", ({ detail }) => composer.edit({ server_id: detail.message.server_id, text: detail.message.body }));
 menu.addEventListener("copy", ({ detail }) => copy(detail.message));
-menu.addEventListener("forward", ({ detail }) => forwardFrom(detail.message).catch(failed));
+menu.addEventListener("forward", ({ detail }) => forwardFrom(detail.messages ?? [detail.message]).catch(failed));
 menu.addEventListener("report", ({ detail }) => reportMessage(detail.message));
 menu.addEventListener("appeal", ({ detail }) => appeal(detail.message));
 messages.addEventListener("appeal", ({ detail }) => appeal(detail.message));

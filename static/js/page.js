@@ -33,7 +33,7 @@ const idle = globalThis.requestIdleCallback ?? ((work) => setTimeout(work, LATER
 const load = (name) => Promise.all([import(`./elements/${name}.js`), style("dialogs"), style("media")]);
 
 /** What joins the page by itself. */
-const JOINS = ["later", "previews"];
+const JOINS = ["later", "previews", "select"];
 /** What they bring. */
 export const extras = { previewOf: () => null };
 
@@ -172,8 +172,8 @@ export function infoOf(conv) {
   };
 }
 
-/** What one may do with a message that is there: `reply`, `react`, `forward`, `copy`, `link`, `details`, `pin` or `unpin`, `edit`, `report`, `unpreview`, `delete`; with one that is withheld `appeal`. */
-function mayDo(conv, message) {
+/** What one may do with a message that is there: `reply`, `react`, `select`, `forward`, `copy`, `link`, `details`, `pin` or `unpin`, `edit`, `report`, `unpreview`, `delete`; with one that is withheld `appeal`. */
+export function mayDo(conv, message) {
   if (!conv || message.kind === "event") return [];
   const mine = message.from === me.id;
   const open = !obstacle(conv);
@@ -181,7 +181,7 @@ function mayDo(conv, message) {
   if (message.withheld) return mine ? ["appeal", ...(conv.closed ? [] : ["delete"])] : [];
   const pins = open && (conv.type === "dm" || moderates);
   const pinned = store.pinsOf(state, conv.id).some((one) => one.message.server_id === message.server_id);
-  const may = { reply: open, react: open, link: !conv.closed, details: mine && Boolean(conv.members ?? conv.peer), pin: pins && !pinned, unpin: pins && pinned, forward: !conv.encrypted, copy: Boolean(message.body) && !conv.encrypted, edit: open && mine, report: !mine && !conv.closed, unpreview: mine && Boolean(extras.previewOf(message)), delete: !conv.closed && (mine || moderates) };
+  const may = { reply: open, react: open, link: !conv.closed, details: mine && Boolean(conv.members ?? conv.peer), pin: pins && !pinned, unpin: pins && pinned, select: true, forward: !conv.encrypted, copy: Boolean(message.body) && !conv.encrypted, edit: open && mine, report: !mine && !conv.closed, unpreview: mine && Boolean(extras.previewOf(message)), delete: !conv.closed && (mine || moderates) };
   return Object.keys(may).filter((name) => may[name]);
 }
 

@@ -98,13 +98,15 @@ def test_an_edit_a_deletion_and_reactions_reach_the_other_and_last(person: Perso
 def test_only_what_one_may_do_is_offered(person: Person) -> None:
     a, b = pair(person)
     bubble(b, "Hello").click(button="right")
-    expect(b.get_by_role("menuitem")).to_have_text(["Reply", "Copy", "Forward", "Copy link", "Pin", "Report…"])
+    expect(b.get_by_role("menuitem")).to_have_text(
+        ["Reply", "Copy", "Forward", "Select", "Copy link", "Pin", "Report…"]
+    )
     b.keyboard.press("Escape")
     expect(b.get_by_role("menu")).to_be_hidden()
     expect(bubble(b, "Hello")).to_be_focused()
     bubble(a, "Hello").click(button="right")
     expect(a.get_by_role("menuitem")).to_have_text(
-        ["Reply", "Edit", "Copy", "Forward", "Copy link", "Details", "Pin", "Delete"]
+        ["Reply", "Edit", "Copy", "Forward", "Select", "Copy link", "Details", "Pin", "Delete"]
     )
     a.mouse.click(700, 200)
     expect(a.get_by_role("menu")).to_be_hidden()

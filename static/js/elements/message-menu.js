@@ -14,6 +14,7 @@ export class MessageMenu extends HTMLElement {
     ["edit", _("Edit"), "pencil"],
     ["copy", _("Copy"), "copy"],
     ["forward", _("Forward"), "forward"],
+    ["select", _("Select"), "check"],
     ["link", _("Copy link"), "link"],
     ["details", _("Details"), "info"],
     ["pin", _("Pin"), "pin"],

@@ -39,7 +39,20 @@ class PersonAdmin(UserAdmin):  # type: ignore[type-arg]
     change_form_template = "admin/accounts/person.html"
     fieldsets = (
         (None, {"fields": ("username", "password")}),
-        ("Profile", {"fields": ("display_name", "email", "share_presence", "show_previews", "last_seen_at")}),
+        (
+            "Profile",
+            {
+                "fields": (
+                    "display_name",
+                    "about",
+                    "email",
+                    "share_presence",
+                    "presence_public",
+                    "show_previews",
+                    "last_seen_at",
+                )
+            },
+        ),
         ("Permissions", {"fields": ("is_active", "is_staff", "is_superuser", "groups", "user_permissions")}),
         ("Dates", {"fields": ("last_login", "date_joined")}),
     )

@@ -17,6 +17,14 @@ username_validator = RegexValidator(
 )
 
 
+class PresenceChoice(models.TextChoices):
+    """To whom somebody shows when they are online and when they last were; and, in return, whose they see."""
+
+    EVERYONE = "everyone", _("Everyone")
+    CONTACTS = "contacts", _("People I have a conversation with")
+    NOBODY = "nobody", _("Nobody")
+
+
 class User(AbstractUser):
     """A person. The id is random, so that it tells nothing of how many there are."""
 
@@ -24,12 +32,16 @@ class User(AbstractUser):
     username = models.CharField(max_length=32, unique=True, validators=[username_validator])
     display_name = models.CharField(max_length=80, blank=True)
     last_seen_at = models.DateTimeField(null=True, blank=True)
+    #: What others read on the profile, as its owner writes it.
+    about = models.CharField(max_length=140, blank=True, default="", db_default="")
     #: Whether others may see that the user is online, and when they last were.
     share_presence = models.BooleanField(default=True)
     #: Code of the language of pages, mails and pushes; empty: pages as the browser asks.
     language = models.CharField(max_length=16, blank=True)
     #: Whether the user sees what is behind links, and has it fetched for links that they send.
     show_previews = models.BooleanField(default=True)
+    #: Where it is shared: also with people with whom the user has no conversation.
+    presence_public = models.BooleanField(default=False, db_default=False)
     #: Since when moderators keep the user out, until when (null: until they say otherwise), and what the user is told.
     suspended_at = models.DateTimeField(null=True, blank=True, editable=False)
     suspended_until = models.DateTimeField(null=True, blank=True, editable=False)
@@ -46,6 +58,13 @@ class User(AbstractUser):
         """Whether moderators keep the user out now."""
         until = self.suspended_until
         return self.suspended_at is not None and (until is None or until > timezone.now())
+
+    @property
+    def presence(self) -> PresenceChoice:
+        """To whom the user shows when they are online."""
+        if not self.share_presence:
+            return PresenceChoice.NOBODY
+        return PresenceChoice.EVERYONE if self.presence_public else PresenceChoice.CONTACTS
 
     def get_full_name(self) -> str:
         """Return the display name, or the username where there is none."""

@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_GET, require_POST
 
 from accounts.language import LANGUAGES, language_for, remember
-from accounts.models import Device, User
+from accounts.models import Device, PresenceChoice, User
 from accounts.selectors import credentials, people
 from accounts.services import devices as device_service
 from accounts.services import people as people_service
@@ -31,6 +31,14 @@ from messaging.rights.exports import exports_of
 class ProfileForm(forms.ModelForm):  # type: ignore[type-arg]
     """What users change of themselves."""
 
+    presence = forms.ChoiceField(
+        label=gettext_lazy("Who sees when I am online"),
+        choices=PresenceChoice.choices,
+        required=False,
+        help_text=gettext_lazy(
+            "And when you last were. You see it of those who see it of you: who shows it to nobody sees none."
+        ),
+    )
     language = forms.ChoiceField(
         required=False,
         label=gettext_lazy("Language"),
@@ -39,17 +47,17 @@ class ProfileForm(forms.ModelForm):  # type: ignore[type-arg]
 
     class Meta:
         model = User
-        fields = ["display_name", "email", "language", "share_presence", "show_previews"]
+        fields = ["display_name", "about", "email", "language", "show_previews"]
         labels = {
             "display_name": gettext_lazy("Name"),
+            "about": gettext_lazy("About"),
             "email": gettext_lazy("E-mail"),
-            "share_presence": gettext_lazy("Show when I am online"),
             "show_previews": gettext_lazy("Show what is behind links"),
         }
         help_texts = {
             "display_name": gettext_lazy("What others see. Empty: your user name."),
+            "about": gettext_lazy("A line about you, for all who look at your profile."),
             "email": gettext_lazy("For a new password, should you forget yours. Nobody else sees it."),
-            "share_presence": gettext_lazy("Off: nobody sees whether you are online, nor when you last were."),
             "show_previews": gettext_lazy(
                 "Off: you see no previews, and this server fetches nothing for links that you send."
             ),
@@ -85,7 +93,8 @@ def _ago(moment: datetime) -> str:
 @require_GET
 def settings_page(request: HttpRequest) -> HttpResponse:
     """Show the settings."""
-    return _render(request, ProfileForm(instance=_user(request)))
+    user = _user(request)
+    return _render(request, ProfileForm(instance=user, initial={"presence": user.presence}))
 
 
 def _render(request: HttpRequest, form: ProfileForm, status: int = 200) -> HttpResponse:
@@ -114,7 +123,8 @@ def save_profile(request: HttpRequest) -> HttpResponse:
     form = ProfileForm(request.POST, instance=User.objects.get(pk=user.pk))
     if not form.is_valid():
         return _render(request, form, status=400)
-    people_service.update_profile(user=user, **form.cleaned_data)
+    changes = {name: value for name, value in form.cleaned_data.items() if name != "presence" or value}
+    people_service.update_profile(user=user, **changes)
     # In the language of the page that comes.
     with translation.override(language_for(request, user)):
         messages.success(request, _("Saved."))

@@ -5,7 +5,7 @@ from typing import Any
 from rest_framework import serializers
 
 from accounts.language import LANGUAGES
-from accounts.models import Device, User
+from accounts.models import Device, PresenceChoice, User
 from accounts.selectors.people import UserCard
 from messaging.api.parsing import StrictCharField
 from messaging.domain import ids
@@ -46,8 +46,16 @@ class ProfileSerializer(serializers.Serializer[Any]):
     """What a user may change of themselves."""
 
     display_name = StrictCharField(max_length=80, required=False, allow_blank=True)
+    about = StrictCharField(max_length=140, required=False, allow_blank=True, help_text="What others read of the user.")
     email = serializers.EmailField(required=False, allow_blank=True)
-    share_presence = serializers.BooleanField(required=False)
+    presence = serializers.ChoiceField(
+        choices=PresenceChoice.values,
+        required=False,
+        help_text="To whom it is shown when the user is online, and when they last were; and whose the user sees.",
+    )
+    share_presence = serializers.BooleanField(
+        required=False, help_text="False: `presence` is `nobody`. True: what it was before, else `contacts`."
+    )
     language = serializers.ChoiceField(
         choices=LANGUAGES,
         required=False,
@@ -68,8 +76,10 @@ class UserSerializer(serializers.Serializer[Any]):
 class MeSerializer(UserSerializer):
     """What users see of themselves."""
 
+    about = serializers.CharField()
     email = serializers.CharField()
-    share_presence = serializers.BooleanField()
+    presence = serializers.ChoiceField(choices=PresenceChoice.values)
+    share_presence = serializers.BooleanField(help_text="Whether `presence` is not `nobody`.")
     language = serializers.ChoiceField(choices=LANGUAGES, allow_blank=True)
     show_previews = serializers.BooleanField(help_text="See previews of links, and have them made of one's own.")
 
@@ -115,7 +125,9 @@ def me_json(user: User) -> dict[str, Any]:
     """Return what users see of themselves."""
     return {
         **user_json(user),
+        "about": user.about,
         "email": user.email,
+        "presence": user.presence.value,
         "share_presence": user.share_presence,
         "language": user.language,
         "show_previews": user.show_previews,

@@ -76,6 +76,26 @@ def blocked_pairs(user: UserId, others: Iterable[UserId]) -> set[UserId]:
     return {UserId(t if o == user else o) for o, t in rows.values_list("owner_id", "target_id")}
 
 
+@dataclass(frozen=True, slots=True)
+class PresenceRule:
+    """To whom somebody shows presence: to anybody at all, and also to people without a conversation in common."""
+
+    shares: bool
+    public: bool
+
+
+def presence_rules(ids: Iterable[UserId]) -> dict[UserId, PresenceRule]:
+    """Return how each of those whose accounts are in use shows their presence. One query."""
+    rows = User.objects.filter(pk__in=set(ids), is_active=True).values_list("id", "share_presence", "presence_public")
+    return {UserId(id_): PresenceRule(shares, public) for id_, shares, public in rows}
+
+
+def about(user: UserId) -> str:
+    """Return what a user says of themselves; nothing of who is not there, or whose account is closed."""
+    found = User.objects.filter(pk=user, closed_at=None).values_list("about", flat=True).first()
+    return found or ""
+
+
 def shares_presence(ids: Iterable[UserId]) -> set[UserId]:
     """Return those who let others see their presence."""
     rows = User.objects.filter(pk__in=set(ids), share_presence=True, is_active=True).values_list("id", flat=True)

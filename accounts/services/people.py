@@ -8,16 +8,18 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.utils.translation import gettext_lazy as _
 
-from accounts.models import Block, User, username_validator
+from accounts.models import Block, PresenceChoice, User, username_validator
 from accounts.services.devices import revoke_others
 from accounts.services.notices import mail_notice
 from chatproject import container
 from messaging.domain.errors import Conflict, InvalidInput, NotFound
 from messaging.domain.events import InvalidateBlocks, PresenceChanged
 from messaging.domain.ids import UserId
-from messaging.services.fanout import send_batches, tell_pods_of
+from messaging.services.fanout import locate, send_batches, tell_pods_of
 
-_EDITABLE = frozenset({"display_name", "email", "share_presence", "show_previews", "language"})
+_EDITABLE = frozenset(
+    {"display_name", "about", "email", "share_presence", "presence_public", "show_previews", "language"}
+)
 _MOVED_SUBJECT: Final = _("The e-mail of your account was changed")
 _MOVED: Final = _(
     "The account %(name)s has another e-mail address now, or none, and this one gets no more mail.\n\n"
@@ -69,7 +71,15 @@ def change_password(*, user: User, current: str, new: str, keep: object) -> None
 
 
 def update_profile(*, user: User, **changes: object) -> User:
-    """Change some of display name, e-mail, language, and whether presence is shared and previews shown; at once."""
+    """Change some of name, about, e-mail, language, previews and to whom presence is shown; hiding it is at once.
+
+    ``presence``, a PresenceChoice, says the same as ``share_presence`` and ``presence_public``, and wins over them.
+    """
+    if "presence" in changes:
+        choice = PresenceChoice(str(changes.pop("presence")))
+        changes["share_presence"] = choice is not PresenceChoice.NOBODY
+        if choice is not PresenceChoice.NOBODY:
+            changes["presence_public"] = choice is PresenceChoice.EVERYONE
     unknown = changes.keys() - _EDITABLE
     if unknown:
         raise InvalidInput(f"cannot change {', '.join(sorted(unknown))}")
@@ -86,9 +96,12 @@ def update_profile(*, user: User, **changes: object) -> User:
 
 
 async def _vanish(user: UserId) -> None:
-    watchers = await container.registry().watchers([user])
+    """Let the user look offline to who watches, and, in return, these to the user: its own pods hear of it as well."""
+    registry, bus = container.registry(), container.pod_bus()
     event = PresenceChanged(user, "offline")
-    await send_batches(container.pod_bus(), {pod: [event] for pod in watchers.get(user, ())})
+    watchers = await registry.watchers([user])
+    own = {ref.pod for refs in (await locate(registry, [user])).values() for ref in refs}
+    await send_batches(bus, {pod: [event] for pod in {*watchers.get(user, ()), *own}})
 
 
 def _person(user: User, other_id: UserId) -> User:

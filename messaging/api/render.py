@@ -9,6 +9,7 @@ from messaging.domain.messages import ConversationType
 from messaging.selectors.history import expired_before
 from messaging.selectors.inbox import ConversationView, MemberView
 from messaging.selectors.messages import PinnedMessage
+from messaging.selectors.profiles import Profile
 
 
 def moment(value: datetime | None) -> str | None:
@@ -59,6 +60,26 @@ def message(frame: frames.Msg) -> dict[str, Any]:
 def pin(pinned: PinnedMessage) -> dict[str, Any]:
     """Return a pinned message, with who pinned it and when."""
     return {"message": message(pinned.message), "by": ids.user_ref(pinned.user_id), "ts": pinned.ts_ms}
+
+
+def profile(seen: Profile) -> dict[str, Any]:
+    """Return a person as one other may see them."""
+    return {
+        "id": ids.user_ref(seen.card.id),
+        "username": seen.card.username,
+        "display_name": seen.card.display_name,
+        "about": seen.about,
+        "presence": None if seen.seen is None else {"state": seen.seen.state, "last_seen": seen.seen.last_seen},
+        "groups": [
+            {
+                "id": ids.conversation_ref(it.id),
+                "name": it.name,
+                "members_count": it.members_count,
+                "picture": None if it.picture is None else ids.media_ref(it.picture),
+            }
+            for it in seen.groups
+        ],
+    }
 
 
 def member(view: MemberView) -> dict[str, Any]:

@@ -208,6 +208,35 @@ class ConversationSerializer(serializers.Serializer[Any]):
     created_at = serializers.DateTimeField()
 
 
+class SeenSerializer(serializers.Serializer[Any]):
+    """Whether somebody is online, or else when they last were."""
+
+    state = serializers.ChoiceField(choices=["online", "offline"])
+    last_seen = serializers.IntegerField(
+        allow_null=True, help_text="Unix milliseconds; null while online or not known."
+    )
+
+
+class CommonGroupSerializer(serializers.Serializer[Any]):
+    """A group of which both are members."""
+
+    id = serializers.CharField()
+    name = serializers.CharField()
+    members_count = serializers.IntegerField()
+    picture = serializers.CharField(allow_null=True)
+
+
+class ProfileSerializer(serializers.Serializer[Any]):
+    """A person as the reader may see them."""
+
+    id = serializers.CharField(help_text="`u_…`")
+    username = serializers.CharField()
+    display_name = serializers.CharField()
+    about = serializers.CharField(help_text="What they say of themselves; empty across a block.")
+    presence = SeenSerializer(allow_null=True, help_text="Null where the reader may not know.")
+    groups = CommonGroupSerializer(many=True, help_text="In common, newest activity first; at most 50.")
+
+
 class InboxSerializer(serializers.Serializer[Any]):
     """A page of conversations, newest activity first."""
 

@@ -9,6 +9,7 @@ from messaging.api import docs, views
 _conversation = "conversations/<str:conversation>"
 
 urlpatterns: list[URLPattern | URLResolver] = [
+    path("users/<str:user>/profile", views.ProfileView.as_view(), name="profile"),
     path("conversations", views.ConversationsView.as_view(), name="conversations"),
     path(_conversation, views.ConversationView.as_view(), name="conversation"),
     path(f"{_conversation}/messages", views.MessagesView.as_view(), name="messages"),

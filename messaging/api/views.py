@@ -26,7 +26,7 @@ from messaging.domain import ids
 from messaging.domain.errors import InvalidInput, NotFound
 from messaging.domain.ids import DeviceId, MessageId
 from messaging.domain.messages import Role
-from messaging.selectors import history, inbox, messages
+from messaging.selectors import history, inbox, messages, profiles
 from messaging.services import changes, conversations, post, read_marks
 
 _DEFAULT_PAGE: Final = 50
@@ -44,6 +44,15 @@ class MessagingView(APIView):
     """Base of the messaging endpoints: JSON only, and bounded."""
 
     parser_classes = [BoundedJSONParser]
+
+
+class ProfileView(MessagingView):
+    """A person as the reader may see them."""
+
+    @extend_schema(operation_id="profile_retrieve", responses=_answers(404, _200=serializers.ProfileSerializer))
+    def get(self, request: Request, user: str) -> Response:
+        """Show what they say of themselves, when they were here, if the reader may know, and the groups in common."""
+        return Response(render.profile(profiles.profile(me(request), user_of(user))))
 
 
 class ConversationsView(MessagingView):

@@ -343,6 +343,9 @@ class Pod:
                 await self.hub.deliver(event)
             case PresenceChanged():
                 self.presence.tell_local(event)
+                if event.state == "offline" and self.hub.is_here(event.user):
+                    # Who is here and looks offline has hidden, and sees nobody either.
+                    self.spawn(self.presence.recheck(event.user))
             case RevokeDevices():
                 for socket in self.hub.sockets_of(event.user):
                     if not event.devices or socket.connection.device in event.devices:

@@ -99,7 +99,7 @@ class PresenceTracker:
         await self._unwatch(self._unsubscribe(socket, socket.watching))
 
     async def recheck(self, viewer: UserId) -> None:
-        """Let those look offline to a viewer whom the viewer may no longer see: a group was left."""
+        """Let those look offline to a viewer whom the viewer may no longer see, who has left a group or hides."""
         for socket in self._hub.sockets_of(viewer):
             watching = socket.watching
             visible = await self._database.run(access.visible_presence, viewer, watching) if watching else set()

@@ -1,6 +1,6 @@
 """The only door to a conversation: who may see it, and who may write to it (design section 11)."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from accounts.selectors import people
@@ -106,17 +106,27 @@ def may_send(user_id: UserId, conversation_id: ConversationId) -> Room:
 
 
 def visible_presence(viewer_id: UserId, targets: Collection[UserId]) -> set[UserId]:
-    """Return whose presence the viewer may see: they share a conversation, show it, and nobody blocked anybody."""
-    near = _acquainted(viewer_id, targets)
-    return near & set(people.shares_presence(near)) if near else near
+    """Return whose presence the viewer may see: each of the two lets the other, and nobody blocked anybody.
+
+    Who shows it to nobody sees nobody's; who shows it to those known sees that of those known (docs/decisions/0086).
+    """
+    rules = people.presence_rules({viewer_id, *targets})
+    own = rules.get(viewer_id)
+    return _mutual(viewer_id, targets, rules) if own is not None and own.shares else set()
 
 
 def presence_audiences(asked: Sequence[tuple[UserId, Collection[UserId]]]) -> list[set[UserId]]:
     """Return, for each (user, viewers), who of the viewers may hear of a change that the user shows at all."""
-    return [_acquainted(user, viewers) for user, viewers in asked]
+    rules = people.presence_rules({person for user, viewers in asked for person in (user, *viewers)})
+    return [_mutual(user, viewers, rules) for user, viewers in asked]
 
 
-def _acquainted(user_id: UserId, others: Collection[UserId]) -> set[UserId]:
-    """Return those of ``others`` who share a conversation with the user and have no block between them."""
-    sharing = container.conversation_store().sharing(user_id, [other for other in others if other != user_id])
-    return sharing - set(people.blocked_pairs(user_id, sharing)) if sharing else set()
+def _mutual(user_id: UserId, others: Collection[UserId], rules: Mapping[UserId, people.PresenceRule]) -> set[UserId]:
+    """Return those of ``others`` who show theirs and know the user, or show it to all as the user does; no blocks."""
+    showing = [other for other in others if other != user_id and other in rules and rules[other].shares]
+    if not showing:
+        return set()
+    seen = container.conversation_store().sharing(user_id, showing)
+    if user_id in rules and rules[user_id].public:
+        seen |= {other for other in showing if rules[other].public}
+    return seen - set(people.blocked_pairs(user_id, seen)) if seen else set()

@@ -231,9 +231,27 @@ def test_the_profile_is_changed_field_by_field(make_user: Callable[..., User]) -
     assert client.patch("/v1/me", {"display_name": "Ann B"}, format="json").json()["display_name"] == "Ann B"
     answer = client.patch("/v1/me", {"share_presence": False}, format="json").json()
     assert (answer["share_presence"], answer["display_name"]) == (False, "Ann B")
+    assert client.patch("/v1/me", {"about": "Mostly outdoors"}, format="json").json()["about"] == "Mostly outdoors"
     assert client.patch("/v1/me", {"email": "nonsense"}, format="json").status_code == 400
+    assert client.patch("/v1/me", {"about": "x" * 141}, format="json").status_code == 400
     assert client.patch("/v1/me", {"username": "root", "is_staff": True}, format="json").json()["username"] == "ann"
     assert not User.objects.get(username="ann").is_staff
+
+
+def test_to_whom_presence_is_shown_is_chosen(make_user: Callable[..., User]) -> None:
+    client, _ = signed_in(make_user("ann"))
+
+    def answer(**changes: Any) -> tuple[str, bool]:
+        told = client.patch("/v1/me", changes, format="json").json()
+        return told["presence"], told["share_presence"]
+
+    assert answer(about="") == ("contacts", True)
+    assert answer(presence="everyone") == ("everyone", True)
+    # As older clients say it; who shows it again shows it to whom it was shown before.
+    assert answer(share_presence=False) == ("nobody", False)
+    assert answer(share_presence=True) == ("everyone", True)
+    assert answer(presence="nobody", share_presence=True) == ("nobody", False)
+    assert client.patch("/v1/me", {"presence": "friends"}, format="json").status_code == 400
 
 
 def test_hidden_presence_is_not_shared(make_user: Callable[..., User]) -> None:

@@ -151,10 +151,13 @@ def test_a_link_for_a_new_password_is_good_for_an_hour(
 
 def test_settings_save_the_profile(make_user: Callable[..., User]) -> None:
     client = browser(make_user("ann"))
-    body = {"display_name": "Ann B", "email": "a@example.org"}
+    body = {"display_name": "Ann B", "about": "Outdoors", "email": "a@example.org", "presence": "nobody"}
     assert client.post("/settings/profile", body).status_code == 302
     user = User.objects.get()
-    assert (user.display_name, user.email, user.share_presence) == ("Ann B", "a@example.org", False)
+    assert (user.display_name, user.about, user.email) == ("Ann B", "Outdoors", "a@example.org")
+    assert user.presence == "nobody"
+    page = client.get("/settings/").content.decode()
+    assert '<option value="nobody" selected>' in page
     assert client.post("/settings/profile", {"display_name": "x", "email": "nonsense"}).status_code == 400
 
 

@@ -7,6 +7,7 @@ import pytest
 from asgiref.sync import async_to_sync
 
 from accounts.models import Block
+from accounts.services.people import update_profile
 from chatproject import container
 from messaging.domain import ids
 from messaging.domain.events import ConversationChanged
@@ -235,3 +236,20 @@ def test_presence_is_seen_by_who_may(ann: Person, bob: Person, cat: Person, dan:
     cat.user.share_presence = False
     cat.user.save()
     assert visible_presence(ann.id, [bob.id, cat.id, dan.id]) == set()
+
+
+_CHOICES = ("everyone", "contacts", "nobody")
+
+
+@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize("theirs", _CHOICES)
+@pytest.mark.parametrize("own", _CHOICES)
+def test_presence_is_seen_as_it_is_shown(ann: Person, bob: Person, own: str, theirs: str, known: bool) -> None:
+    """Each lets the other: known people unless one hides, strangers where both show it to everyone."""
+    if known:
+        ann.group(bob)
+    for one, choice in ((ann, own), (bob, theirs)):
+        update_profile(user=one.user, presence=choice)
+    seen = "nobody" not in (own, theirs) if known else {own, theirs} == {"everyone"}
+    assert visible_presence(ann.id, [bob.id]) == ({bob.id} if seen else set())
+    assert visible_presence(bob.id, [ann.id]) == ({ann.id} if seen else set())

@@ -312,6 +312,7 @@ _ENGINES: Final = {"redis", "redis-cluster", "kafka", "cassandra", "orm-postgres
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options of this suite."""
     parser.addoption("--full-stack", action="store_true", help="run every browser test on the full stack as well")
+    parser.addoption("--gallery", action="store_true", help="keep the pictures that test_states takes, for docs/")
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

@@ -5,11 +5,18 @@ import { compareIds } from "./ids.js";
 import { database, dispatch, me, save, saveSoon, state, view } from "./model.js";
 import { mentionsOfText } from "./names.js";
 import * as store from "./store.js";
-import { fetchConversation, gone, loadRequests, wire } from "./sync.js";
+import { events, fetchConversation, gone, loadRequests, wire } from "./sync.js";
 
 const FOREVER = "9999-12-31T00:00:00Z";
 
 let order = 0;
+let full = false;
+/** The browser has no room for what is to be sent: its author is told, once. */
+function unkept() {
+  if (!full) events.dispatchEvent(new CustomEvent("unkept"));
+  full = true;
+}
+
 const readSent = new Map();
 
 export async function send(body, reply_to = null, media = []) {
@@ -22,7 +29,7 @@ async function post(fields) {
   const message = { msg_id: crypto.randomUUID(), from: me.id, ts: Date.now(), order, media: [], reply_to: null, kind: "text", ...fields };
   dispatch({ type: "queue", message });
   // Into the outbox before onto the wire: a tab that dies in between still sends it.
-  await database?.queue(message).catch(() => {});
+  await database?.queue(message).catch(unkept);
   wire.deliver(message);
   // Who writes does not want to wait for the next try.
   if (!wire.ready) wire.wake();

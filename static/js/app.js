@@ -7,21 +7,40 @@ import { moment } from "./format.js";
 import { _, handle, n } from "./i18n.js";
 import { changed, database, dispatch, leaveDatabase, me, onChange, openDatabase, root, setDraft, state, view } from "./model.js";
 import { excerpt, faceOf, lookForMembers, mentionable, mentionsOfText, nameOf, pictureOf, preview, summaryOf, titleOf } from "./names.js";
-import { $, banner, composer, confirm, info, infoOf, list, listed, loadLater, menu, messages, paint, paintConnection, paintList, pinnedBar, rowMenu, seen, summon, toast } from "./page.js";
+import { $, banner, composer, confirm, draining, info, infoOf, list, listed, loadLater, menu, messages, paint, paintConnection, paintList, paintNetwork, pinnedBar, rowMenu, seen, summon, toast } from "./page.js";
 import { isMuted, pastOf, receiptsOf, shownOf, sortedConversations, threadOf } from "./store.js";
 import { events, fetchConversation, loadAround, loadBlocks, loadConversations, loadNewer, loadNewest, loadOlder, openThread, wire } from "./sync.js";
 
 /** "Last seen 3 min ago" and "Yesterday" go on with the clock. */
 const REPAINT_MS = 30_000;
 
+/** Where this tab keeps what was being written when the session ended. */
+const ASIDE = "chat-aside";
+
 const narrow = matchMedia("(width < 700px)");
+
 const typesBest = matchMedia("(width >= 700px) and (hover: hover)");
 
 /** The session is over, here or for the whole browser: what was read here goes, and the next page says why. */
 async function signedOut() {
   wire.stop();
+  try {
+    // What was begun waits for its author in this tab: nothing typed is lost, and no other tab has it.
+    sessionStorage.setItem(ASIDE, JSON.stringify({ user: me.id, drafts: view.drafts, at: location.hash }));
+  } catch {
+    // This browser keeps nothing.
+  }
   await leaveDatabase("forget");
   location.assign(`${root.dataset.loginUrl}?next=/&ended=1`);
+}
+
+/** Take back what was begun before its author had to sign in again. */
+function takeAside() {
+  const { user, drafts, at } = JSON.parse(sessionStorage.getItem(ASIDE)) ?? {};
+  sessionStorage.removeItem(ASIDE);
+  if (user !== me.id) return;
+  for (const [conv, body] of Object.entries(drafts)) setDraft(conv, body);
+  if (!location.hash && at) location.replace(at);
 }
 
 /** Moderators keep the account out: the server's page says why, and until when. */
@@ -59,13 +78,19 @@ function route() {
     recorder.cancel?.();
     attached.open(id);
     if (conv?.marked_unread) shelve(id, { marked_unread: false }).catch(() => {});
-    if (!conv && state.listLoaded) fetchConversation(id).then(() => state.convs[id] || (location.hash = ""));
+    if (!conv && state.listLoaded) fetchConversation(id).then(() => state.convs[id] || view.active !== id || nowhere());
     openThread(id);
   }
   paint();
   if (id && typesBest.matches) composer.focus();
   // Who closed a conversation goes on from where it was opened.
   if (!id) list.focusOn(before);
+}
+
+/** Where the address leads there is nothing, or nothing for this reader: the two look alike. */
+function nowhere() {
+  toast(navigator.onLine ? _("This conversation does not exist, or you are not in it.") : _("You are offline, and this conversation is not kept here."));
+  location.hash = "";
 }
 
 /** Show what a link leads into, and go in where its reader wants to. */
@@ -336,6 +361,14 @@ async function signOut(form) {
 /** Drafts are brought into step with other devices when there is nothing else to do. */
 const withDrafts = (use) => import("./drafts.js").then(use).catch(() => {});
 
+/** The browser has lost its network or found it: a socket may not know yet. */
+function networkChanged() {
+  wire.wake();
+  paintNetwork();
+}
+
+$("skip").addEventListener("click", () => (view.active ? (composer.hidden ? messages.querySelector(".scroller") : composer) : $("welcome-new")).focus());
+
 // --- events ------------------------------------------------------------------------------------------
 
 onChange(() => {
@@ -355,7 +388,9 @@ events.addEventListener("refused", ({ detail }) => {
   const what = { edit: _("Your edit was not saved."), delete: _("The message was not deleted."), react: _("Your reaction was not saved."), pin: _("The pins were not changed.") }[detail.op];
   toast(`${what} ${detail.detail}`);
 });
-events.addEventListener("broken", () => banner(_("This page no longer fits the server. Reload it."), true));
+events.addEventListener("draining", draining);
+events.addEventListener("unkept", () => toast(_("There is no room left in this browser: what is not sent yet is lost on reload.")));
+events.addEventListener("broken", () => banner(_("This page no longer fits the server. Reload it."), { final: true }));
 events.addEventListener("gone", ({ detail }) => {
   if (info.openFor === detail.conv) info.close();
   // One that is open says so itself, and stays until it is left.
@@ -365,7 +400,8 @@ events.addEventListener("gone", ({ detail }) => {
   if (view.active === detail.conv) location.hash = "";
 });
 
-window.addEventListener("online", () => wire.wake());
+window.addEventListener("online", networkChanged);
+window.addEventListener("offline", networkChanged);
 document.addEventListener("visibilitychange", () => {
   if (document.visibilityState === "visible") {
     wire.wake();
@@ -511,6 +547,7 @@ async function start() {
   try {
     await openDatabase();
     view.drafts = database.drafts();
+    takeAside();
     dispatch({ type: "cached", ...(await database.snapshot()) });
     for (const message of await database.outbox()) {
       if (message.op) {

@@ -11,9 +11,10 @@ import { mediaOf } from "./media.js";
 import { changed, me, root, state, view } from "./model.js";
 import { excerpt, faceOf, mentionsOf, nameOf, pictureOf, preview, quoteOf, summaryOf, textOf, titleOf, typistsOf } from "./names.js";
 import * as store from "./store.js";
-import { loadConversations } from "./sync.js";
+import { loadConversations, wire } from "./sync.js";
 
 const BANNER_AFTER_MS = 1_200;
+const SLOW_MS = 5_000;
 const TOAST_MS = 6_000;
 
 export const $ = (id) => document.getElementById(id);
@@ -271,31 +272,71 @@ export function paint() {
   const unread = store.totalUnread(state, Date.now());
   const name = state.convs[view.active] ? titleOf(state.convs[view.active]) : _("Chat");
   document.title = unread ? `(${unread}) ${name}` : name;
+  paintSlowness();
   seen();
 }
 
 // --- notices ---------------------------------------------------------------------------------------
 
 let bannerTimer = null;
+let drains = false;
+let slowTimer = null;
 
-export function banner(text, final = false) {
-  const node = $("banner");
-  node.hidden = !text;
-  node.textContent = text ?? "";
-  node.toggleAttribute("data-final", final);
-  $("thread-banner").hidden = !text;
-  $("thread-banner").textContent = text ?? "";
+/** Say something above the list, and on a phone above the thread: one of the two is shown. `retry`: what trying again at once does; `in_s` is not read out. */
+export function banner(text, { final = false, in_s = null, retry = null } = {}) {
+  for (const node of [$("banner"), $("thread-banner")]) {
+    const [said, rest, button] = node.children;
+    node.hidden = !text;
+    node.toggleAttribute("data-final", final);
+    // A live region says again what is written again.
+    if (said.textContent !== (text ?? "")) said.textContent = text ?? "";
+    rest.textContent = in_s > 1 ? _("Next try in {seconds} s.", { seconds: in_s }) : "";
+    button.hidden = !retry;
+    button.onclick = retry;
+  }
 }
+
+/** The server said that it is about to stop. */
+export const draining = () => (drains = true);
 
 /** Show the connection; a short break is not worth a word. */
 export function paintConnection(change) {
   root.dataset.connection = change;
   if (change === "online") {
-    clearTimeout(bannerTimer);
+    clearInterval(bannerTimer);
     bannerTimer = null;
+    drains = false;
     banner(null);
   } else if (!bannerTimer) {
-    bannerTimer = setTimeout(() => banner(navigator.onLine ? _("Connecting… your messages will be sent.") : _("You are offline: your messages will be sent.")), BANNER_AFTER_MS);
+    bannerTimer = setTimeout(() => {
+      sayConnection();
+      bannerTimer = setInterval(sayConnection, 1_000);
+    }, BANNER_AFTER_MS);
+  }
+}
+
+/** The browser has no network: said at once, also where the socket does not know yet. */
+export function paintNetwork() {
+  if (!navigator.onLine || root.dataset.connection !== "online") sayConnection();
+  else paintConnection("online");
+}
+
+function sayConnection() {
+  const left = Math.ceil((wire.retryAt - Date.now()) / 1_000);
+  const waits = root.dataset.connection === "offline";
+  if (!navigator.onLine) banner(_("You are offline: your messages will be sent."), { final: true });
+  else banner(drains ? _("The server restarts: your messages will be sent.") : _("No connection: your messages will be sent."), { in_s: waits ? left : null, retry: waits && left > 1 ? () => wire.wake() : null });
+}
+
+/** Say when something that was asked for does not come for a while, though there is a connection. */
+function paintSlowness() {
+  const sends = view.active && store.threadOf(state, view.active).messages.some((one) => store.statusOf(state, one) === "sending");
+  const waits = root.dataset.connection === "online" && navigator.onLine && (sends || view.loading.size > 0 || (!state.listLoaded && !view.listError));
+  if (waits) slowTimer ??= setTimeout(() => root.dataset.connection === "online" && navigator.onLine && banner(_("The connection is slow. Nothing is lost.")), SLOW_MS);
+  else if (slowTimer) {
+    clearTimeout(slowTimer);
+    slowTimer = null;
+    if (root.dataset.connection === "online" && navigator.onLine && !$("banner").hasAttribute("data-final")) banner(null);
   }
 }
 

@@ -18,12 +18,14 @@ function say(text, failed = false) {
 
 function showBrowser(subscription) {
   const offered = push.isSupported() && settings.vapid_key;
-  part("on").hidden = !offered || Boolean(subscription);
+  const refused = push.permission() === "denied";
+  // Who has said no is not asked again by the browser: the way back is in its own settings.
+  part("on").hidden = !offered || refused || Boolean(subscription);
   part("off").hidden = part("test").hidden = !subscription;
   let text = _("This browser shows notifications.");
   if (!push.isSupported()) text = _("This browser cannot show notifications.");
   else if (!settings.vapid_key) text = _("This server sends no notifications to browsers.");
-  else if (push.permission() === "denied") text = _("Notifications are blocked for this site in the browser's settings.");
+  else if (refused) text = _("You refused notifications of this site. To have them, allow them in the browser's settings for this address, and reload this page.");
   else if (!subscription) text = _("This browser shows no notifications.");
   else if (subscription.last_error) text = _("The last notification did not arrive ({reason}).", { reason: subscription.last_error });
   part("browser").textContent = text;

@@ -17,7 +17,7 @@ const REPAIR_MS = 5_000;
 const EXPIRE_MS = 60_000;
 
 /**
- * What is for the page to show: `ready` (limits), `connection` (state), `signed-out`, `suspended`, `broken`, `listed` (the
+ * What is for the page to show: `ready` (limits), `connection` (state), `draining`, `unkept` (there is no room for the outbox), `signed-out`, `suspended`, `broken`, `listed` (the
  * list was read), `draft`, `scheduled` and `previews` (conv: these have changed there), `mine` (a message of one's own has come), `gone` (conv, title, by: one is no longer in it; by whose act, where that is known), `refused` (op, detail: one's
  * own change of a message is not to be).
  */
@@ -108,6 +108,9 @@ function receive(frame) {
       break;
     case "presence":
       dispatch({ type: "presence", user: frame.user, state: frame.state, last_seen: frame.last_seen });
+      break;
+    case "drain":
+      tell("draining");
       break;
     case "resync":
       sync(limits.max_sync_marks);

@@ -106,6 +106,8 @@ export class Wire {
       ...env,
     };
     this.lastHeard = 0;
+    /** When it tries to connect again, while it is offline. */
+    this.retryAt = 0;
     this.heartbeatMs = 30_000;
   }
 
@@ -313,8 +315,10 @@ export class Wire {
       this.onBroken(code);
       return;
     }
+    const pause = backoff(this.#attempt, this.env.random);
+    this.retryAt = this.env.now() + pause;
     this.onState("offline");
-    this.#reconnect = this.env.setTimeout(() => this.connect(), backoff(this.#attempt, this.env.random));
+    this.#reconnect = this.env.setTimeout(() => this.connect(), pause);
     this.#attempt += 1;
   }
 }

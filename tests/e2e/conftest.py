@@ -55,8 +55,13 @@ class Server:
         return [its[0].user for its in self._stack.people(dict.fromkeys(names, 1)).values()]
 
     def manage(self, *arguments: str) -> str:
-        """Return what a command beside its processes prints."""
+        """Return what ``manage.py`` prints beside its processes."""
         return self._stack.manage(*arguments)
+
+    def drain(self) -> None:
+        """End it as an operator does, clients first."""
+        assert isinstance(self._stack, EmbeddedStack)
+        self._stack.end_gently()
 
     def kill(self) -> None:
         """End all of its processes as a power cut does."""
@@ -90,15 +95,20 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 PATIENCE_MS = 20_000
 
 
+def open_browser(playwright: Any) -> Any:
+    """Return a browser without a window. Skips where there is none to be had."""
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        pytest.skip("there is no chromium")
+    return playwright.chromium.launch(executable_path=chromium, args=_BROWSER)
+
+
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Any]:
     sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     sync_api.expect.set_options(timeout=PATIENCE_MS)
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
-    if chromium is None:
-        pytest.skip("there is no chromium")
     with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=_BROWSER)
+        browser = open_browser(playwright)
         yield browser
         browser.close()
 
@@ -186,9 +196,9 @@ class Account:
         kind = {"type": "group", "name": title} if title else {"type": "dm"}
         return str(self.call("POST", "conversations", {**kind, "members": list(users)})["id"])
 
-    def say(self, conv: str, body: str) -> str:
+    def say(self, conv: str, body: str, **more: Any) -> str:
         """Send a message; return its id."""
-        message = {"msg_id": str(uuid.uuid4()), "body": body}
+        message = {"msg_id": str(uuid.uuid4()), "body": body, **more}
         return str(self.call("POST", f"conversations/{conv}/messages", message)["server_id"])
 
 

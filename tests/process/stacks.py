@@ -224,6 +224,13 @@ class EmbeddedStack(Stack):
             self._running.end()
             self._running = None
 
+    def end_gently(self) -> None:
+        """SIGTERM, as an operator stops it; return once it has drained and ended."""
+        assert self._running is not None
+        self._running.process.terminate()
+        self._running.process.wait(PATIENCE_S)
+        self.stop()
+
     def kill(self, *names: str) -> None:
         assert names == self.names
         self.stop()

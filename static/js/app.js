@@ -8,6 +8,7 @@ import { _, handle, n } from "./i18n.js";
 import { changed, database, dispatch, leaveDatabase, me, onChange, openDatabase, root, setDraft, state, view } from "./model.js";
 import { excerpt, faceOf, lookForMembers, mentionable, mentionsOfText, nameOf, pictureOf, preview, summaryOf, titleOf } from "./names.js";
 import { $, banner, composer, confirm, draining, info, infoOf, list, listed, loadLater, menu, messages, paint, paintConnection, paintList, paintNetwork, pinnedBar, rowMenu, seen, summon, toast } from "./page.js";
+import { keyOf } from "./rows.js";
 import { isMuted, pastOf, receiptsOf, shownOf, sortedConversations, threadOf } from "./store.js";
 import { events, fetchConversation, loadAround, loadBlocks, loadConversations, loadNewer, loadNewest, loadOlder, openThread, wire } from "./sync.js";
 
@@ -16,8 +17,6 @@ const REPAINT_MS = 30_000;
 
 /** Where this tab keeps what was being written when the session ended. */
 const ASIDE = "chat-aside";
-
-const narrow = matchMedia("(width < 700px)");
 
 const typesBest = matchMedia("(width >= 700px) and (hover: hover)");
 
@@ -51,6 +50,15 @@ function suspended() {
 
 // --- which conversation ------------------------------------------------------------------------------
 
+const narrow = matchMedia("(width < 700px)");
+
+/** On a phone the list is what the page is about, until a conversation is open. */
+function landmark() {
+  const main = narrow.matches && root.dataset.view === "list";
+  document.querySelector(".sidebar").setAttribute("role", main ? "main" : "complementary");
+}
+narrow.addEventListener("change", landmark);
+
 function route() {
   // A conversation, and perhaps one of its messages: `#c_…/m_…`.
   const [where, message] = location.hash.slice(1).split("/");
@@ -69,6 +77,7 @@ function route() {
   if (id === before) return;
   view.active = id;
   root.dataset.view = id ? "thread" : "list";
+  landmark();
   dispatch({ type: "present" });
   if (state.convs[before]?.closed) dispatch({ type: "conversation-gone", conv: before });
   if (id) {
@@ -119,14 +128,6 @@ async function join(token) {
   } catch (error) {
     toast(error.status === 404 ? _("This invitation is over.") : error.message);
   }
-}
-
-/** Open the conversation above (-1) or below (1) the open one. */
-function step(by) {
-  const order = sortedConversations(state).filter((conv) => Boolean(conv.archived) === view.archive);
-  const at = order.findIndex((conv) => conv.id === view.active);
-  const next = at < 0 ? order[0] : order[at + by];
-  if (next) location.hash = next.id;
 }
 
 /** Bring a message of the open conversation into view, wherever in it that is. */
@@ -505,26 +506,13 @@ $("sign-out").addEventListener("submit", (event) => {
 document.addEventListener("click", (event) => {
   if (!$("menu").contains(event.target)) $("menu").open = false;
 });
-document.addEventListener("keydown", (event) => {
-  if (document.querySelector("dialog[open], :popover-open")) return;
-  const chord = event.ctrlKey || event.metaKey || event.altKey;
-  if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "k") {
-    event.preventDefault();
-    if (root.dataset.view === "thread" && narrow.matches) location.hash = "";
-    $("search").focus();
-    $("search").select();
-  } else if (event.key === "/" && !chord && !event.target.closest("input, textarea, select")) {
-    event.preventDefault();
-    openSearch(view.active);
-  } else if (event.altKey && (event.key === "ArrowUp" || event.key === "ArrowDown")) {
-    event.preventDefault();
-    step(event.key === "ArrowUp" ? -1 : 1);
-  } else if (event.key === "Escape") {
-    escape();
-  } else if (view.active && !composer.hidden && event.key.length === 1 && event.key !== " " && !chord && !event.target.closest("input, textarea, button, summary, a")) {
-    // Who types with the focus in the messages means to write.
-    composer.focus();
-  }
+/** What the keys do is not in the way of the first picture, and comes right after it. */
+let press = null;
+const withKeys = () => import("./keys.js").then((keys) => (press = keys.serve({ escape })));
+document.addEventListener("keydown", (event) => (press ? press(event) : withKeys().then(() => press(event), () => {})));
+$("shortcuts").addEventListener("click", () => {
+  $("menu").open = false;
+  import("./keys.js").then((keys) => keys.openSheet()).catch(failed);
 });
 
 /** Escape closes what is uppermost. */
@@ -562,10 +550,12 @@ async function start() {
   } catch {
     toast(_("This browser keeps nothing between visits: unsent messages are lost on reload."));
   }
+  landmark();
   route();
   paint();
   wire.connect();
   loadConversations();
+  withKeys().catch(() => {});
   loadLater();
 }
 

@@ -173,7 +173,7 @@ export function infoOf(conv) {
   };
 }
 
-/** What one may do with a message that is there: `reply`, `react`, `select`, `forward`, `copy`, `link`, `details`, `pin` or `unpin`, `edit`, `report`, `unpreview`, `delete`; with one that is withheld `appeal`. */
+/** What one may do with a message that is there: `reply`, `react`, `select`, `forward`, `copy`, `link`, `profile`, `details`, `pin` or `unpin`, `edit`, `report`, `unpreview`, `delete`; with one that is withheld `appeal`. */
 export function mayDo(conv, message) {
   if (!conv || message.kind === "event") return [];
   const mine = message.from === me.id;
@@ -182,7 +182,7 @@ export function mayDo(conv, message) {
   if (message.withheld) return mine ? ["appeal", ...(conv.closed ? [] : ["delete"])] : [];
   const pins = open && (conv.type === "dm" || moderates);
   const pinned = store.pinsOf(state, conv.id).some((one) => one.message.server_id === message.server_id);
-  const may = { reply: open, react: open, link: !conv.closed, details: mine && Boolean(conv.members ?? conv.peer), pin: pins && !pinned, unpin: pins && pinned, select: true, forward: !conv.encrypted, copy: Boolean(message.body) && !conv.encrypted, edit: open && mine, report: !mine && !conv.closed, unpreview: mine && Boolean(extras.previewOf(message)), delete: !conv.closed && (mine || moderates) };
+  const may = { reply: open, react: open, link: !conv.closed, profile: !mine && conv.type === "group" && Boolean(state.users[message.from]), details: mine && Boolean(conv.members ?? conv.peer), pin: pins && !pinned, unpin: pins && pinned, select: true, forward: !conv.encrypted, copy: Boolean(message.body) && !conv.encrypted, edit: open && mine, report: !mine && !conv.closed, unpreview: mine && Boolean(extras.previewOf(message)), delete: !conv.closed && (mine || moderates) };
   return Object.keys(may).filter((name) => may[name]);
 }
 

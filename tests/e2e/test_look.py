@@ -49,8 +49,12 @@ def test_the_keyboard_reaches_everything(person: Person, account: Callable[[str]
         other.say(other.begin(me(a)), f"hello {other.username}")
     expect(a.locator(".conversation")).to_have_count(2)
 
-    # In the order of reading: the buttons, the search, the list.
+    # In the order of reading: past it all, oneself, the buttons, the search, the list.
     a.locator("body").focus()
+    a.keyboard.press("Tab")
+    expect(a.locator("#skip")).to_be_focused()
+    a.keyboard.press("Tab")
+    expect(a.locator(".me")).to_be_focused()
     for stop in ("Search messages", "New chat", "New group", "Menu", "Search conversations"):
         a.keyboard.press("Tab")
         expect(a.locator(":focus")).to_have_attribute("aria-label", stop)

@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 def chosen(page: Any) -> str:
     """Return the suggestion that a screen reader would name: the one that the field points at."""
-    field = page.get_by_role("combobox", name="Message")
+    field = page.get_by_label("Message", exact=True)
     return str(page.locator(f"#{field.get_attribute('aria-activedescendant')} .handle").inner_text())
 
 

@@ -7,6 +7,9 @@ export class ConversationList extends HTMLElement {
   #rows = new Map();
   #list = null;
   #empty = null;
+  /** The link that Tab stops at, and the open conversation: where one was last. */
+  #stop = null;
+  #active = null;
 
   connectedCallback() {
     this.addEventListener("keydown", (event) => {
@@ -18,6 +21,10 @@ export class ConversationList extends HTMLElement {
         event.preventDefault();
         next.focus();
       }
+    });
+    this.addEventListener("focusin", (event) => {
+      this.#stop = event.target.closest("li")?.dataset.id ?? this.#stop;
+      this.#rove();
     });
     this.addEventListener("contextmenu", (event) => {
       const row = event.target.closest("li");
@@ -70,6 +77,16 @@ export class ConversationList extends HTMLElement {
     });
     for (const [id, row] of this.#rows) if (!rows.has(id)) row.node.remove();
     this.#rows = rows;
+    const active = items.find((item) => item.active)?.id ?? null;
+    if (active && active !== this.#active) this.#stop = active;
+    this.#active = active;
+    this.#rove();
+  }
+
+  /** Tab stops once; the arrow keys go from there. */
+  #rove() {
+    const stop = this.#rows.has(this.#stop) ? this.#stop : this.#rows.keys().next().value;
+    for (const [id, { node }] of this.#rows) node.firstChild.tabIndex = id === stop ? 0 : -1;
   }
 
   #row(id) {

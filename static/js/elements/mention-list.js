@@ -1,6 +1,6 @@
 /**
  * The people one can mention, above the field in which an `@` was typed. The focus stays in the field: arrows choose, Enter
- * or Tab takes, Escape closes. For screen readers the field is a combobox for as long as the list is there.
+ * or Tab takes, Escape closes. For screen readers the field has the list for as long as it is there (a field of several lines may not call itself a combobox).
  */
 import { avatar, el, icon } from "../dom.js";
 import { _, handle } from "../i18n.js";
@@ -47,7 +47,7 @@ export class MentionList extends HTMLElement {
     this.hidden = true;
     this.#options = [];
     this.list.replaceChildren();
-    for (const name of ["role", "aria-expanded", "aria-controls", "aria-autocomplete", "aria-activedescendant"]) this.#field.removeAttribute(name);
+    for (const name of ["aria-controls", "aria-autocomplete", "aria-activedescendant"]) this.#field.removeAttribute(name);
   }
 
   #look() {
@@ -62,7 +62,7 @@ export class MentionList extends HTMLElement {
     this.list.replaceChildren(...options.map((one, at) => this.#option(one, at)));
     this.hidden = false;
     const { id } = this.list;
-    for (const [name, is] of Object.entries({ role: "combobox", "aria-expanded": "true", "aria-controls": id, "aria-autocomplete": "list" })) this.#field.setAttribute(name, is);
+    for (const [name, is] of Object.entries({ "aria-controls": id, "aria-autocomplete": "list" })) this.#field.setAttribute(name, is);
     return this.#choose(0);
   }
 

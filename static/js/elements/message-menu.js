@@ -26,6 +26,7 @@ export class MessageMenu extends HTMLElement {
   ];
   #message = null;
   #opener = null;
+  #watcher = null;
 
   connectedCallback() {
     // Dismissed by hand: the finger whose long press opens an "auto" popover closes it again when it is lifted.
@@ -51,6 +52,11 @@ export class MessageMenu extends HTMLElement {
     const list = items.length ? el("div", { className: "items", role: "menu" }, ...items.map((item) => this.#item(item))) : null;
     this.box.replaceChildren(...[quick, list].filter(Boolean));
     this.box.showPopover();
+    // The gesture or button that goes back closes it, where the browser tells of it.
+    if (globalThis.CloseWatcher) {
+      this.#watcher = new CloseWatcher();
+      this.#watcher.onclose = () => this.close();
+    }
     this.#place(at, x, y);
     (part === "react" || !list ? quick : list).querySelector("button").focus({ preventScroll: true });
   }
@@ -58,6 +64,7 @@ export class MessageMenu extends HTMLElement {
   close() {
     if (!this.#message) return;
     this.#message = null;
+    this.#watcher?.destroy();
     const focused = this.box.contains(document.activeElement);
     this.box.hidePopover();
     // Where nothing else has taken it, the focus goes back.

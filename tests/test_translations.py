@@ -15,7 +15,10 @@ from chatproject.translations import DOMAINS, LANGUAGES, ROOT, Catalogue, Messag
 
 SCRIPTS: Final = sorted(path for path in (ROOT / "static" / "js").rglob("*.js") if path.parent != translations.SCRIPTS)
 #: Names of keys and types, which the browser wants in English; and what people are not told.
-NO_WORDS: Final = {"Enter", "Escape", "Tab", "Home", "End", "Files", "Ctrl ", "Alt ", "Notification"}
+NO_WORDS: Final = {
+    "Enter", "Escape", "Esc", "Tab", "Home", "End", "Delete", "Ctrl", "Ctrl ", "Alt", "Alt ", "Shift",
+    "Files", "Notification",
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")

@@ -76,6 +76,7 @@ export const block = (user) => call("PUT", `blocks/${user}`);
 export const unblock = (user) => call("DELETE", `blocks/${user}`);
 export const users = (q) => call("GET", `users?${query({ q })}`);
 export const user = (id) => call("GET", `users/${id}`);
+export const profile = (id) => call("GET", `users/${id}/profile`);
 export const report = (body) => call("POST", "reports", body);
 export const appeal = (message, text) => call("POST", `messages/${message}/appeal`, { text });
 export const beginMedia = (file) => call("POST", "media", file);

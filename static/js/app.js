@@ -202,6 +202,11 @@ function openInfo() {
       const text = _("{name} can then do everything here, and you will be an admin. Only they can undo it.", { name: member.display_name });
       if (await confirm.ask({ title: _("Make {name} the owner?", { name: member.display_name }), text, action: _("Make owner") })) await acts.setRole(member.id, "owner");
     },
+    profile: openProfile,
+    go: (id) => {
+      info.close();
+      location.hash = id;
+    },
     invite: async () => (await summon("invite-dialog")).open(acts.invites),
     leave: async () => {
       const text = _("You will see nothing of it any more, also not what was said until now.");
@@ -209,6 +214,27 @@ function openInfo() {
     },
   };
   withElement("conversation-info", (dialog) => dialog.open(infoOf(conv), what));
+}
+
+/** Show who somebody is. */
+function openProfile(id) {
+  const person = state.users[id];
+  if (id === me.id || !person) return;
+  const blocked = state.blocked.includes(id);
+  const acts = {
+    blocked,
+    message: async () => {
+      info.close?.();
+      await startConversation({ type: "dm", members: [id] });
+    },
+    block: () => block({ id: view.active, type: "dm", peer: person }, !blocked),
+    report: () => report({ what: { user: id }, author: id, title: _("Report {name}", { name: person.display_name }), lead: `${handle(person.username)}.` }),
+    go: (conv) => {
+      info.close?.();
+      location.hash = conv;
+    },
+  };
+  withElement("profile-dialog", (dialog) => dialog.open(person, acts));
 }
 
 /** What one may do with a conversation of the list. */
@@ -245,6 +271,9 @@ async function block(conv, on) {
 // --- what one does with a message --------------------------------------------------------------------
 
 const found = (serverId) => shownOf(state, view.active).find((one) => one.server_id === serverId);
+
+/** The message that an element of the list shows. */
+const messageOf = (node) => shownOf(state, view.active).find((one) => keyOf(one) === node.dataset.message);
 
 function reply(message) {
   if (composer.hidden) return;
@@ -455,6 +484,12 @@ $("archive").addEventListener("click", () => {
   paintList();
 });
 menu.addEventListener("link", ({ detail }) => copyLink(detail.message));
+menu.addEventListener("profile", ({ detail }) => openProfile(detail.message.from));
+// By a click on the name or the face as well.
+messages.addEventListener("click", ({ target }) => {
+  const row = target.closest(".author, .message > .avatar")?.closest(".message");
+  if (row) openProfile(messageOf(row)?.from);
+});
 menu.addEventListener("details", ({ detail }) => openDetails(detail.message).catch(failed));
 messages.addEventListener("day", ({ detail }) => goToDay(detail.ts).catch(failed));
 $("emoji").addEventListener("click", () => openEmoji().catch(failed));
@@ -525,6 +560,16 @@ function escape() {
     $("search").value = "";
     paintList();
   } else if (view.active) location.hash = "";
+}
+
+// --- fingers -----------------------------------------------------------------------------------------
+
+if (matchMedia("(hover: none)").matches) {
+  const answer = (node) => {
+    const message = messageOf(node);
+    if (message?.server_id && !message.deleted && !message.withheld) reply(message);
+  };
+  import("./swipe.js").then(({ serve }) => serve(messages, answer), () => {});
 }
 
 // --- start -------------------------------------------------------------------------------------------

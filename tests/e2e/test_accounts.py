@@ -151,7 +151,7 @@ def test_settings_change_the_profile_hide_presence_and_the_password(person: Pers
     tab = a.context.new_page()
     tab.goto(a.url.split("#")[0] + "settings/")
     tab.get_by_label("Name", exact=True).fill("Ann the Second")
-    tab.get_by_label("Show when I am online").uncheck()
+    tab.get_by_label("Who sees when I am online").select_option("Nobody")
     tab.get_by_role("button", name="Save").click()
     expect(tab.get_by_role("status")).to_have_text("Saved.")
     expect(b.locator("#thread-sub")).to_have_text(f"@{ann}")

@@ -2,6 +2,7 @@
 import { avatar, el, icon } from "../dom.js";
 import { moment, span } from "../format.js";
 import { _, handle, n } from "../i18n.js";
+import { fill } from "../profile.js";
 
 const RANK = { owner: 0, admin: 1, member: 2 };
 /** After how many seconds messages may disappear; 0: never. */
@@ -25,6 +26,7 @@ export class ConversationInfo extends HTMLElement {
     this.heading = el("h2", { id: "info-title" });
     this.body = el("div", { className: "dialog-body" });
     this.problem = el("p", { className: "problem", role: "alert", hidden: true });
+    this.profile = el("div", { className: "profile-more", "aria-live": "polite" });
     this.closer = el("button", { className: "icon-button", type: "button", "aria-label": _("Close"), onclick: () => this.close() }, icon("close"));
     this.dialog = el("dialog", { "aria-labelledby": "info-title" }, el("div", { className: "dialog-bar" }, this.heading, this.closer), this.body);
     this.append(this.dialog);
@@ -33,7 +35,7 @@ export class ConversationInfo extends HTMLElement {
 
   /**
    * Open for a conversation. `acts`: mute(seconds), block(on), setTimer(seconds), rename(name), setPicture(file), removePicture(), add(), remove(member), setRole(user, role),
-   * transfer(member), leave(), report(), invite(), decide(user, accept), members(cursor); each may throw an ApiError.
+   * transfer(member), leave(), report(), invite(), profile(user), go(conversation), decide(user, accept), members(cursor); each may throw an ApiError.
    */
   open(shown, acts) {
     this.#acts = acts;
@@ -43,8 +45,10 @@ export class ConversationInfo extends HTMLElement {
     this.#began = false;
     this.problem.hidden = true;
     this.heading.textContent = shown.conv.type === "group" ? _("Group info") : _("Contact info");
+    this.profile.replaceChildren();
     this.show(shown);
     this.dialog.showModal();
+    if (shown.conv.peer) fill(this.profile, shown.conv.peer.id, acts.go, () => this.openFor === shown.conv.id);
   }
 
   get openFor() {
@@ -79,7 +83,7 @@ export class ConversationInfo extends HTMLElement {
     if (conv.type === "group" || conv.peer) rows.push(button("report", _("Report…"), () => this.#acts.report()));
     const focused = this.body.contains(document.activeElement) ? document.activeElement.dataset.key : null;
     const typed = this.body.querySelector('[data-key="name"]')?.value;
-    this.body.replaceChildren(head, this.problem, mute, this.#timer(conv), ...rows);
+    this.body.replaceChildren(head, this.problem, this.profile, mute, this.#timer(conv), ...rows);
     // Painting anew must neither take the focus away nor what is being typed.
     if (focused) (this.body.querySelector(`[data-key="${CSS.escape(focused)}"]`) ?? this.closer).focus();
     if (focused === "name") this.body.querySelector('[data-key="name"]').value = typed;
@@ -162,13 +166,9 @@ export class ConversationInfo extends HTMLElement {
       acts.push(button(`owner-${one.id}`, _("Make owner"), () => this.#do(() => this.#acts.transfer(one)), { className: "button quiet small", "aria-label": `${_("Make owner")}: ${one.display_name}` }));
     }
     if (below) acts.push(el("button", { className: "icon-button", type: "button", title: _("Remove"), "data-key": `remove-${one.id}`, "aria-label": _("Remove {name}", { name: one.display_name }), onclick: () => this.#do(() => this.#acts.remove(one)) }, icon("close")));
-    return el(
-      "li",
-      { className: "person" },
-      avatar(one.id, one.display_name),
-      el("span", { className: "person-text" }, el("span", { dir: "auto" }, self ? _("{name} (you)", { name: one.display_name }) : one.display_name), el("small", {}, [handle(one.username), ROLE[one.role]].filter(Boolean).join(" · "))),
-      ...acts,
-    );
+    const text = el("span", { className: "person-text" }, el("span", { dir: "auto" }, self ? _("{name} (you)", { name: one.display_name }) : one.display_name), el("small", {}, [handle(one.username), ROLE[one.role]].filter(Boolean).join(" · ")));
+    const who = self ? [avatar(one.id, one.display_name), text] : [el("button", { className: "person-who", type: "button", "data-key": `who-${one.id}`, onclick: () => this.#acts.profile(one.id) }, avatar(one.id, one.display_name), text)];
+    return el("li", { className: "person" }, ...who, ...acts);
   }
 
   async #more() {

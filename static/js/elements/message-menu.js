@@ -16,6 +16,7 @@ export class MessageMenu extends HTMLElement {
     ["forward", _("Forward"), "forward"],
     ["select", _("Select"), "check"],
     ["link", _("Copy link"), "link"],
+    ["profile", _("Who wrote it"), "info"],
     ["details", _("Details"), "info"],
     ["pin", _("Pin"), "pin"],
     ["unpin", _("Unpin"), "pin"],

@@ -297,6 +297,7 @@ if ENV["CHAT_HTTPS"]:
     # Browsers take these names only from this very host, over TLS: a neighbouring host cannot plant one.
     SESSION_COOKIE_NAME = "__Host-sessionid"
     CSRF_COOKIE_NAME = "__Host-csrftoken"
+    LANGUAGE_COOKIE_NAME = "__Host-language"
     SECURE_HSTS_SECONDS = int(timedelta(days=365).total_seconds())
     SECURE_HSTS_INCLUDE_SUBDOMAINS = ENV["CHAT_HSTS_SUBDOMAINS"]
 #: How many proxies stand before us, each adding an address to X-Forwarded-For. Without one the header is the client's

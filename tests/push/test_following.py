@@ -108,7 +108,7 @@ def test_what_is_left_takes_the_place_of_what_was_deleted(town: Town, make_dm: A
 
 
 def test_where_nothing_can_be_taken_back_a_deletion_says_so(town: Town, make_dm: Any) -> None:
-    ann, bob = town.person("ann"), town.person("bob")
+    ann, bob = town.person("ann"), town.person("bob", language="de")
     browser = town.browser(bob)
     said = town.say(make_dm(ann, bob), ann, "secret")
     outbox.accept([said])
@@ -117,7 +117,7 @@ def test_where_nothing_can_be_taken_back_a_deletion_says_so(town: Town, make_dm:
     # Safari is known by its push service; here that is in the path.
     Subscription.objects.filter(pk=row.pk).update(address=f"{host}/web.push.apple.com/{token}")
     follow([deleted(said)])
-    assert browser.texts[-1] == ("Chat", "A message was deleted.")
+    assert browser.texts[-1] == ("Chat", "Eine Nachricht wurde gelöscht.")
     assert browser.taken_back == []
 
 

@@ -15,9 +15,9 @@ import pytest
 from django.conf import settings as django_settings
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
-from django.utils import timezone
+from django.utils import timezone, translation
 
-from accounts.models import Block, Device
+from accounts.models import Block, Device, User
 from accounts.services.suspension import suspend
 from chatproject import container
 from messaging.domain import events, ids
@@ -263,6 +263,32 @@ def test_a_mention_is_told_where_the_text_is_not(town: Town, make_group: Any) ->
     outbox.accept([town.say(make_group(ann, bob, cat, name="Lunch"), ann, "@bob?", mentions=[UserId(bob.pk)])])
     assert phone.texts == [("Lunch", "Ann mentioned you")]
     assert other.texts == [("Lunch", "New message from Ann")]
+
+
+def test_each_reader_is_told_in_their_own_language(town: Town, make_group: Any) -> None:
+    ann = town.person("ann", display_name="Ann")
+    people = {language: town.person(f"reader-{language}", language=language) for language in ("", "de", "es", "ar")}
+    phones = {language: town.phone(person) for language, person in people.items()}
+    group = make_group(ann, *people.values(), name="Lunch")
+    outbox.accept([town.say(group, ann, "", media=["x", "y"])])
+    assert {language: phone.texts for language, phone in phones.items()} == {
+        "": [("Lunch", "Ann: 2 attachments")],
+        "de": [("Lunch", "Ann: 2 Anhänge")],
+        "es": [("Lunch", "Ann: 2 archivos adjuntos")],
+        "ar": [("Lunch", "Ann: مرفقان")],
+    }
+    assert translation.get_language() == "en"
+
+
+def test_the_mail_is_in_the_language_of_who_gets_it(town: Town, make_dm: Any) -> None:
+    ann, bob = town.person("ann", display_name="Ann"), town.person("bob", email="bob@example.org", language="de")
+    town.phone(bob)
+    outbox.accept([town.say(make_dm(ann, bob), ann, "secret", age_s=400)])
+    summary.spill(timezone.now())
+    [job] = [it for it in queued() if it[0] == "accounts.tasks.send_mail_task"]
+    subject, body = job[1][:2]
+    assert subject == "1 ungelesene Nachricht"
+    assert body.startswith("Im Chat wartet 1 ungelesene Nachricht auf dich.")
 
 
 def change(intent: PushIntent, kind: MessageChangeKind, body: str = "") -> None:
@@ -722,6 +748,9 @@ def test_a_test_push_shows_what_became_of_it(town: Town) -> None:
     phone = town.phone(town.person("ann"))
     tasks.send_test(phone.id)
     assert phone.texts == [("Chat", "Notifications work on this device.")]
+    User.objects.update(language="de")
+    tasks.send_test(phone.id)
+    assert phone.texts[1:] == [("Chat", "Benachrichtigungen kommen auf diesem Gerät an.")]
     assert Subscription.objects.get().last_success_at is not None
     phone.fails(Answer(400, "BadTopic"))
     tasks.send_test(phone.id)

@@ -72,7 +72,7 @@ def test_who_reads_another_language_uses_all_of_it(
     other = account(name("bob"))
     group = other.begin(str(page.locator("#app").get_attribute("data-user")), title="Ramblers")
     page.locator(".conversation", has_text="Ramblers").click()
-    page.get_by_label(said("Message"), exact=True).fill("guten مرحبا 你好")
+    page.get_by_role("textbox", name=said("Message"), exact=True).fill("guten مرحبا 你好")
     page.get_by_role("button", name=said("Send"), exact=True).click()
     bubble(page, "guten مرحبا 你好").wait_for()
     other.say(group, "Hello yourself")

@@ -21,6 +21,7 @@ from accounts.models import Device, PresenceChoice, User
 from accounts.selectors import credentials, people
 from accounts.services import devices as device_service
 from accounts.services import people as people_service
+from accounts.services.proof import ask_again, proven_again
 from messaging.domain import ids
 from messaging.domain.errors import ChatError
 from messaging.domain.ids import UserId
@@ -124,6 +125,8 @@ def save_profile(request: HttpRequest) -> HttpResponse:
     if not form.is_valid():
         return _render(request, form, status=400)
     changes = {name: value for name, value in form.cleaned_data.items() if name != "presence" or value}
+    if people_service.moves_mail(user, changes):
+        ask_again(request)
     people_service.update_profile(user=user, **changes)
     # In the language of the page that comes.
     with translation.override(language_for(request, user)):
@@ -153,6 +156,7 @@ def languages(request: HttpRequest) -> dict[str, Any]:
 
 @login_required
 @require_POST
+@proven_again
 def revoke_device(request: HttpRequest, device: str) -> HttpResponse:
     """Sign a device out."""
     try:
@@ -166,6 +170,7 @@ def revoke_device(request: HttpRequest, device: str) -> HttpResponse:
 
 @login_required
 @require_POST
+@proven_again
 def revoke_others(request: HttpRequest) -> HttpResponse:
     """Sign out everywhere but here."""
     ended = device_service.revoke_others(user=_user(request), keep=_current_device(request))

@@ -35,6 +35,13 @@ class SignInSerializer(serializers.Serializer[Any]):
     device = StrictCharField(max_length=120, required=False, default="", allow_blank=True, help_text="A name for it.")
 
 
+class ProofSerializer(serializers.Serializer[Any]):
+    """Who asks for something grave proves once more who it is."""
+
+    password = StrictCharField(max_length=256, trim_whitespace=False)
+    code = StrictCharField(max_length=32, required=False, default="", allow_blank=True)
+
+
 class PasswordSerializer(serializers.Serializer[Any]):
     """A change of password."""
 
@@ -63,6 +70,23 @@ class ProfileSerializer(serializers.Serializer[Any]):
         help_text="Of pages, mails and pushes. Empty: pages as the browser asks, the rest in the server's.",
     )
     show_previews = serializers.BooleanField(required=False)
+    password = StrictCharField(
+        max_length=256,
+        required=False,
+        default="",
+        allow_blank=True,
+        trim_whitespace=False,
+        write_only=True,
+        help_text="The account's, with another `email`.",
+    )
+    code = StrictCharField(
+        max_length=32,
+        required=False,
+        default="",
+        allow_blank=True,
+        write_only=True,
+        help_text="Of the second factor, where there is one, with another `email`.",
+    )
 
 
 class UserSerializer(serializers.Serializer[Any]):

@@ -11,7 +11,7 @@ from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.throttling import SimpleRateThrottle
+from rest_framework.throttling import BaseThrottle, SimpleRateThrottle
 from rest_framework.views import APIView
 
 from accounts.api import serializers
@@ -22,6 +22,7 @@ from accounts.models import Device, User
 from accounts.selectors import credentials, people
 from accounts.services import devices as device_service
 from accounts.services import people as people_service
+from accounts.services.proof import prove
 from accounts.services.suspension import refuse_suspended
 from messaging.api.endpoints import answers, checked
 from messaging.api.parsing import BoundedJSONParser
@@ -199,9 +200,16 @@ class DeviceView(AccountsAPIView):
 class OtherDevicesView(AccountsAPIView):
     """Every device but the one that asks."""
 
-    @extend_schema(operation_id="devices_revoke_others", request=None, responses=_answers(401, _204=None))
+    throttle_classes = [PasswordThrottle]
+
+    @extend_schema(
+        operation_id="devices_revoke_others",
+        request=serializers.ProofSerializer,
+        responses=_answers(400, 401, 403, _204=None),
+    )
     def post(self, request: Request) -> Response:
-        """Sign out everywhere else."""
+        """Sign out everywhere else. `code`: of the second factor, where there is one."""
+        prove(user=user_of(request), **checked(serializers.ProofSerializer(data=request.data)))
         device_service.revoke_others(user=user_of(request), keep=_device(request))
         return Response(status=204)
 
@@ -217,12 +225,20 @@ class MeView(AccountsAPIView):
     @extend_schema(
         operation_id="me_update",
         request=serializers.ProfileSerializer,
-        responses=_answers(400, 401, _200=serializers.MeSerializer),
+        responses=_answers(400, 401, 403, _200=serializers.MeSerializer),
     )
     def patch(self, request: Request) -> Response:
-        """Change the profile."""
-        changes = checked(serializers.ProfileSerializer(data=request.data))
-        return Response(me_json(people_service.update_profile(user=user_of(request), **changes)))
+        """Change the profile. Another `email`, to which a new password can be sent, needs `password` and `code`."""
+        user, changes = user_of(request), checked(serializers.ProfileSerializer(data=request.data))
+        password, code = changes.pop("password"), changes.pop("code")
+        if people_service.moves_mail(user, changes):
+            prove(user=user, password=password, code=code)
+        return Response(me_json(people_service.update_profile(user=user, **changes)))
+
+    def get_throttles(self) -> list[BaseThrottle]:
+        """Count what has a password along as a try of it."""
+        tries = self.request.method == "PATCH" and isinstance(self.request.data, dict) and "email" in self.request.data
+        return [PasswordThrottle()] if tries else super().get_throttles()
 
 
 class PasswordView(AccountsAPIView):

@@ -1,5 +1,6 @@
 """Accounts, profiles and blocks: the only writers (design section 5)."""
 
+from collections.abc import Mapping
 from typing import Final
 
 from asgiref.sync import async_to_sync
@@ -70,6 +71,11 @@ def change_password(*, user: User, current: str, new: str, keep: object) -> None
     revoke_others(user=user, keep=keep if isinstance(keep, Device) else None)
 
 
+def moves_mail(user: User, changes: Mapping[str, object]) -> bool:
+    """Return whether a change of the profile has another address: whoever reads its mail can have a new password."""
+    return "email" in changes and str(changes["email"]).lower() != user.email.lower()
+
+
 def update_profile(*, user: User, **changes: object) -> User:
     """Change some of name, about, e-mail, language, previews and to whom presence is shown; hiding it is at once.
 
@@ -84,7 +90,7 @@ def update_profile(*, user: User, **changes: object) -> User:
     if unknown:
         raise InvalidInput(f"cannot change {', '.join(sorted(unknown))}")
     hides = changes.get("share_presence") is False and user.share_presence
-    if "email" in changes and str(changes["email"]).lower() != user.email.lower():
+    if moves_mail(user, changes):
         # To where it was until now, in case that somebody else did it: a new password can be had by the new one.
         mail_notice(user=user, subject=_MOVED_SUBJECT, text=_MOVED, name=user.username)
     for name, value in changes.items():

@@ -25,17 +25,17 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext, gettext_lazy
 
 from accounts.language import speaking_to
-from accounts.mfa import require_code
 from accounts.models import User
 from accounts.services import closing
 from accounts.services.devices import revoke_others
 from accounts.services.notices import mail_notice
+from accounts.services.proof import prove
 from chatproject import container
 from messaging.compliance import audit, holds
 from messaging.compliance.audit import Action
 from messaging.compliance.retention import Rules
 from messaging.domain import ids
-from messaging.domain.errors import Conflict, Forbidden, InvalidInput, NotFound, Unavailable
+from messaging.domain.errors import Conflict, Forbidden, NotFound, Unavailable
 from messaging.domain.events import MessageChanged
 from messaging.domain.ids import ConversationId, MessageId, UserId, user_ref
 from messaging.domain.messages import ConversationType, DedupeKey, Membership, StoredMessage
@@ -74,11 +74,9 @@ def request(*, user: User, password: str, code: str = "") -> Erasure:
 
     Raises:
         InvalidInput: the password is wrong. Unauthenticated: the code of the second factor is missing or wrong.
-        Forbidden: the user is of the staff. Conflict: it is asked for already.
+        Forbidden: the user is of the staff, or has no password. Conflict: it is asked for already.
     """
-    if not user.check_password(password):
-        raise InvalidInput("the password is not right")
-    require_code(user, code)
+    prove(user=user, password=password, code=code)
     return request_confirmed(user=user)
 
 

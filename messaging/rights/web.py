@@ -2,7 +2,6 @@
 
 from typing import Final
 
-from allauth.account.decorators import reauthentication_required
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import logout
@@ -15,6 +14,7 @@ from django.utils.translation import gettext_noop
 from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts.models import User
+from accounts.services.proof import proven_again
 from messaging.domain.errors import ChatError
 from messaging.rights import erasures, exports
 
@@ -34,6 +34,7 @@ def _sentence(error: ChatError) -> str:
 
 @login_required
 @require_POST
+@proven_again
 def ask_for_export(request: HttpRequest) -> HttpResponse:
     """Have a copy of the user's data made."""
     assert isinstance(request.user, User)
@@ -48,7 +49,7 @@ def ask_for_export(request: HttpRequest) -> HttpResponse:
 
 @login_required
 @require_http_methods(["GET", "POST"])
-@reauthentication_required  # type: ignore[untyped-decorator]  # allauth has no types
+@proven_again
 def ask_for_erasure(request: HttpRequest) -> HttpResponse:
     """Say what is deleted when, and have it done; whoever comes here has just confirmed who they are."""
     assert isinstance(request.user, User)

@@ -205,7 +205,10 @@ def test_signing_out_and_signing_out_elsewhere(make_user: Callable[..., User]) -
     user = make_user("ann")
     first, _ = signed_in(user)
     second, _ = signed_in(user)
-    assert first.post("/v1/devices/revoke-others").status_code == 204
+    for proof in ({}, {"password": "tulips"}):
+        assert first.post("/v1/devices/revoke-others", proof, format="json").status_code == 400
+    assert second.get("/v1/me").status_code == 200
+    assert first.post("/v1/devices/revoke-others", {"password": PASSWORD}, format="json").status_code == 204
     assert second.get("/v1/me").status_code == 401
     assert first.delete("/v1/tokens/current").status_code == 204
     assert first.get("/v1/me").status_code == 401
@@ -252,6 +255,40 @@ def test_to_whom_presence_is_shown_is_chosen(make_user: Callable[..., User]) -> 
     assert answer(share_presence=True) == ("everyone", True)
     assert answer(presence="nobody", share_presence=True) == ("nobody", False)
     assert client.patch("/v1/me", {"presence": "friends"}, format="json").status_code == 400
+
+
+def test_another_address_needs_the_password(make_user: Callable[..., User]) -> None:
+    """To it a new password can be sent: whoever has a token for a minute must not take the account."""
+    user = make_user("ann", email="ann@example.org")
+    client, _ = signed_in(user)
+
+    def ask(**body: str) -> int:
+        return int(client.patch("/v1/me", body, format="json").status_code)
+
+    assert (ask(email="x@example.org"), ask(email="x@example.org", password="tulips"), ask(email="")) == (400,) * 3
+    assert ask(email="Ann@Example.org", display_name="Ann B") == 200, "the same one"
+    assert ask(email="x@example.org", password=PASSWORD) == 200
+    user.refresh_from_db()
+    assert (user.email, user.display_name) == ("x@example.org", "Ann B")
+
+
+def test_an_account_without_a_password_changes_it_in_a_browser(make_user: Callable[..., User]) -> None:
+    user = make_user("ann")
+    client, _ = signed_in(user)
+    user.set_unusable_password()
+    user.save()
+    answer = client.patch("/v1/me", {"email": "x@example.org", "password": ""}, format="json")
+    assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")
+
+
+def test_tries_of_the_password_with_an_address_are_few(make_user: Callable[..., User]) -> None:
+    client, _ = signed_in(make_user("ann"))
+    answers = [
+        client.patch("/v1/me", {"email": "x@example.org", "password": f"no{n}"}, format="json").status_code
+        for n in range(11)
+    ]
+    assert answers == [400] * 10 + [429]
+    assert client.patch("/v1/me", {"display_name": "Ann"}, format="json").status_code == 200
 
 
 def test_hidden_presence_is_not_shared(make_user: Callable[..., User]) -> None:

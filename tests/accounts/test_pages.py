@@ -3,6 +3,8 @@
 import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from allauth.account.models import EmailAddress
@@ -25,6 +27,15 @@ def browser(user: User, password: str = PASSWORD) -> Client:
     answer = client.post("/accounts/login/", {"login": user.username, "password": password})
     assert answer.status_code == 302, answer.content
     return client
+
+
+def again(client: Client, path: str, body: dict[str, str]) -> Any:
+    """Send a form which asks for the password, give it, and return the page that it leads to in the end."""
+    asked = client.post(path, body)
+    assert asked["Location"] == f"/accounts/reauthenticate/?{urlencode({'next': path})}"
+    answer = client.post("/accounts/reauthenticate/", {"password": PASSWORD, "next": path}, follow=True)
+    assert answer.status_code == 200, answer.content
+    return answer
 
 
 def test_sign_up_by_the_form_signs_in() -> None:
@@ -68,8 +79,10 @@ def test_a_session_is_a_device_and_ends_with_it(make_user: Callable[..., User]) 
     page = second.get("/settings/").content.decode()
     assert page.count("Firefox on Linux") >= 2
     other = Device.objects.get(session_key=first.session.session_key)
-    answer = second.post(f"/settings/devices/{ids.device_ref(other.pk)}/revoke")
-    assert answer.status_code == 302
+    path = f"/settings/devices/{ids.device_ref(other.pk)}/revoke"
+    assert second.post(path).status_code == 302
+    assert first.get("/settings/").status_code == 200, "it asks for the password first"
+    again(second, path, {})
     assert first.get("/settings/").status_code == 302, "signed out"
     assert second.get("/settings/").status_code == 200
 
@@ -79,7 +92,7 @@ def test_one_may_sign_out_everywhere_else(make_user: Callable[..., User]) -> Non
     here, there, stranger = browser(user), browser(user), browser(make_user("bob"))
     for client in (here, there, stranger):
         client.get("/settings/")
-    page = here.post("/settings/devices/revoke-others", follow=True).content.decode()
+    page = again(here, "/settings/devices/revoke-others", {}).content.decode()
     assert "Signed out on 1 other device." in page
     assert [client.get("/settings/").status_code for client in (here, there, stranger)] == [200, 302, 200]
 
@@ -88,7 +101,7 @@ def test_a_neighbours_device_is_left_alone(make_user: Callable[..., User]) -> No
     ann, bob = browser(make_user("ann")), browser(make_user("bob"))
     bob.get("/settings/")
     device = Device.objects.get(user__username="bob")
-    ann.post(f"/settings/devices/{ids.device_ref(device.pk)}/revoke")
+    again(ann, f"/settings/devices/{ids.device_ref(device.pk)}/revoke", {})
     assert bob.get("/settings/").status_code == 200
 
 
@@ -152,7 +165,7 @@ def test_a_link_for_a_new_password_is_good_for_an_hour(
 def test_settings_save_the_profile(make_user: Callable[..., User]) -> None:
     client = browser(make_user("ann"))
     body = {"display_name": "Ann B", "about": "Outdoors", "email": "a@example.org", "presence": "nobody"}
-    assert client.post("/settings/profile", body).status_code == 302
+    again(client, "/settings/profile", body)
     user = User.objects.get()
     assert (user.display_name, user.about, user.email) == ("Ann B", "Outdoors", "a@example.org")
     assert user.presence == "nobody"
@@ -164,13 +177,18 @@ def test_settings_save_the_profile(make_user: Callable[..., User]) -> None:
 def test_another_address_is_told_to_the_one_before(make_user: Callable[..., User], jobs_run_at_once: None) -> None:
     user = make_user("ann", email="ann@example.org")
     ann = browser(user)
-    for address in ("ann@example.org", "Ann@Example.org", "new@example.org"):
-        assert ann.post("/settings/profile", {"display_name": "Ann", "email": address}).status_code == 302
+    for address in ("ann@example.org", "Ann@Example.org"):
+        assert ann.post("/settings/profile", {"display_name": "Ann", "email": address})["Location"] == "/settings/"
+    taken = ann.post("/settings/profile", {"display_name": "Ann", "email": "new@example.org"})
+    assert "/reauthenticate/" in taken["Location"]
+    assert (User.objects.get().email, mail.outbox) == ("Ann@Example.org", []), "it asks for the password first"
+    again(ann, "/settings/profile", {"display_name": "Ann", "email": "new@example.org"})
     [letter] = mail.outbox
     assert letter.to == ["Ann@Example.org"]
     assert "was changed" in letter.subject
     assert "new@example.org" not in letter.body
-    assert ann.patch("/v1/me", {"email": ""}, content_type="application/json").status_code == 200
+    proof = {"email": "", "password": PASSWORD}
+    assert ann.patch("/v1/me", proof, content_type="application/json").status_code == 200
     assert mail.outbox[1].to == ["new@example.org"]
 
 

@@ -21,7 +21,6 @@ Route = Callable[[], None]
 every_endpoint_with_a_body = pytest.mark.parametrize("endpoint", [it for it in ENDPOINTS if it.has_body], ids=str)
 #: What reads no body, or takes any bytes for one.
 BODILESS = {
-    "post devices/revoke-others",
     "put blocks/<str:user>",
     "put messages/<str:message>/reactions/<str:emoji>",
     "put messages/<str:message>/pin",
@@ -113,7 +112,10 @@ FIELDS: dict[str, dict[str, Any]] = {
         "share_presence": True,
         "show_previews": True,
         "language": "de",
+        "password": "no",
+        "code": "x",
     },
+    "post devices/revoke-others": {"password": "no", "code": "x"},
     "post me/password": {"current": "no", "new": "four-wet-boots"},
     "post conversations": {"type": "group", "members": [], "name": "x"},
     "patch conversations/<str:conversation>": {"name": "x"},

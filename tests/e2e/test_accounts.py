@@ -130,6 +130,9 @@ def test_a_revoked_browser_is_signed_out_at_once_and_says_so(
     here.get_by_role("link", name="Settings").click()
     expect(here.locator("li", has_text="This browser")).to_contain_text("last used just now")
     here.get_by_role("button", name=re.compile("^Sign out Chrome")).click()
+    expect(here.get_by_role("heading")).to_have_text("Confirm it is you")
+    here.get_by_label("Password", exact=True).fill(PASSWORD)
+    here.get_by_role("button", name="Confirm").click()
     expect(here.get_by_role("status")).to_have_text("Signed out there.")
     for page in (lost, second_tab):
         expect(page).to_have_url(re.compile("/accounts/login/"))

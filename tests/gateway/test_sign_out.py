@@ -82,7 +82,7 @@ async def _another_device(home: Home) -> None:
 
 
 async def _all_others(home: Home) -> None:
-    await home.rest("tablet", "POST", "devices/revoke-others")
+    await home.rest("tablet", "POST", "devices/revoke-others", {"password": PASSWORD})
 
 
 async def _password_by_rest(home: Home) -> None:

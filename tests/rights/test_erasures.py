@@ -34,6 +34,7 @@ from tests.media.objects import Uploads
 pytestmark = pytest.mark.django_db
 Route = Callable[[], None]
 Commits = Callable[..., Any]
+PROOF = {"password": PASSWORD}
 OFFICER, OTHER = UserId(1), UserId(2)
 
 
@@ -146,7 +147,7 @@ def test_nothing_is_left_of_the_person_but_a_number(ann: Person, bob: Person, ro
     User.objects.filter(pk=ann.user.pk).update(email="ann@example.org")
     ann.user.refresh_from_db()
     Block.objects.create(owner=ann.user, target=bob.user)
-    ann.post("me/exports", {})
+    ann.post("me/exports", PROOF)
     group = bob.group()
     link = bob.post(f"conversations/{group}/invites", {"approval": True}).json()["token"]
     assert ann.post(f"invites/{link}", {}).json()["status"] == "requested"

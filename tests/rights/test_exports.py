@@ -10,6 +10,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.test import Client as Browser
 from django.utils import timezone
 
 from messaging.archive import written as in_archives
@@ -17,10 +18,12 @@ from messaging.compliance.models import AuditEntry
 from messaging.rights import exports
 from messaging.rights.models import DataExport, DataExportPart
 from tests.api.conftest import Person, ann, bob, cat, person, problem, route  # noqa: F401  # fixtures
+from tests.conftest import PASSWORD
 from tests.media.objects import bytes_of
 
 pytestmark = pytest.mark.django_db
 Route = Callable[[], None]
+PROOF = {"password": PASSWORD}
 
 
 def unzipped(answer: Any) -> dict[str, Any]:
@@ -32,6 +35,19 @@ def unzipped(answer: Any) -> dict[str, Any]:
 
 def rows(text: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in text.splitlines()]
+
+
+def test_who_asks_proves_who_it_is(ann: Person) -> None:  # noqa: F811
+    problem(ann.post("me/exports", {}), 400, "invalid")
+    problem(ann.post("me/exports", {"password": "tulips"}), 400, "invalid")
+    assert not DataExport.objects.exists()
+    browser = Browser()
+    browser.force_login(ann.user)
+    asked = browser.post("/settings/export")
+    assert asked.headers["Location"] == "/accounts/reauthenticate/?next=%2Fsettings%2Fexport"
+    assert not DataExport.objects.exists()
+    browser.post(asked.headers["Location"], {"password": PASSWORD, "next": "/settings/export"})
+    assert DataExport.objects.count() == 1, "what was asked for is done then"
 
 
 def test_it_has_what_one_wrote_and_nothing_of_others(ann: Person, bob: Person, route: Route) -> None:  # noqa: F811
@@ -46,7 +62,7 @@ def test_it_has_what_one_wrote_and_nothing_of_others(ann: Person, bob: Person, r
     at = timezone.now() + timedelta(days=9)
     later = {"conversation": conv, "msg_id": str(uuid4()), "body": "later", "send_at": in_archives(at)}
     assert ann.post("scheduled", later).status_code == 201
-    asked = ann.post("me/exports", {})
+    asked = ann.post("me/exports", PROOF)
     assert (asked.status_code, asked.json()["state"]) == (201, "requested")
     exports.make(asked.json()["id"])
     [ready] = ann.get("me/exports").json()["results"]
@@ -83,7 +99,7 @@ def test_it_has_what_one_wrote_where_one_is_no_more(ann: Person, bob: Person, ro
     ann.delete(f"conversations/{group}/members/{ann.ref}")
     bob.say(group, "they are gone")
     route()
-    asked = ann.post("me/exports", {}).json()["id"]
+    asked = ann.post("me/exports", PROOF).json()["id"]
     exports.make(asked)
     files = unzipped(ann.get(f"me/exports/{asked}/file"))
     assert [it["body"] for it in rows(files["messages.jsonl"])] == ["before I left", "before I left again"]
@@ -92,7 +108,7 @@ def test_it_has_what_one_wrote_where_one_is_no_more(ann: Person, bob: Person, ro
 
 
 def test_nobody_else_gets_it_and_nobody_after_its_time(ann: Person, bob: Person) -> None:  # noqa: F811
-    asked = ann.post("me/exports", {}).json()["id"]
+    asked = ann.post("me/exports", PROOF).json()["id"]
     problem(ann.get(f"me/exports/{asked}/file"), 404, "not_found")
     exports.make(asked)
     problem(bob.get(f"me/exports/{asked}/file"), 404, "not_found")
@@ -105,18 +121,18 @@ def test_nobody_else_gets_it_and_nobody_after_its_time(ann: Person, bob: Person)
 
 
 def test_one_is_made_at_a_time_and_one_a_day(ann: Person) -> None:  # noqa: F811
-    first = ann.post("me/exports", {}).json()["id"]
-    problem(ann.post("me/exports", {}), 409, "conflict")
+    first = ann.post("me/exports", PROOF).json()["id"]
+    problem(ann.post("me/exports", PROOF), 409, "conflict")
     exports.make(first)
     exports.make(first)
     assert DataExportPart.objects.count() == 1
-    problem(ann.post("me/exports", {}), 429, "rate_limited")
+    problem(ann.post("me/exports", PROOF), 429, "rate_limited")
     DataExport.objects.update(requested_at=timezone.now() - timedelta(days=2))
-    assert ann.post("me/exports", {}).status_code == 201
+    assert ann.post("me/exports", PROOF).status_code == 201
 
 
 def test_what_a_worker_lost_is_made_after_all(ann: Person) -> None:  # noqa: F811
-    asked = ann.post("me/exports", {}).json()["id"]
+    asked = ann.post("me/exports", PROOF).json()["id"]
     assert exports.make_lost() == 0
     DataExport.objects.update(requested_at=timezone.now() - timedelta(hours=1))
     assert exports.make_lost() == 1

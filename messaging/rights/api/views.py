@@ -9,12 +9,15 @@ from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.throttling import BaseThrottle
 from rest_framework.views import APIView
 
 from accounts.api.authentication import user_of
+from accounts.api.serializers import ProofSerializer
 from accounts.api.views import PasswordThrottle
+from accounts.services.proof import prove
 from messaging.api.endpoints import answers, checked
-from messaging.api.parsing import BoundedJSONParser, StrictCharField
+from messaging.api.parsing import BoundedJSONParser
 from messaging.rights import erasures, exports
 from messaging.rights.models import DataExport
 
@@ -42,14 +45,28 @@ class ExportsSerializer(serializers.Serializer[Any]):
 class ExportsView(APIView):
     """Copies of one's own data."""
 
+    parser_classes = [BoundedJSONParser]
+
+    def get_throttles(self) -> list[BaseThrottle]:
+        """Count tries of the password as such."""
+        return [PasswordThrottle()] if self.request.method == "POST" else super().get_throttles()
+
     @extend_schema(operation_id="exports_list", responses=_answers(_200=ExportsSerializer))
     def get(self, request: Request) -> Response:
         """List the copies that you asked for."""
         return Response({"results": ExportSerializer(exports.exports_of(user_of(request)), many=True).data})
 
-    @extend_schema(operation_id="exports_create", request=None, responses=_answers(409, _201=ExportSerializer))
+    @extend_schema(
+        operation_id="exports_create",
+        request=ProofSerializer,
+        responses=_answers(400, 403, 409, _201=ExportSerializer),
+    )
     def post(self, request: Request) -> Response:
-        """Ask for a copy of your data: one a day. It is made in the background."""
+        """Ask for a copy of your data: one a day. It is made in the background.
+
+        `code`: of the second factor, where there is one.
+        """
+        prove(user=user_of(request), **checked(ProofSerializer(data=request.data)))
         export = exports.request_export(user=user_of(request))
         return Response(ExportSerializer(export).data, status=201)
 
@@ -72,13 +89,6 @@ class ExportFileView(APIView):
         return StreamingHttpResponse(pieces, content_type="application/zip", headers=headers)
 
 
-class AskForErasureSerializer(serializers.Serializer[Any]):
-    """Who asks for it proves once more who it is."""
-
-    password = StrictCharField(max_length=256, trim_whitespace=False)
-    code = StrictCharField(max_length=32, required=False, default="", allow_blank=True)
-
-
 class ErasureSerializer(serializers.Serializer[Any]):
     """What was asked for."""
 
@@ -93,7 +103,7 @@ class ErasureView(APIView):
 
     @extend_schema(
         operation_id="erasure_create",
-        request=AskForErasureSerializer,
+        request=ProofSerializer,
         responses=_answers(400, 403, 409, _202=ErasureSerializer),
     )
     def post(self, request: Request) -> Response:
@@ -101,6 +111,6 @@ class ErasureView(APIView):
 
         Signing in before `due_at` takes it back. `code`: of the second factor, where there is one.
         """
-        data = checked(AskForErasureSerializer(data=request.data))
+        data = checked(ProofSerializer(data=request.data))
         erasure = erasures.request(user=user_of(request), password=data["password"], code=data["code"])
         return Response(ErasureSerializer(erasure).data, status=202)

@@ -109,7 +109,7 @@ admin.site.unregister(Authenticator)
 
 @admin.register(Authenticator)
 class SecondFactorAdmin(NotEdited):
-    """Second factors. Deleting both rows of somebody who lost app and codes lets the password alone do again."""
+    """Second factors. Deleting all rows of somebody who lost them lets the password alone do again."""
 
     list_display = ["user", "type", "created_at", "last_used_at"]
     list_filter = ["type"]

@@ -6,7 +6,7 @@ from typing import Any
 from allauth.account.internal.flows.login import record_authentication
 from allauth.account.signals import password_changed, password_reset
 from allauth.mfa.models import Authenticator
-from allauth.mfa.signals import authenticator_added, authenticator_removed
+from allauth.mfa.signals import authentication_failed, authenticator_added, authenticator_removed
 from django.conf import settings
 from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
 from django.dispatch import receiver
@@ -21,11 +21,9 @@ logger = logging.getLogger(__name__)
 
 
 @receiver(authenticator_added)
-def count_first_code(
-    sender: Any, request: HttpRequest, user: User, authenticator: Authenticator, **kwargs: Any
-) -> None:
-    """Let the code with which an app was set up count for this session: it was given a moment ago."""
-    if authenticator.type == Authenticator.Type.TOTP:
+def count_first_use(sender: Any, request: HttpRequest, user: User, authenticator: Authenticator, **kwargs: Any) -> None:
+    """Let the code with which an app was set up, or the new passkey, count for this session: it was just used."""
+    if authenticator.type in (Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN):
         record_authentication(request, user, "mfa", id=authenticator.pk, type=authenticator.type)
 
 
@@ -56,6 +54,13 @@ def tell_factor(sender: Any, signal: Any, user: User, authenticator: Authenticat
     """Note that a second factor came or went."""
     what = "has a new" if signal is authenticator_added else "removed a"
     logger.warning("%s %s second factor (%s)", user_ref(user.pk), what, authenticator.type)
+
+
+@receiver(authentication_failed)
+def count_refused_factor(sender: Any, user: User, authenticator: Authenticator, **kwargs: Any) -> None:
+    """Count and note a wrong code or passkey on a page."""
+    AUTH_FAILURES.labels("code").inc()
+    logger.warning("a code of %s was refused (%s)", user_ref(user.pk), authenticator.type)
 
 
 @receiver(password_changed)

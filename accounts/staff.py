@@ -14,7 +14,7 @@ from django.utils.http import url_has_allowed_host_and_scheme, urlencode
 
 
 class StaffSite(AdminSite):
-    """Django's admin site, for the staff who gave a code in this session (CHAT_ADMIN_REQUIRE_2FA)."""
+    """Django's admin site, for the staff who used a second factor in this session (CHAT_ADMIN_REQUIRE_2FA)."""
 
     def has_permission(self, request: HttpRequest) -> bool:
         """Return whether a request may see any of it."""
@@ -31,12 +31,13 @@ class StaffSite(AdminSite):
             raise PermissionDenied
         if not _code_is_missing(request):
             return redirect(to)
-        from accounts.mfa import has_second_factor
+        from accounts.mfa import has_app, has_second_factor
 
         if has_second_factor(request.user):
-            return redirect(f"{reverse('mfa_reauthenticate')}?{urlencode({'next': to})}")
+            page = "mfa_reauthenticate" if has_app(request.user) else "mfa_reauthenticate_webauthn"
+            return redirect(f"{reverse(page)}?{urlencode({'next': to})}")
         messages.info(request, "The admin pages need a second factor. Set it up here, then go back to them.")
-        return redirect("mfa_activate_totp")
+        return redirect("mfa_index")
 
 
 def _code_is_missing(request: HttpRequest) -> bool:

@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Any
 
+from allauth.mfa.webauthn.views import ReauthenticateWebAuthnView
 from django import forms
 from django.conf import settings
 from django.contrib import messages
@@ -27,6 +28,18 @@ from messaging.domain.errors import ChatError
 from messaging.domain.ids import UserId
 from messaging.moderation.selectors import notices_for
 from messaging.rights.exports import exports_of
+
+
+class ConfirmByPasskey(ReauthenticateWebAuthnView):  # type: ignore[misc]  # allauth has no types
+    """allauth's page, which stays where it is when a passkey is refused."""
+
+    def form_invalid(self, form: forms.Form) -> HttpResponse:
+        """Say so, and let it be tried again."""
+        response: HttpResponse = self.render_to_response({**self.get_context_data(), "form": form})
+        return response
+
+
+confirm_by_passkey = ConfirmByPasskey.as_view()
 
 
 class ProfileForm(forms.ModelForm):  # type: ignore[type-arg]

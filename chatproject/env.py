@@ -163,6 +163,12 @@ def _hot_k(text: str) -> int:
 VARIABLES = (
     Variable("CHAT_DATA_DIR", str, "data", "Directory of the embedded engines: databases, log, job queue, media."),
     Variable("CHAT_SECRET_KEY", str, "", "Django's secret key. Empty: made once, kept in the data directory."),
+    Variable(
+        "CHAT_SECRET_KEY_FALLBACKS",
+        _list,
+        "",
+        "Secret keys of before: what they signed and sealed stays good. `manage.py reseal` makes the last of it anew.",
+    ),
     Variable("CHAT_DEBUG", _boolean, "0", "Django's debug pages. Never on a machine that others reach."),
     Variable("CHAT_ALLOWED_HOSTS", _list, "localhost,127.0.0.1,[::1]", "Host names the site answers to."),
     Variable("CHAT_ALLOWED_ORIGINS", _list, "", "Further origins (https://host) that may open a socket by cookie."),
@@ -261,6 +267,13 @@ VARIABLES = (
     ),
     Variable(
         "CHAT_ADMIN_REQUIRE_2FA", _boolean, "1", "The admin pages ask for a second factor (0: a password will do)."
+    ),
+    Variable(
+        "CHAT_PASSKEY_DOMAIN",
+        _matching(r"([a-z0-9-]+(\.[a-z0-9-]+)*)?", "a domain, in lower case, without port"),
+        "",
+        "Domain that passkeys belong to: the site's host or a parent of it. Never change it: they are void then. "
+        "Empty: the host by which the site is visited.",
     ),
     Variable("CHAT_TOKEN_DAYS", _positive, "180", "How long a bearer token is good.", "days"),
     Variable("CHAT_EMAIL_URL", str, "console", "console, or smtp://user:password@host:port?tls=1."),

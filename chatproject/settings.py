@@ -43,6 +43,7 @@ def _made_once(name: str, make: Callable[[], str]) -> str:
 
 
 SECRET_KEY = str(ENV["CHAT_SECRET_KEY"]) or _made_once("secret_key", lambda: secrets.token_urlsafe(50))
+SECRET_KEY_FALLBACKS = ENV["CHAT_SECRET_KEY_FALLBACKS"]
 DEBUG = ENV["CHAT_DEBUG"]
 ALLOWED_HOSTS = ENV["CHAT_ALLOWED_HOSTS"]
 ALLOWED_ORIGINS = ENV["CHAT_ALLOWED_ORIGINS"]
@@ -239,8 +240,18 @@ MFA_FORMS = {
     "authenticate": "accounts.forms.MFAAuthenticateForm",
     "reauthenticate": "accounts.forms.MFAReauthenticateForm",
     "activate_totp": "accounts.forms.MFAActivateForm",
+    "add_webauthn": "accounts.forms.PasskeyAddForm",
+    "edit_webauthn": "accounts.forms.PasskeyEditForm",
+    "login_webauthn": "accounts.forms.PasskeyLoginForm",
+    "authenticate_webauthn": "accounts.forms.PasskeyAuthenticateForm",
+    "reauthenticate_webauthn": "accounts.forms.PasskeyReauthenticateForm",
 }
-MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
+MFA_SUPPORTED_TYPES = ["totp", "recovery_codes", "webauthn"]
+MFA_PASSKEY_LOGIN_ENABLED = True
+# Nobody guesses a passkey; each sign-in is two requests, and a whole office may have one address.
+MFA_RATE_LIMITS = {"webauthn_login": "60/m/ip"}
+#: What passkeys are bound to; empty: the host of the request.
+PASSKEY_DOMAIN = ENV["CHAT_PASSKEY_DOMAIN"]
 # Addresses are not verified here at all.
 MFA_ALLOW_UNVERIFIED_EMAIL = True
 # Clocks of phones are a little off.

@@ -59,8 +59,11 @@ def device_for_session(session_key: str, *, user_agent: str = "") -> Device | No
     if BACKEND_SESSION_KEY not in session:
         return None
     user = User.objects.filter(pk=session.get(SESSION_KEY) or 0, is_active=True).first()
-    # The hash changes with the password: an old session is void.
-    if user is None or not constant_time_compare(session.get(HASH_SESSION_KEY, ""), user.get_session_auth_hash()):
+    # The hash changes with the password: an old session is void. Not so with the secret key, while it is a fallback.
+    if user is None:
+        return None
+    hashes = (user.get_session_auth_hash(), *user.get_session_auth_fallback_hash())
+    if not any(constant_time_compare(session.get(HASH_SESSION_KEY, ""), good) for good in hashes):
         return None
     defaults = {"user": user, "kind": Device.Kind.WEB, "name": describe(user_agent)}
     try:

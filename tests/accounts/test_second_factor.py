@@ -1,16 +1,21 @@
 """A second factor is asked for wherever a password is, and the admin pages are not seen without one."""
 
+import io
 import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from allauth.mfa.models import Authenticator
+from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
 from allauth.mfa.totp.internal.auth import TOTP, format_hotp_value, generate_totp_secret, hotp_value
+from django.core.management import CommandError, call_command
 from django.test import Client as Browser
 from rest_framework.test import APIClient
 
+from accounts import mfa
 from accounts.models import User
+from accounts.selectors.credentials import device_for_session
 from messaging import demo
 from messaging.domain import ids
 from tests.conftest import PASSWORD
@@ -92,10 +97,12 @@ def test_the_admin_pages_lead_to_a_second_factor(ann: User) -> None:
     assert browser.get("/admin/", follow=True).request["PATH_INFO"] == "/accounts/login/"
     sign_in(browser)
     page = browser.get("/admin/", follow=True)
-    assert page.request["PATH_INFO"] == "/accounts/reauthenticate/"
+    assert page.request["PATH_INFO"] == "/accounts/2fa/"
     assert "The admin pages need a second factor" in page.content.decode()
     assert browser.get("/admin/accounts/user/").status_code == 302
-    again = {"password": PASSWORD, "next": page.request["QUERY_STRING"].removeprefix("next=").replace("%2F", "/")}
+    asked = browser.get("/accounts/2fa/totp/activate/")
+    assert asked["Location"] == "/accounts/reauthenticate/?next=%2Faccounts%2F2fa%2Ftotp%2Factivate%2F"
+    again = {"password": PASSWORD, "next": "/accounts/2fa/totp/activate/"}
     page = browser.post("/accounts/reauthenticate/", again, follow=True)
     assert page.request["PATH_INFO"] == "/accounts/2fa/totp/activate/"
     secret = page.context["form"].secret
@@ -103,6 +110,34 @@ def test_the_admin_pages_lead_to_a_second_factor(ann: User) -> None:
     assert secret not in str(list(Authenticator.objects.values_list("data", flat=True))), "sealed in the database"
     assert browser.get("/accounts/2fa/recovery-codes/").status_code == 200
     assert browser.get("/admin/accounts/user/").status_code == 200, "the code was given a moment ago"
+
+
+def test_a_wrong_code_on_a_page_is_noted(ann: User, secret: str, caplog: pytest.LogCaptureFixture) -> None:
+    browser = Browser()
+    sign_in(browser)
+    browser.post("/accounts/2fa/authenticate/", {"code": "000000"})
+    assert f"a code of {ids.user_ref(ann.pk)} was refused (totp)" in caplog.text
+
+
+def test_after_another_secret_key_codes_and_sessions_are_good(ann: User, secret: str, settings: Any) -> None:
+    browser = Browser()
+    browser.force_login(ann)
+    device = device_for_session(browser.session.session_key)
+    [recovery, *_] = RecoveryCodes.activate(ann).get_unused_codes()
+    sealed = {row.type: row.data for row in Authenticator.objects.all()}
+    settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = "the second one", [settings.SECRET_KEY]
+    assert device is not None
+    assert device_for_session(browser.session.session_key) == device
+    assert browser.get("/settings/").status_code == 200
+    mfa.require_code(ann, code(secret))
+    call_command("reseal", stdout=io.StringIO())
+    settings.SECRET_KEY_FALLBACKS = []
+    mfa.require_code(ann, recovery)
+    assert all(row.data != sealed[row.type] for row in Authenticator.objects.all())
+    assert browser.get("/settings/").status_code == 200, "a session is made good by its first use"
+    settings.SECRET_KEY = "the third one"
+    with pytest.raises(CommandError, match="none of the variables"):
+        call_command("reseal")
 
 
 def test_a_session_without_a_code_is_asked_for_one(ann: User, secret: str) -> None:

@@ -44,7 +44,7 @@ def sign_in(page: Any, server: "Server", username: str, password: str) -> None:
     page.goto(f"{server.url}/accounts/login/")
     page.get_by_label("User name or e-mail").fill(username)
     page.get_by_label("Password", exact=True).fill(password)
-    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name="Sign in", exact=True).click()
 
 
 def first_letter(server: "Server") -> str:
@@ -220,7 +220,7 @@ def test_the_admin_site_shows_people_and_devices(
     page.goto(f"{server.url}/admin/")
     page.get_by_label("User name or e-mail").fill(boss)
     page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name="Sign in", exact=True).click()
     page.get_by_role("link", name="Users", exact=True).click()
     expect(page.locator("#result_list")).to_contain_text(ben.username)
     page.goto(f"{server.url}/admin/accounts/device/?q={ben.username}")

@@ -3,6 +3,7 @@
 from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
@@ -34,6 +35,10 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ha
         user.language = get_language() or ""
         saved: User = super().save_user(request, user, form, commit=commit)
         return saved
+
+    def is_open_for_signup(self, request: HttpRequest) -> bool:
+        """Return whether an account may be made with a password (CHAT_SIGNUP)."""
+        return bool(settings.SIGNUP == "open")
 
     def pre_login(self, request: HttpRequest, user: User, **kwargs: Any) -> HttpResponse | None:
         """Tell who is suspended why, in place of signing them in: only to whoever had the right password."""

@@ -13,7 +13,7 @@ from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 
-from accounts.models import Block, Device, User
+from accounts.models import Block, Device, Identity, User
 from accounts.services.devices import revoke_device
 from accounts.staff import NotEdited
 from messaging.compliance.forms import ReasonField
@@ -117,6 +117,16 @@ class SecondFactorAdmin(NotEdited):
     list_select_related = ["user"]
     # Without the secret, sealed as it is.
     fields = ["user", "type", "created_at", "last_used_at"]
+
+
+@admin.register(Identity)
+class IdentityAdmin(NotEdited):
+    """Who people are at the OpenID provider. Deleting a row lets that sign-in make or be linked to another account."""
+
+    list_display = ["user", "issuer", "subject", "created_at", "last_used_at"]
+    search_fields = ["user__username", "subject"]
+    list_select_related = ["user"]
+    fields = ["user", "issuer", "subject", "created_at", "last_used_at"]
 
 
 @admin.register(Device)

@@ -76,6 +76,13 @@ class AccountResetPasswordForm(_OurWords, forms.ResetPasswordForm):  # type: ign
     """Ask for a link to set another password."""
 
     labels = {"email": _("E-mail")}
+    users: Any
+
+    def clean_email(self) -> str:
+        """Find whose it is; who has no password signs in by the provider, and gets none here."""
+        email = str(super().clean_email())
+        self.users = [user for user in self.users if user.has_usable_password()]
+        return email
 
 
 class AccountResetPasswordKeyForm(_OurWords, forms.ResetPasswordKeyForm):  # type: ignore[misc]

@@ -110,6 +110,24 @@ class Device(models.Model):
         indexes = [models.Index(fields=["user", "revoked_at"])]
 
 
+class Identity(models.Model):
+    """Who a user is at the OpenID provider (docs/decisions/0078): who is it there is signed in here."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="identities")
+    issuer = models.CharField(max_length=255)
+    #: By which the provider knows the person, for ever.
+    subject = models.CharField(max_length=255)
+    created_at = models.DateTimeField(default=timezone.now)
+    last_used_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        verbose_name_plural = "identities"
+        constraints = [
+            models.UniqueConstraint(fields=["issuer", "subject"], name="one_user_per_identity"),
+            models.UniqueConstraint(fields=["user", "issuer"], name="one_identity_per_issuer"),
+        ]
+
+
 class Block(models.Model):
     """``owner`` does not want to hear from ``target``."""
 

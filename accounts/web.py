@@ -194,6 +194,19 @@ def revoke_others(request: HttpRequest) -> HttpResponse:
 
 @login_required
 @require_POST
+@proven_again
+def make_token(request: HttpRequest) -> HttpResponse:
+    """Make a bearer token for an app that cannot ask for a passkey or the provider, and show it this once."""
+    name = request.POST.get("name", "").strip()
+    if not name or not name.isprintable():
+        messages.error(request, _("Give the app a name."))
+        return redirect("settings")
+    device, token = device_service.sign_in_device(user=_user(request), name=name)
+    return render(request, "account/token.html", {"device": device, "token": token})
+
+
+@login_required
+@require_POST
 def unblock(request: HttpRequest, user: str) -> HttpResponse:
     """Unblock someone."""
     try:

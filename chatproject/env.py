@@ -87,6 +87,16 @@ def _url(*schemes: str) -> Callable[[str], str]:
     return parse
 
 
+def _issuer(text: str) -> str:
+    parts = urlsplit(text)
+    local = parts.scheme == "http" and parts.hostname in ("localhost", "127.0.0.1", "::1")
+    if text and not (local or (parts.scheme == "https" and parts.hostname)):
+        raise ValueError("expected https://…, or http:// on this machine")
+    if len(text) > 255 or parts.query or parts.fragment:
+        raise ValueError("expected an address of at most 255 characters, without ? and #")
+    return text
+
+
 def _ratio(text: str) -> float:
     number = float(text)
     if not 0 <= number <= 1:
@@ -254,6 +264,25 @@ VARIABLES = (
         "Show what is behind links: this server then fetches pages that its users name (docs/operations.md).",
     ),
     Variable("CHAT_LOGIN_RATE", str, "10/min", "Logins by password, per address and user name (DRF notation)."),
+    Variable(
+        "CHAT_SIGNUP",
+        _choice("open", "oidc", "closed"),
+        "open",
+        "Who may make an account: everybody, whoever CHAT_OIDC_ISSUER knows, or nobody.",
+    ),
+    Variable("CHAT_OIDC_ISSUER", _issuer, "", "OpenID provider that people may sign in by. Empty: none."),
+    Variable("CHAT_OIDC_CLIENT_ID", str, "", "How the provider knows this site."),
+    Variable(
+        "CHAT_OIDC_CLIENT_SECRET", str, "", "The secret that goes with it. Empty: a public client, by PKCE alone."
+    ),
+    Variable("CHAT_OIDC_NAME", str, "single sign-on", "What people call the provider: the button says it."),
+    Variable("CHAT_OIDC_SCOPES", _list, "openid,profile,email", "What the provider is asked for."),
+    Variable(
+        "CHAT_OIDC_USERNAME_CLAIM",
+        str,
+        "preferred_username",
+        "What of the provider's word a new account is named after; an address up to its @.",
+    ),
     Variable("CHAT_SIGNUP_RATE", str, "20/hour", "New accounts per address (DRF notation)."),
     Variable("CHAT_API_RATE", str, "600/min", "REST requests per user (DRF notation)."),
     Variable("CHAT_SEARCH_RATE", str, "120/min", "Searches per user (DRF notation)."),
@@ -382,6 +411,13 @@ def load(source: Mapping[str, str] | None = None) -> Environment:
     if not problems and values["CHAT_MEDIA"] == "s3":
         needed = ("CHAT_S3_BUCKET", "CHAT_S3_REGION")
         problems += [f"{name}: needed with CHAT_MEDIA=s3" for name in needed if not values[name]]
+    if not problems and values["CHAT_OIDC_ISSUER"]:
+        if not values["CHAT_OIDC_CLIENT_ID"]:
+            problems.append("CHAT_OIDC_CLIENT_ID: needed with CHAT_OIDC_ISSUER")
+        if "openid" not in values["CHAT_OIDC_SCOPES"]:
+            problems.append("CHAT_OIDC_SCOPES: openid is needed")
+    if not problems and values["CHAT_SIGNUP"] == "oidc" and not values["CHAT_OIDC_ISSUER"]:
+        problems.append("CHAT_OIDC_ISSUER: needed with CHAT_SIGNUP=oidc")
     if not problems and values["CHAT_KAFKA_MIN_ISR"] > values["CHAT_KAFKA_REPLICATION"]:
         problems.append("CHAT_KAFKA_MIN_ISR is over CHAT_KAFKA_REPLICATION: nothing could ever be appended")
     known = {variable.name for variable in VARIABLES}

@@ -11,6 +11,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from celery.schedules import crontab
 from csp.constants import NONCE, NONE, SELF  # noqa: F401
 
+from accounts.oidc.config import OidcConfig
 from chatproject import env as _env
 from chatproject import translations
 from messaging.adapters.embedded.jobs import broker_options as embedded_broker_options
@@ -258,6 +259,20 @@ MFA_ALLOW_UNVERIFIED_EMAIL = True
 MFA_TOTP_TOLERANCE = 1
 #: Whether the admin pages ask for a second factor.
 ADMIN_REQUIRE_2FA = ENV["CHAT_ADMIN_REQUIRE_2FA"]
+#: Who may make an account, and by which OpenID provider people may sign in (docs/accounts.md).
+SIGNUP = ENV["CHAT_SIGNUP"]
+OIDC = (
+    OidcConfig(
+        issuer=ENV["CHAT_OIDC_ISSUER"],
+        client_id=ENV["CHAT_OIDC_CLIENT_ID"],
+        client_secret=ENV["CHAT_OIDC_CLIENT_SECRET"],
+        name=ENV["CHAT_OIDC_NAME"],
+        scopes=tuple(ENV["CHAT_OIDC_SCOPES"]),
+        username_claim=ENV["CHAT_OIDC_USERNAME_CLAIM"],
+    )
+    if ENV["CHAT_OIDC_ISSUER"]
+    else None
+)
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "/"
 SESSION_COOKIE_AGE = int(timedelta(days=30).total_seconds())

@@ -52,3 +52,25 @@ def test_every_default_parses() -> None:
 def test_every_variable_is_explained_once() -> None:
     assert len({variable.name for variable in VARIABLES}) == len(VARIABLES)
     assert all(variable.help.endswith(".") for variable in VARIABLES)
+
+
+@pytest.mark.parametrize(
+    ("variables", "told"),
+    [
+        ({"CHAT_OIDC_ISSUER": "http://id.example.org"}, "expected https"),
+        ({"CHAT_OIDC_ISSUER": "https://id.example.org?x"}, "without"),
+        ({"CHAT_OIDC_ISSUER": "https://id.example.org"}, "CHAT_OIDC_CLIENT_ID: needed"),
+        (
+            {"CHAT_OIDC_ISSUER": "https://id.example.org", "CHAT_OIDC_CLIENT_ID": "x", "CHAT_OIDC_SCOPES": "email"},
+            "openid is needed",
+        ),
+        ({"CHAT_SIGNUP": "oidc"}, "CHAT_OIDC_ISSUER: needed"),
+        ({"CHAT_SIGNUP": "nobody"}, "expected one of open, oidc, closed"),
+        ({"CHAT_PASSKEY_DOMAIN": "https://example.org"}, "expected a domain"),
+        ({"CHAT_PASSKEY_DOMAIN": "example.org:443"}, "expected a domain"),
+    ],
+)
+def test_signing_in_is_configured_as_a_whole(variables: dict[str, str], told: str) -> None:
+    with pytest.raises(BadEnvironment, match=told):
+        load(variables)
+    load({"CHAT_OIDC_ISSUER": "https://id.example.org/realms/x", "CHAT_OIDC_CLIENT_ID": "x", "CHAT_SIGNUP": "oidc"})

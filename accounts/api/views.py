@@ -5,6 +5,7 @@ from functools import partial
 from hashlib import sha256
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth import authenticate, update_session_auth_hash
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
@@ -27,7 +28,7 @@ from accounts.services.suspension import refuse_suspended
 from messaging.api.endpoints import answers, checked
 from messaging.api.parsing import BoundedJSONParser
 from messaging.domain import ids
-from messaging.domain.errors import InvalidInput, NotFound, Unauthenticated
+from messaging.domain.errors import Forbidden, InvalidInput, NotFound, Unauthenticated
 from messaging.domain.ids import UserId
 from messaging.rights import erasures
 
@@ -108,11 +109,13 @@ class SignUpView(AccountsAPIView):
     @extend_schema(
         operation_id="accounts_create",
         request=serializers.SignUpSerializer,
-        responses=_answers(400, 409, _201=serializers.SignedInSerializer),
+        responses=_answers(400, 403, 409, _201=serializers.SignedInSerializer),
         auth=[],
     )
     def post(self, request: Request) -> Response:
-        """Create an account and sign its first device in."""
+        """Create an account and sign its first device in; 403 where the server takes none by password."""
+        if settings.SIGNUP != "open":
+            raise Forbidden("accounts are not made here")
         data = checked(serializers.SignUpSerializer(data=request.data))
         user = people_service.sign_up(
             username=data["username"], password=data["password"], display_name=data["display_name"]

@@ -9,7 +9,7 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from accounts.models import Block, Device, User
+from accounts.models import Block, Device, Identity, User
 from accounts.services.devices import revoke_others
 
 
@@ -30,6 +30,7 @@ def empty(user: User) -> None:
     Device.objects.filter(user=user).delete()
     Authenticator.objects.filter(user=user).delete()
     EmailAddress.objects.filter(user=user).delete()
+    Identity.objects.filter(user=user).delete()
     Block.objects.filter(Q(owner=user) | Q(target=user)).delete()
     user.groups.clear()
     user.user_permissions.clear()

@@ -101,6 +101,7 @@ def _profile(user: User) -> dict[str, Any]:
         "show_previews": user.show_previews,
         "joined_at": written(user.date_joined),
         "last_login_at": written(user.last_login),
+        "identities": [{"issuer": one.issuer, "subject": one.subject} for one in user.identities.all()],
         "last_seen_at": written(user.last_seen_at),
     }
 

@@ -1,12 +1,18 @@
-"""Passkeys in a browser, whose authenticator is Chromium's virtual one."""
+"""Passkeys and the OpenID provider in a browser, whose authenticator is Chromium's virtual one."""
 
-from collections.abc import Callable
-from typing import Any
+import re
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.accounts.openid import CLIENT_ID, CLIENT_SECRET, OpenIdProvider, running
 from tests.e2e.conftest import PASSWORD, Server
 from tests.e2e.pages import name
+from tests.process.stacks import EmbeddedStack
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 expect = sync_api.expect
@@ -135,3 +141,39 @@ def test_by_an_address_it_says_why_there_are_none(visit: Callable[..., Any], ser
     sign_up(page, server.url)
     add_passkey(page, server.url)
     expect(page.get_by_text("This address cannot use passkeys")).to_be_visible()
+
+
+@pytest.fixture(scope="module")
+def federated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, OpenIdProvider]]:
+    """A server whose people sign in by a provider, and the provider."""
+    directory: Path = tmp_path_factory.mktemp("oidc") / "data"
+    with running(OpenIdProvider()) as provider:
+        variables = {
+            "CHAT_OIDC_ISSUER": provider.issuer,
+            "CHAT_OIDC_CLIENT_ID": CLIENT_ID,
+            "CHAT_OIDC_CLIENT_SECRET": CLIENT_SECRET,
+            "CHAT_OIDC_NAME": "Example Inc.",
+            "CHAT_SIGNUP": "oidc",
+        }
+        with EmbeddedStack(directory, worker=False, **variables) as stack:
+            yield f"http://{stack.gateways[0]}", provider
+
+
+def test_signing_in_by_the_provider_leads_there_and_back(
+    visit: Callable[..., Any], federated: tuple[str, OpenIdProvider]
+) -> None:
+    url, provider = federated
+    provider.person = {"sub": "p-7", "preferred_username": "nina", "name": "Nina N."}
+    page = visit()
+    page.goto(f"{url}/settings/")
+    expect(page.get_by_role("link", name="Create an account")).to_have_count(0)
+    page.get_by_role("button", name="Sign in with Example Inc.").click()
+    expect(page).to_have_url(f"{url}/settings/")
+    expect(page.get_by_label("Name", exact=True)).to_have_value("Nina N.")
+    page.goto(url)
+    expect(page.locator(ONLINE)).to_be_visible()
+    sign_out(page, url)
+    provider.denies = True
+    page.get_by_role("button", name="Sign in with Example Inc.").click()
+    expect(page.get_by_role("status")).to_have_text("Signing in with Example Inc. was cancelled.")
+    expect(page).to_have_url(re.compile("/accounts/login/"))

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +122,24 @@ def _audit_key(text: str) -> str:
     return text
 
 
-_database_url = _url("postgresql")
+#: What may stand after the ? of CHAT_DATABASE_URL: libpq's own parameters of a safe connection.
+DATABASE_PARAMETERS = ("sslmode", "sslrootcert", "sslcert", "sslkey", "sslcrl", "channel_binding")
+_SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
+
+
+def _database_url(text: str) -> str:
+    query = parse_qs(urlsplit(_url("postgresql")(text)).query, keep_blank_values=True)
+    unknown = [name for name in query if name not in DATABASE_PARAMETERS]
+    if unknown or any(len(values) != 1 for values in query.values()):
+        raise ValueError(f"expected after the ?, once each: {', '.join(DATABASE_PARAMETERS)}")
+    if query.get("sslmode", ["prefer"])[0] not in _SSL_MODES:
+        raise ValueError(f"expected an sslmode of {', '.join(_SSL_MODES)}")
+    for name in ("sslrootcert", "sslcert", "sslkey", "sslcrl"):
+        if name in query and query[name] != ["system"]:
+            _file(query[name][0] or "(empty)")
+    return text
+
+
 _http_url = _url("http", "https")
 _redis_url = _url("redis", "rediss")
 _registry_url = _url("redis", "rediss", "redis+cluster", "rediss+cluster")
@@ -201,7 +218,8 @@ VARIABLES = (
         "CHAT_DATABASE_URL",
         _database_url,
         "",
-        "postgresql://user:password@host:port/name. Empty: SQLite in the data directory.",
+        "postgresql://user:password@host:port/name, and ?sslmode=verify-full&sslrootcert=FILE for TLS. "
+        "Empty: SQLite in the data directory.",
     ),
     Variable("CHAT_REDIS_URL", _redis_url, "redis://127.0.0.1:6379/0", "Redis of channel layer, jobs and dedupe keys."),
     Variable(
@@ -232,6 +250,12 @@ VARIABLES = (
     ),
     Variable("CHAT_CASSANDRA_USER", str, "", "Cassandra user. Empty: none."),
     Variable("CHAT_CASSANDRA_PASSWORD", str, "", "The Cassandra user's password."),
+    Variable(
+        "CHAT_CASSANDRA_TLS", _boolean, "0", "Speak TLS with Cassandra. Certificates of nodes name their addresses."
+    ),
+    Variable("CHAT_CASSANDRA_CA_FILE", _file, "", "Certificate authorities of the nodes. Empty: the system's."),
+    Variable("CHAT_CASSANDRA_CERT_FILE", _file, "", "This program's certificate, where the nodes ask for one."),
+    Variable("CHAT_CASSANDRA_KEY_FILE", _file, "", "The key that goes with it."),
     Variable(
         "CHAT_MEDIA_DIR",
         str,
@@ -411,6 +435,12 @@ def load(source: Mapping[str, str] | None = None) -> Environment:
     if not problems and values["CHAT_MEDIA"] == "s3":
         needed = ("CHAT_S3_BUCKET", "CHAT_S3_REGION")
         problems += [f"{name}: needed with CHAT_MEDIA=s3" for name in needed if not values[name]]
+    cassandra = ("CHAT_CASSANDRA_CA_FILE", "CHAT_CASSANDRA_CERT_FILE", "CHAT_CASSANDRA_KEY_FILE")
+    if not problems and not values["CHAT_CASSANDRA_TLS"]:
+        # Whoever names them means to be safe.
+        problems += [f"{name}: CHAT_CASSANDRA_TLS=1 is needed as well" for name in cassandra if values[name]]
+    if not problems and bool(values["CHAT_CASSANDRA_CERT_FILE"]) != bool(values["CHAT_CASSANDRA_KEY_FILE"]):
+        problems.append("CHAT_CASSANDRA_CERT_FILE and CHAT_CASSANDRA_KEY_FILE: both or none")
     if not problems and values["CHAT_OIDC_ISSUER"]:
         if not values["CHAT_OIDC_CLIENT_ID"]:
             problems.append("CHAT_OIDC_CLIENT_ID: needed with CHAT_OIDC_ISSUER")

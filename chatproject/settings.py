@@ -152,6 +152,8 @@ def postgresql(url: str) -> dict[str, Any]:
         "PORT": parts.port or 5432,
         "CONN_HEALTH_CHECKS": True,
         "OPTIONS": {
+            # libpq reads TLS of them; the rest of the environment (PGSSLMODE) stands behind it.
+            **{name: values[0] for name, values in parse_qs(parts.query).items()},
             "connect_timeout": 5,
             "application_name": "chat",
             # Under ASGI a request has a thread of its own, and would have a connection of its own. The event loop's

@@ -6,6 +6,7 @@ is away at the first call.
 """
 
 import atexit
+import ssl
 import threading
 import time
 from collections.abc import Mapping
@@ -55,6 +56,19 @@ class IdempotentRetryPolicy(RetryPolicy):  # type: ignore[misc]  # the driver ha
         return self.RETHROW, None
 
 
+def tls_context(env: Mapping[str, Any]) -> ssl.SSLContext:
+    """Return how connections are encrypted (CHAT_CASSANDRA_CA_FILE and so on): never with a node that is not proven.
+
+    A certificate has to name the address that the driver calls: for nodes that it learns of, the one that they
+    broadcast.
+    """
+    context = ssl.create_default_context(cafile=env["CHAT_CASSANDRA_CA_FILE"] or None)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if env["CHAT_CASSANDRA_CERT_FILE"]:
+        context.load_cert_chain(env["CHAT_CASSANDRA_CERT_FILE"], env["CHAT_CASSANDRA_KEY_FILE"])
+    return context
+
+
 def database_settings(env: Mapping[str, Any]) -> dict[str, Any]:
     """Return the entry of ``DATABASES`` for the environment's CHAT_CASSANDRA_ variables."""
     nodes: list[tuple[str, int]] = env["CHAT_CASSANDRA_HOSTS"]
@@ -87,6 +101,7 @@ def database_settings(env: Mapping[str, Any]) -> dict[str, Any]:
                 # A node that hangs is noticed while its connection is idle as well.
                 "idle_heartbeat_interval": 10,
                 "idle_heartbeat_timeout": 5,
+                "ssl_context": tls_context(env) if env["CHAT_CASSANDRA_TLS"] else None,
             }
         },
     }

@@ -7,5 +7,5 @@ class AccountsConfig(AppConfig):
     name = "accounts"
 
     def ready(self) -> None:
-        """Listen to allauth."""
-        from accounts import signals  # noqa: F401
+        """Listen to allauth, and have what is counted known from the start."""
+        from accounts import passwords, signals  # noqa: F401

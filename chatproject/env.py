@@ -294,6 +294,19 @@ VARIABLES = (
         "open",
         "Who may make an account: everybody, whoever CHAT_OIDC_ISSUER knows, or nobody.",
     ),
+    Variable(
+        "CHAT_PASSWORD_WORDS",
+        _list,
+        "",
+        "Words that no password is made of, beside those of CHAT_ALLOWED_HOSTS: names of products and places.",
+    ),
+    Variable(
+        "CHAT_PASSWORD_RANGE_URL",
+        _http_url,
+        "",
+        "Asked whether a new password was stolen, by five digits of its SHA-1: https://api.pwnedpasswords.com/range/ "
+        "or a mirror. Empty: nobody is.",
+    ),
     Variable("CHAT_OIDC_ISSUER", _issuer, "", "OpenID provider that people may sign in by. Empty: none."),
     Variable("CHAT_OIDC_CLIENT_ID", str, "", "How the provider knows this site."),
     Variable(

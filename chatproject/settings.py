@@ -1,8 +1,9 @@
 """One settings file; environments differ by variables only (``env.py``)."""
 
 import os
+import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -194,6 +195,14 @@ else:
 
 # --- people -------------------------------------------------------------------------------------
 
+
+def context_words(hosts: Collection[str], words: Collection[str], name: str) -> set[str]:
+    """Return the words that everybody knows who comes here: of host names, of the configuration, of the provider."""
+    of_hosts = (label for host in hosts if not host.startswith("[") for label in host.lower().split(".")[:-1])
+    known = [*of_hosts, *words, *re.findall(r"\w+", name), "chat"]
+    return {word.lower() for word in known if len(word) > 2 and word.isalpha()}
+
+
 AUTH_USER_MODEL = "accounts.User"
 PASSWORD_HASHERS = [
     "django.contrib.auth.hashers.Argon2PasswordHasher",
@@ -204,6 +213,15 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 8}},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
     {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
+    {
+        "NAME": "accounts.passwords.ContextWordsValidator",
+        "OPTIONS": {"words": context_words(ALLOWED_HOSTS, ENV["CHAT_PASSWORD_WORDS"], ENV["CHAT_OIDC_NAME"])},
+    },
+    # The last: it asks over the network, where it asks at all.
+    {
+        "NAME": "accounts.passwords.BreachedPasswordValidator",
+        "OPTIONS": {"url": ENV["CHAT_PASSWORD_RANGE_URL"]},
+    },
 ]
 #: How long the link of a mail sets another password (s): whoever reads the mailbox later has no use for it.
 PASSWORD_RESET_TIMEOUT = 3600
@@ -381,6 +399,8 @@ REST_FRAMEWORK = {
     "DEFAULT_THROTTLE_RATES": {
         "user": ENV["CHAT_API_RATE"],
         "login": ENV["CHAT_LOGIN_RATE"],
+        # Failures for one name, wherever from: as many in an hour as the page lets happen.
+        "login-name": "60/hour",
         "signup": ENV["CHAT_SIGNUP_RATE"],
         "push-test": "6/min",
         "report": "30/hour",

@@ -64,6 +64,29 @@ class LoginThrottle(SimpleRateThrottle):
         return self.cache_format % {"scope": self.scope, "ident": f"{self.get_ident(request)}-{digest}"}
 
 
+class NameThrottle(SimpleRateThrottle):
+    """Failures to sign in to one account, from all addresses together; a success is none."""
+
+    scope = "login-name"
+
+    def get_cache_key(self, request: Request, view: Any) -> str:
+        """Count by the name."""
+        name = request.data.get("username", "") if isinstance(request.data, dict) else ""
+        digest = sha256(str(name).lower().encode()).hexdigest()
+        return self.cache_format % {"scope": self.scope, "ident": digest}
+
+    def throttle_success(self) -> bool:
+        """Let it be tried; whether it fails is not known yet."""
+        return True
+
+    def count_failure(self, request: Request) -> None:
+        """Count a try that failed."""
+        self.key = self.get_cache_key(request, None)
+        self.history = self.cache.get(self.key, [])
+        self.now = self.timer()
+        super().throttle_success()
+
+
 class PasswordThrottle(SimpleRateThrottle):
     """Tries of the present password, counted per user: nothing that the request says counts."""
 
@@ -129,7 +152,7 @@ class TokensView(AccountsAPIView):
     parser_classes = FormOrJSON.parser_classes
     authentication_classes: Sequence[Any] = []
     permission_classes = [AllowAny]
-    throttle_classes = [LoginThrottle]
+    throttle_classes = [LoginThrottle, NameThrottle]
 
     @extend_schema(
         operation_id="tokens_create",
@@ -145,9 +168,13 @@ class TokensView(AccountsAPIView):
         data = checked(serializers.SignInSerializer(data=request.data))
         # ``authenticate`` hashes for unknown users as well, so that neither can be told by its time.
         user = authenticate(request._request, username=data["username"].lower(), password=data["password"])
-        if not isinstance(user, User):
-            raise Unauthenticated("the user name or password is not right")
-        require_code(user, data["code"])
+        try:
+            if not isinstance(user, User):
+                raise Unauthenticated("the user name or password is not right")
+            require_code(user, data["code"])
+        except Unauthenticated:
+            NameThrottle().count_failure(request)
+            raise
         refuse_suspended(user)
         erasures.cancel(user=user)
         return _signed_in(user, data["device"], request)

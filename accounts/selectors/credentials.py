@@ -15,7 +15,8 @@ from accounts.services.devices import describe
 
 AUTH_FAILURES = Counter(
     "chat_auth_failures_total",
-    "Credentials that were refused: a token or session on a socket, a token over REST, a password.",
+    "Credentials that were refused: a token or session on a socket, a token over REST, a password, a code or passkey, "
+    "a sign-in at the OpenID provider.",
     ["door"],
 )
 

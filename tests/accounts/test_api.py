@@ -116,6 +116,23 @@ def test_tries_of_a_password_are_limited_per_name(make_user: Callable[..., User]
     assert other.status_code == 201
 
 
+def test_failures_are_limited_per_name_wherever_they_come_from(
+    make_user: Callable[..., User], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_user("ann")
+    make_user("bob")
+    monkeypatch.setattr(api_settings, "NUM_PROXIES", 1)
+
+    def ask(number: int, name: str = "ann", password: str = "no") -> int:
+        client = APIClient(HTTP_X_FORWARDED_FOR=f"10.0.{number // 250}.{number % 250}")
+        return int(client.post("/v1/tokens", {"username": name, "password": password}, format="json").status_code)
+
+    assert {ask(number, password=PASSWORD) for number in range(70)} == {201}, "a success is no failure"
+    assert [ask(100 + number) for number in range(61)][-2:] == [401, 429]
+    assert ask(200, "ANN", PASSWORD) == 429
+    assert ask(200, "bob", PASSWORD) == 201
+
+
 def _tries(**headers: str) -> list[int]:
     """Try a wrong password as often as is allowed, and once more; a header may change with every try."""
     limit = int(settings.REST_FRAMEWORK["DEFAULT_THROTTLE_RATES"]["login"].split("/")[0])

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import httpx
 from django.core.exceptions import ValidationError
+from django.utils.translation import gettext as _
 from prometheus_client import Counter
 
 logger = logging.getLogger(__name__)
@@ -40,7 +41,7 @@ class ContextWordsValidator:
 
     def get_help_text(self) -> str:
         """Return the rule."""
-        return "The password is made of the name of this place: it is among the first that somebody tries."
+        return _("The password is made of the name of this place: it is among the first that somebody tries.")
 
 
 class BreachedPasswordValidator:
@@ -85,4 +86,4 @@ class BreachedPasswordValidator:
 
     def get_help_text(self) -> str:
         """Return the rule."""
-        return "This password is in a list of stolen ones: somebody will try it."
+        return _("This password is in a list of stolen ones: somebody will try it.")

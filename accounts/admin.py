@@ -1,5 +1,6 @@
 """People and devices for the staff."""
 
+from datetime import datetime
 from typing import Any
 
 from allauth.mfa.models import Authenticator
@@ -13,9 +14,11 @@ from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 
-from accounts.models import Block, Device, Identity, User
+from accounts.models import Block, Bot, Device, Identity, User
+from accounts.selectors.bots import PERMISSION
+from accounts.services.bots import end_bot
 from accounts.services.devices import revoke_device
-from accounts.staff import NotEdited
+from accounts.staff import NotEdited, ReadOnly
 from messaging.compliance.forms import ReasonField
 from messaging.domain.errors import ChatError
 from messaging.domain.ids import DeviceId, UserId
@@ -149,6 +152,32 @@ class DeviceAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         """Revoke the devices; their sockets close within a second."""
         for device in queryset.filter(revoked_at=None).select_related("user"):
             revoke_device(user=device.user, device_id=DeviceId(device.pk))
+
+
+@admin.register(Bot)
+class BotAdmin(ReadOnly):
+    """Bots, their owners, and their end. They are made in the settings."""
+
+    list_display = ["user", "owner", "direct", "created_at", "ended_at"]
+    search_fields = ["user__username", "owner__username"]
+    list_select_related = ["user", "owner"]
+    fields = ["user", "owner", "description", "direct", "created_at", "ended_at"]
+    actions = ["end_bots"]
+
+    @admin.display(description="ended")
+    def ended_at(self, bot: Bot) -> datetime | None:
+        """Return since when it is no more."""
+        return bot.user.closed_at
+
+    def has_end_permission(self, request: HttpRequest) -> bool:
+        """Return whether somebody may end bots."""
+        return bool(request.user.has_perm(PERMISSION))
+
+    @admin.action(description="End these bots for good", permissions=["end"])
+    def end_bots(self, request: HttpRequest, queryset: QuerySet[Bot]) -> None:
+        """Shut the bots out; what they wrote stays."""
+        for bot in queryset.filter(user__closed_at=None).select_related("user"):
+            end_bot(bot=bot)
 
 
 @admin.register(Block)

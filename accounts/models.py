@@ -1,7 +1,8 @@
-"""People, the devices they are signed in on, and whom they have blocked."""
+"""People and bots, the devices they are signed in on, and whom they have blocked."""
 
 import secrets
 from hashlib import sha256
+from typing import Final
 
 from django.contrib.auth.models import AbstractUser
 from django.core.validators import RegexValidator
@@ -26,11 +27,13 @@ class PresenceChoice(models.TextChoices):
 
 
 class User(AbstractUser):
-    """A person. The id is random, so that it tells nothing of how many there are."""
+    """A person, or a bot (see ``Bot``). The id is random, so that it tells nothing of how many there are."""
 
     id = models.BigIntegerField(primary_key=True, default=new_random_id, editable=False)
     username = models.CharField(max_length=32, unique=True, validators=[username_validator])
     display_name = models.CharField(max_length=80, blank=True)
+    #: Whether it is a program's account; everybody is shown that.
+    is_bot = models.BooleanField(default=False, editable=False)
     last_seen_at = models.DateTimeField(null=True, blank=True)
     #: What others read on the profile, as its owner writes it.
     about = models.CharField(max_length=140, blank=True, default="", db_default="")
@@ -66,6 +69,14 @@ class User(AbstractUser):
             return PresenceChoice.NOBODY
         return PresenceChoice.EVERYONE if self.presence_public else PresenceChoice.CONTACTS
 
+    @property
+    def kept_out(self) -> "User | None":
+        """The user whose suspension keeps this one out now: itself, or the owner of a bot; None where none does."""
+        if self.is_suspended:
+            return self
+        owner = self.bot.owner if self.is_bot else None
+        return owner if owner is not None and owner.is_suspended else None
+
     def get_full_name(self) -> str:
         """Return the display name, or the username where there is none."""
         return self.display_name or self.username
@@ -73,6 +84,12 @@ class User(AbstractUser):
     def get_short_name(self) -> str:
         """Return the same as ``get_full_name``."""
         return self.get_full_name()
+
+
+#: What a bot's token can be good for: requests that change nothing, and those that do.
+READ: Final = "read"
+WRITE: Final = "write"
+SCOPES: Final = (READ, WRITE)
 
 
 def token_digest(token: str) -> str:
@@ -85,8 +102,28 @@ def new_token() -> str:
     return secrets.token_urlsafe(32)
 
 
+class Bot(models.Model):
+    """What is known of a program's account beside the account (docs/decisions/0080)."""
+
+    class Reach(models.TextChoices):
+        """Who may begin a direct conversation with it."""
+
+        EVERYONE = "everyone", "Everybody"
+        OWNER = "owner", "Its owner only"
+
+    user = models.OneToOneField(User, on_delete=models.CASCADE, primary_key=True, related_name="bot")
+    #: Who answers for it; null: the installation, by its staff.
+    owner = models.ForeignKey(User, on_delete=models.CASCADE, null=True, related_name="bots")
+    description = models.CharField(max_length=300, blank=True)
+    direct = models.CharField(max_length=8, choices=Reach, default=Reach.EVERYONE)
+    created_at = models.DateTimeField(default=timezone.now)
+
+    def __str__(self) -> str:
+        return f"@{self.user.username}"
+
+
 class Device(models.Model):
-    """One place where a user is signed in: a bearer token (app) or a session (browser).
+    """One place where a user is signed in: a bearer token (app, bot), a session (browser) or an address (webhook).
 
     Revoking it ends the token or session at once and closes its sockets within a second.
     """
@@ -94,6 +131,10 @@ class Device(models.Model):
     class Kind(models.TextChoices):
         TOKEN = "token"  # noqa: S105  # a kind, not a secret
         WEB = "web"
+        #: A bot's token, which may be good for less than the bot is (``scopes``, ``conversations``).
+        BOT = "bot"
+        #: The secret in the address by which others write into one conversation as the bot. It is no bearer token.
+        HOOK = "hook"
 
     id = models.BigIntegerField(primary_key=True, default=new_random_id, editable=False)
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="devices")
@@ -105,9 +146,18 @@ class Device(models.Model):
     last_used_at = models.DateTimeField(default=timezone.now)
     expires_at = models.DateTimeField(null=True)
     revoked_at = models.DateTimeField(null=True)
+    #: Of a bot's token: some of ``SCOPES``. Null: all that its user may.
+    scopes = models.JSONField(null=True)
+    #: Of a bot's token or hook: ids of the conversations that it is good for. Null: all of its user's.
+    conversations = models.JSONField(null=True)
 
     class Meta:
         indexes = [models.Index(fields=["user", "revoked_at"])]
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it is good for all that its user may do: a socket, which shows everything, asks for that."""
+        return self.conversations is None and (self.scopes is None or set(SCOPES) <= set(self.scopes))
 
 
 class Identity(models.Model):

@@ -322,6 +322,15 @@ VARIABLES = (
     ),
     Variable("CHAT_SIGNUP_RATE", str, "20/hour", "New accounts per address (DRF notation)."),
     Variable("CHAT_API_RATE", str, "600/min", "REST requests per user (DRF notation)."),
+    Variable(
+        "CHAT_BOTS",
+        _choice("staff", "everyone", "off"),
+        "staff",
+        "Who may make bots; off: nobody, and those that there are are kept out.",
+    ),
+    Variable("CHAT_BOT_API_RATE", str, "300/min", "REST requests per bot (DRF notation)."),
+    Variable("CHAT_BOT_SEND_RATE", _positive, "5", "Sends a bot may make for long on one pod.", "messages/s"),
+    Variable("CHAT_HOOK_RATE", str, "60/min", "Messages per incoming webhook (DRF notation)."),
     Variable("CHAT_SEARCH_RATE", str, "120/min", "Searches per user (DRF notation)."),
     Variable("CHAT_LOG_RETENTION_DAYS", _positive, "7", "How long the log and its dedupe keys are kept.", "days"),
     Variable(

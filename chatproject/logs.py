@@ -55,6 +55,19 @@ class NoTicks(logging.Filter):
         return not any(task in line for task in self._tasks)
 
 
+class RouteForPath(logging.Filter):
+    """Has lines about requests name their route and not their path: in some paths there is a secret."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Return True; the record's path becomes its route, of one that leads nowhere the beginning."""
+        path = getattr(getattr(record, "request", None), "path", None)
+        if path is not None and isinstance(record.args, tuple):
+            match = record.request.resolver_match  # type: ignore[attr-defined]  # a request's line has one
+            shown = f"/{match.route}" if match is not None else "/".join([*path.split("/")[:3], "…"])
+            record.args = tuple(shown if arg == path else arg for arg in record.args)
+        return True
+
+
 class TextFormatter(logging.Formatter):
     """Lines for people; times in UTC."""
 

@@ -78,6 +78,7 @@ INSTALLED_APPS = [
     "messaging.invites",
     "messaging.unsent",
     "messaging.previews",
+    "messaging.hooks",
     "push",
 ]
 
@@ -391,13 +392,18 @@ REST_FRAMEWORK = {
         "accounts.api.authentication.BearerAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
-    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_PERMISSION_CLASSES": [
+        "rest_framework.permissions.IsAuthenticated",
+        "accounts.api.scopes.WithinScopes",
+    ],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser", "rest_framework.parsers.FormParser"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    "DEFAULT_THROTTLE_CLASSES": ["rest_framework.throttling.UserRateThrottle"],
+    "DEFAULT_THROTTLE_CLASSES": ["accounts.api.scopes.CallerThrottle"],
     "DEFAULT_THROTTLE_RATES": {
         "user": ENV["CHAT_API_RATE"],
+        "bot": ENV["CHAT_BOT_API_RATE"],
+        "hook": ENV["CHAT_HOOK_RATE"],
         "login": ENV["CHAT_LOGIN_RATE"],
         # Failures for one name, wherever from: as many in an hour as the page lets happen.
         "login-name": "60/hour",
@@ -428,11 +434,14 @@ EMBEDDED = ENV["CHAT_REGISTRY"] == "memory" or ENV["CHAT_LAYER"] == "memory"
 LIMITS = Limits(
     send_rate_per_s=ENV["CHAT_SEND_RATE"],
     send_burst=ENV["CHAT_SEND_BURST"],
+    bot_send_rate_per_s=ENV["CHAT_BOT_SEND_RATE"],
     edit_window_s=ENV["CHAT_EDIT_WINDOW_S"],
     max_media_bytes=ENV["CHAT_MEDIA_MAX_MB"] * 1024 * 1024,
     max_media_day_bytes=ENV["CHAT_MEDIA_DAY_MB"] * 1024 * 1024,
 )
 TOKEN_LIFETIME = timedelta(days=ENV["CHAT_TOKEN_DAYS"])
+#: Who may make bots: ``staff``, ``everyone``, or nobody (``off``), and then none gets in.
+BOTS = ENV["CHAT_BOTS"]
 
 LOG_RETENTION_DAYS = ENV["CHAT_LOG_RETENTION_DAYS"]
 
@@ -623,11 +632,15 @@ LOGGING = {
         "text": {"()": "chatproject.logs.TextFormatter"},
         "json": {"()": "chatproject.logs.JsonFormatter", "pod": ENV["CHAT_POD"]},
     },
-    "filters": {"ticks": {"()": "chatproject.logs.NoTicks", "tasks": ["messaging.unsent.tasks.send_scheduled"]}},
+    "filters": {
+        "ticks": {"()": "chatproject.logs.NoTicks", "tasks": ["messaging.unsent.tasks.send_scheduled"]},
+        "route": {"()": "chatproject.logs.RouteForPath"},
+    },
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": ENV["CHAT_LOG_FORMAT"]}},
     "loggers": {
         # Two lines per socket at INFO are noise on a pod; so are the driver's tries to reach a node that is away.
         "uvicorn.error": {"level": "WARNING"},
+        "django.request": {"filters": ["route"]},
         "cassandra": {"level": "ERROR"},
         # At DEBUG it writes the records themselves, and no message may be in a log line.
         "kafka": {"level": "ERROR"},

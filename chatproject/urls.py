@@ -18,11 +18,13 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("v1/", include("messaging.invites.api.urls")),
     path("v1/", include("messaging.unsent.api.urls")),
     path("v1/", include("messaging.previews.api.urls")),
+    path("v1/", include("messaging.hooks.api.urls")),
     path("v1/", include("push.api.urls")),
     path("v1/", include("messaging.moderation.api.urls")),
     path("v1/", include("messaging.rights.api.urls")),
     path("settings/export", ask_for_export, name="settings-export"),
     path("settings/erase", ask_for_erasure, name="settings-erase"),
+    path("", include("messaging.hooks.urls")),
     path("", include("accounts.urls")),
     path("", include("messaging.urls")),
 ]

@@ -1,18 +1,13 @@
 """Bearer tokens for REST."""
 
-from datetime import timedelta
-
-from django.utils import timezone
 from rest_framework.authentication import BaseAuthentication, get_authorization_header
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
 from accounts.models import Device, User
 from accounts.selectors.credentials import AUTH_FAILURES, device_for_token
-from accounts.services.devices import touch
+from accounts.services.devices import touch_sometimes
 from accounts.services.suspension import refuse_suspended
-
-_TOUCH_EVERY = timedelta(minutes=1)
 
 
 class BearerAuthentication(BaseAuthentication):
@@ -33,8 +28,7 @@ class BearerAuthentication(BaseAuthentication):
             AUTH_FAILURES.labels("rest").inc()
             raise AuthenticationFailed("the token is not valid")
         refuse_suspended(device.user)
-        if timezone.now() - device.last_used_at > _TOUCH_EVERY:
-            touch(device)
+        touch_sometimes(device)
         return device.user, device
 
     def authenticate_header(self, request: Request) -> str:

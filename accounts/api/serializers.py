@@ -95,6 +95,7 @@ class UserSerializer(serializers.Serializer[Any]):
     id = serializers.CharField(help_text="`u_…`")
     username = serializers.CharField()
     display_name = serializers.CharField()
+    is_bot = serializers.BooleanField(help_text="A program's account; show it.")
 
 
 class MeSerializer(UserSerializer):
@@ -142,7 +143,12 @@ class DevicesSerializer(serializers.Serializer[Any]):
 
 def user_json(user: User | UserCard) -> dict[str, Any]:
     """Return what others see of a user."""
-    return {"id": ids.user_ref(user.id), "username": user.username, "display_name": user.display_name or user.username}
+    return {
+        "id": ids.user_ref(user.id),
+        "username": user.username,
+        "display_name": user.display_name or user.username,
+        "is_bot": user.is_bot,
+    }
 
 
 def me_json(user: User) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, URLResolver, path
 
-from accounts.api import views
+from accounts.api import bots, views
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("accounts", views.SignUpView.as_view()),
@@ -17,4 +17,12 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("users/<str:user>", views.UserView.as_view()),
     path("blocks", views.BlocksView.as_view()),
     path("blocks/<str:user>", views.BlockView.as_view()),
+    path("bots", bots.BotsView.as_view()),
+    path("bots/<str:bot>", bots.BotView.as_view()),
+    path("bots/<str:bot>/tokens", bots.TokensView.as_view()),
+    path("bots/<str:bot>/tokens/<str:device>", bots.TokenView.as_view()),
+    path("bots/<str:bot>/tokens/<str:device>/rotate", bots.RotateTokenView.as_view()),
+    path("bots/<str:bot>/webhooks", bots.HooksView.as_view()),
+    path("bots/<str:bot>/webhooks/<str:device>", bots.HookView.as_view()),
+    path("bots/<str:bot>/webhooks/<str:device>/rotate", bots.RotateHookView.as_view()),
 ]

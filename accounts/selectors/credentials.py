@@ -31,15 +31,28 @@ def signed_in(prefix: str = "") -> models.Q:
 
 
 def let_in(prefix: str = "") -> models.Q:
-    """Return the condition of a user who is active and not suspended. ``prefix``: as for ``signed_in``."""
-    over = models.Q(**{f"{prefix}suspended_at": None}) | models.Q(**{f"{prefix}suspended_until__lte": timezone.now()})
-    return models.Q(**{f"{prefix}is_active": True}) & over
+    """Return the condition of a user who is active and not suspended, nor the bot of one who is.
+
+    ``prefix``: as for ``signed_in``.
+    """
+    return models.Q(**{f"{prefix}is_active": True}) & _not_suspended(prefix) & _not_suspended(f"{prefix}bot__owner__")
+
+
+def _not_suspended(prefix: str) -> models.Q:
+    over = models.Q(**{f"{prefix}suspended_until__lte": timezone.now()})
+    return models.Q(**{f"{prefix}suspended_at": None}) | over
+
+
+def _with_tokens(*kinds: str) -> models.QuerySet[Device]:
+    """Return the devices of these kinds that are valid; of bots where bots are let in at all (CHAT_BOTS)."""
+    rows = Device.objects.select_related("user__bot__owner").filter(signed_in(), kind__in=kinds, user__is_active=True)
+    return rows.exclude(user__is_bot=True) if settings.BOTS == "off" else rows
 
 
 def devices_for_tokens(tokens: Iterable[str]) -> dict[str, Device]:
     """Return the devices of those bearer tokens that are valid: known, not revoked, not expired. One query."""
     by_digest = {token_digest(token): token for token in tokens}
-    rows = Device.objects.select_related("user").filter(signed_in(), token_digest__in=by_digest, user__is_active=True)
+    rows = _with_tokens(Device.Kind.TOKEN, Device.Kind.BOT).filter(token_digest__in=by_digest)
     return {by_digest[str(device.token_digest)]: device for device in rows}
 
 
@@ -52,6 +65,11 @@ def still_signed_in(devices: Collection[int]) -> set[int]:
 def device_for_token(token: str) -> Device | None:
     """Return the device of a valid bearer token; None for one that is unknown, revoked or expired."""
     return devices_for_tokens([token]).get(token)
+
+
+def hook_for_token(token: str) -> Device | None:
+    """Return the webhook whose address has this secret; None for one that is unknown, revoked or expired."""
+    return _with_tokens(Device.Kind.HOOK).filter(token_digest=token_digest(token)).first()
 
 
 def device_for_session(session_key: str, *, user_agent: str = "") -> Device | None:

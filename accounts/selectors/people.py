@@ -7,7 +7,7 @@ from typing import Final
 
 from django.db.models import Q
 
-from accounts.models import Block, User
+from accounts.models import Block, Bot, User
 from messaging.domain.ids import UserId
 
 
@@ -18,6 +18,7 @@ class UserCard:
     id: UserId
     username: str
     display_name: str
+    is_bot: bool = False
 
 
 #: What is shown of somebody whose account is closed or erased.
@@ -37,14 +38,27 @@ def names_on_file(ids: Iterable[UserId]) -> dict[UserId, UserCard]:
 
 
 def _on_file(ids: Iterable[UserId]) -> dict[UserId, tuple[UserCard, datetime | None]]:
-    rows = User.objects.filter(pk__in=set(ids)).values_list("id", "username", "display_name", "closed_at")
-    return {UserId(id_): (UserCard(UserId(id_), username, name or username), at) for id_, username, name, at in rows}
+    rows = User.objects.filter(pk__in=set(ids)).values_list(*_CARD, "closed_at")
+    return {UserId(row[0]): (_card(*row[:4]), row[4]) for row in rows}
+
+
+_CARD: Final = ("id", "username", "display_name", "is_bot")
+
+
+def _card(id_: int, username: str, name: str, is_bot: bool) -> UserCard:
+    return UserCard(UserId(id_), username, name or username, is_bot)
 
 
 def reachable(ids: Iterable[UserId]) -> set[UserId]:
     """Return those who exist and whose accounts are not closed."""
     rows = User.objects.filter(pk__in=set(ids), closed_at=None)
     return {UserId(id_) for id_ in rows.values_list("id", flat=True)}
+
+
+def closed_bots(ids: Iterable[UserId], *, asker: UserId) -> set[UserId]:
+    """Return those bots with which ``asker`` may not begin a direct conversation: their owners alone may."""
+    rows = Bot.objects.filter(user_id__in=set(ids), direct=Bot.Reach.OWNER).exclude(owner_id=asker)
+    return {UserId(id_) for id_ in rows.values_list("user_id", flat=True)}
 
 
 def user_named(username: str) -> UserId | None:
@@ -135,9 +149,9 @@ def search(*, viewer: UserId, query: str, limit: int = 20) -> list[UserCard]:
         .exclude(pk=viewer)
         .exclude(blocks_made__target_id=viewer)
         .order_by("username")
-        .values_list("id", "username", "display_name")[:limit]
+        .values_list(*_CARD)[:limit]
     )
-    return [UserCard(UserId(id_), username, name or username) for id_, username, name in rows]
+    return [_card(*row) for row in rows]
 
 
 def blocked_by(user: UserId) -> list[UserCard]:
@@ -145,6 +159,6 @@ def blocked_by(user: UserId) -> list[UserCard]:
     rows = (
         Block.objects.filter(owner_id=user, target__closed_at=None)
         .order_by("-created_at")
-        .values_list("target_id", "target__username", "target__display_name")
+        .values_list("target_id", "target__username", "target__display_name", "target__is_bot")
     )
-    return [UserCard(UserId(id_), username, name or username) for id_, username, name in rows]
+    return [_card(*row) for row in rows]

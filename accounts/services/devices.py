@@ -19,6 +19,8 @@ from messaging.services.fanout import tell_pods_of
 
 logger = logging.getLogger(__name__)
 
+_TOUCH_EVERY = timedelta(minutes=1)
+
 
 def sign_in_device(*, user: User, name: str, user_agent: str = "") -> tuple[Device, str]:
     """Return a new device of ``user`` and its bearer token, which nobody can read again."""
@@ -65,6 +67,12 @@ def touch(device: Device) -> None:
     Device.objects.filter(pk=device.pk).update(last_used_at=timezone.now())
 
 
+def touch_sometimes(device: Device) -> None:
+    """Note that a token is used, at most once a minute: a write for each request would be many."""
+    if timezone.now() - device.last_used_at > _TOUCH_EVERY:
+        touch(device)
+
+
 def adopt_session(*, old_key: str, new_key: str) -> Device | None:
     """Let a device follow its session to a new key (it changes at a change of password), and return the device."""
     Device.objects.filter(session_key=old_key).update(session_key=new_key)
@@ -83,10 +91,11 @@ def _end(user: User, devices: Sequence[Device]) -> None:
         for device in devices:
             if device.session_key is not None:
                 session_store(device.session_key).delete()
-        transaction.on_commit(lambda: _close_sockets(UserId(user.pk), ids))
+        transaction.on_commit(lambda: close_sockets(UserId(user.pk), ids))
 
 
-def _close_sockets(user: UserId, devices: list[DeviceId]) -> None:
+def close_sockets(user: UserId, devices: list[DeviceId]) -> None:
+    """Close the sockets of these devices of a user, within a second."""
     async_to_sync(tell_pods_of)(
         [user], RevokeDevices(user, devices), registry=container.registry(), bus=container.pod_bus()
     )

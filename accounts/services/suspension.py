@@ -25,6 +25,8 @@ _MAX_CLOSE_REASON: Final = 120
 def suspend(*, user_id: UserId, reason: str, until: datetime | None) -> None:
     """Keep a user out until a moment, or until ``lift``: sockets close within a second, every door refuses from now on.
 
+    The user's bots are kept out with them.
+
     ``reason`` is what the user is told. Suspending again replaces reason and end.
 
     Raises:
@@ -37,8 +39,9 @@ def suspend(*, user_id: UserId, reason: str, until: datetime | None) -> None:
     user = User.objects.get(pk=user_id)
     user.suspended_at, user.suspended_until, user.suspension_reason = timezone.now(), until, reason.strip()[:300]
     user.save(update_fields=["suspended_at", "suspended_until", "suspension_reason"])
-    event = RevokeDevices(user_id, [], code=CloseCode.SUSPENDED, reason=close_reason(refusal(user)))
-    transaction.on_commit(lambda: _tell(user_id, event))
+    silenced = [user_id, *(UserId(pk) for pk in user.bots.values_list("pk", flat=True))]
+    reason = close_reason(refusal(user))
+    transaction.on_commit(lambda: _tell(silenced, reason))
 
 
 def lift(*, user_id: UserId) -> None:
@@ -46,8 +49,10 @@ def lift(*, user_id: UserId) -> None:
     User.objects.filter(pk=user_id).update(suspended_at=None, suspended_until=None, suspension_reason="")
 
 
-def _tell(user_id: UserId, event: RevokeDevices) -> None:
-    async_to_sync(tell_pods_of)([user_id], event, registry=container.registry(), bus=container.pod_bus())
+def _tell(users: list[UserId], reason: str) -> None:
+    for user in users:
+        event = RevokeDevices(user, [], code=CloseCode.SUSPENDED, reason=reason)
+        async_to_sync(tell_pods_of)([user], event, registry=container.registry(), bus=container.pod_bus())
 
 
 def refuse_absent(user_id: UserId) -> None:
@@ -63,9 +68,10 @@ def refuse_absent(user_id: UserId) -> None:
 
 
 def refuse_suspended(user: User) -> None:
-    """Pass a user who is not suspended. Raises Suspended."""
-    if user.is_suspended:
-        raise refusal(user)
+    """Pass a user who is not suspended, nor a bot whose owner is. Raises Suspended."""
+    kept_out = user.kept_out
+    if kept_out is not None:
+        raise refusal(kept_out)
 
 
 def refusal(user: User) -> Suspended:

@@ -89,6 +89,7 @@ def member(view: MemberView) -> dict[str, Any]:
         "id": ids.user_ref(place.user_id),
         "username": view.username,
         "display_name": view.display_name,
+        "is_bot": view.is_bot,
         "role": place.role.value,
         "joined_at": moment(place.joined_at),
         "last_read": mark(place.conversation_id, place.last_read_id),

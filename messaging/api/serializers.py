@@ -172,6 +172,7 @@ class MemberSerializer(serializers.Serializer[Any]):
     id = serializers.CharField()
     username = serializers.CharField()
     display_name = serializers.CharField()
+    is_bot = serializers.BooleanField(help_text="A program's account; show it.")
     role = serializers.ChoiceField(choices=ROLES)
     joined_at = serializers.DateTimeField()
     last_read = serializers.CharField(allow_null=True, help_text="`m_…` of the last message read.")

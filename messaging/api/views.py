@@ -9,6 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from accounts.api.scopes import require_all_conversations
 from messaging.api import render, serializers
 from messaging.api.endpoints import answers, checked
 from messaging.api.parsing import (
@@ -166,6 +167,8 @@ class MessagesView(MessagingView):
         """Send a message: 201 once it is durable, 200 with the first one's id where `msg_id` was sent before."""
         data = checked(serializers.SendSerializer(data=request.data))
         conversation_id = conversation_of(conversation)
+        if data["forwarded_from"] is not None:
+            require_all_conversations(request)
         sent = post.post_message(sender=me(request), conversation_id=conversation_id, **data)
         return Response(
             {

@@ -67,6 +67,8 @@ ROLES: Final[dict[str, tuple[str, ...]]] = {
         "accounts.view_user",
         "accounts.view_device",
         "accounts.change_device",
+        "accounts.view_bot",
+        "accounts.change_bot",
         "django_celery_results.view_taskresult",
         "push.view_push",
         "push.view_pushsettings",

@@ -114,8 +114,10 @@ class Allowance:
 
     __slots__ = ("sends", "typing")
 
-    def __init__(self, *, limits: Limits, now: float) -> None:
-        self.sends = TokenBucket(rate_per_s=limits.send_rate_per_s, burst=limits.send_burst, now=now)
+    def __init__(self, *, limits: Limits, now: float, is_bot: bool = False) -> None:
+        rate_per_s = limits.bot_send_rate_per_s if is_bot else limits.send_rate_per_s
+        burst = limits.bot_send_burst if is_bot else limits.send_burst
+        self.sends = TokenBucket(rate_per_s=rate_per_s, burst=burst, now=now)
         self.typing: Spacing[ConversationId] = Spacing(interval_s=limits.typing_interval_s, keys=_MAX_TYPING)
 
 

@@ -71,6 +71,9 @@ class Limits:
     #: Token bucket of ``send`` per user and pod.
     send_rate_per_s: float = 20.0
     send_burst: int = 60
+    #: The same of a bot.
+    bot_send_rate_per_s: float = 5.0
+    bot_send_burst: int = 30
     #: Token buckets of ``sync`` and ``presence`` per connection: each reads the stores, and nothing else bounds them.
     #: Bursts are what a client needs that has come back, finds gaps in all its conversations, or leafs through them.
     sync_rate_per_s: float = 2.0

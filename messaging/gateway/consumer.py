@@ -325,13 +325,17 @@ class ChatConsumer(AsyncConsumer):  # type: ignore[misc]  # channels has no type
             self._refuse(Unavailable("credentials cannot be checked now", retry_after=1.0))
             self.socket.close(CloseCode.TRY_AGAIN_LATER, "cannot authenticate now")
             return
-        if device is None:
+        if device is None or not device.is_whole:
+            said = "the token or session is not valid"
+            if device is not None:
+                said = "the token is not good for a socket: it may not do all that its bot may"
             REFUSED.labels(Unauthenticated.code).inc()
             AUTH_FAILURES.labels("socket").inc()
-            self.socket.put(error_reply(Unauthenticated("the token or session is not valid")).frame)
+            self.socket.put(error_reply(Unauthenticated(said)).frame)
             self.socket.close(CloseCode.UNAUTHENTICATED, "not authenticated")
             return
-        await self.pod.authenticated(self.socket, user=UserId(device.user_id), device=DeviceId(device.id))
+        user, is_bot = device.user, device.user.is_bot
+        await self.pod.authenticated(self.socket, user=UserId(user.pk), device=DeviceId(device.id), is_bot=is_bot)
 
     # --- send ---------------------------------------------------------------------------------
 

@@ -55,12 +55,12 @@ class Hub:
         #: Allowances of those who left last, so that nobody gets a new one by connecting again. Bounded.
         self._left: OrderedDict[UserId, Allowance] = OrderedDict()
 
-    def allowance_of(self, user: UserId, now: float) -> Allowance:
+    def allowance_of(self, user: UserId, now: float, *, is_bot: bool = False) -> Allowance:
         """Return the user's allowance on this pod, shared by all connections of the user."""
         local = self._users.get(user)
         if local is not None:
             return local.allowance
-        return self._left.pop(user, None) or Allowance(limits=self._limits, now=now)
+        return self._left.pop(user, None) or Allowance(limits=self._limits, now=now, is_bot=is_bot)
 
     def add(self, socket: "Socket", allowance: Allowance) -> bool:
         """Add an authenticated socket; return whether it is the user's first here."""

@@ -247,10 +247,10 @@ class Pod:
         _ANONYMOUS.set(len(self._anonymous))
         self._wheel.schedule(socket, at=socket.connection.deadline())
 
-    async def authenticated(self, socket: "Socket", *, user: UserId, device: DeviceId) -> None:
+    async def authenticated(self, socket: "Socket", *, user: UserId, device: DeviceId, is_bot: bool = False) -> None:
         """Admit a socket: greet it, then count it as connected."""
         now = self.clock.monotonic()
-        allowance = self.hub.allowance_of(user, now)
+        allowance = self.hub.allowance_of(user, now, is_bot=is_bot)
         socket.connection.authenticated(user=user, device=device, allowance=allowance, now=now)
         if socket.connection.state is not State.OPEN:
             # Closed while its credentials were looked up; nobody would ever take it out of the registry.

@@ -63,6 +63,8 @@ _LEASE: Final = timedelta(minutes=10)
 _HELD_AGAIN: Final = timedelta(hours=1)
 #: A step that failed is tried again after this.
 _TRY_AGAIN: Final = timedelta(minutes=5)
+#: In these states an account is not to be erased once more.
+_BEGUN: Final = (*Erasure.OPEN, Erasure.State.DONE)
 _DELETIONS: Final = UUID("9a0c5a3c-5b5e-4b0e-8d55-5b7c2f1d7c11")
 
 
@@ -214,6 +216,10 @@ class _Erasing:
             if not asked.update(state=Erasure.State.ERASING, closed_at=now, next_at=now + SETTLE):
                 return
             closing.close(self._it.user)
+            # What their programs wrote is theirs as well.
+            for bot in User.objects.filter(bot__owner=self._it.user).exclude(erasures__state__in=_BEGUN):
+                Erasure.objects.create(user=bot, asked_by=self._it.asked_by, due_at=now, next_at=now)
+                closing.close(bot)
             audit.record(Action.ERASURE_BEGUN, actor=None, object=user_ref(self._user))
 
     # --- conversations ---

@@ -32,6 +32,7 @@ class MemberView:
     membership: Membership
     username: str
     display_name: str
+    is_bot: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +149,9 @@ def _named(places: Sequence[Membership]) -> list[MemberView]:
     views = []
     for place in places:
         card = cards.get(place.user_id)
-        views.append(MemberView(place, card.username if card else "", card.display_name if card else ""))
+        views.append(
+            MemberView(place, card.username, card.display_name, card.is_bot) if card else MemberView(place, "", "")
+        )
     return views
 
 

@@ -91,7 +91,7 @@ def create_conversation(
     Raises:
         InvalidInput: a DM not with exactly one other person or with a name; a bad name.
         TooManyMembers: over the limit.
-        NotFound: a member does not exist.
+        NotFound: a member does not exist. Forbidden: a bot that speaks with its owner only.
         Blocked: a block stands between the actor and a member.
         RateLimited: moderators limit how many the actor begins.
         Conflict: an encrypted DM was asked for, and the pair has one that is not.
@@ -106,6 +106,8 @@ def create_conversation(
             raise InvalidInput("a direct conversation is with exactly one other person")
         if name:
             raise InvalidInput("a direct conversation has no name")
+        if people.closed_bots(others, asker=actor):
+            raise Forbidden("only its owner may begin a direct conversation with this bot")
         kind = ConversationType.DM
     else:
         name = _group_name(name)

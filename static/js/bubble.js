@@ -1,5 +1,5 @@
 /** One message: its text, what it answers, time and state, reactions, and what one may do with it. */
-import { avatar, el, hidden, hueOf, icon, linkify, ticks } from "./dom.js";
+import { avatar, botMark, el, hidden, hueOf, icon, linkify, ticks } from "./dom.js";
 import { nameOfEmoji } from "./emoji.js";
 import { clock, moment } from "./format.js";
 import { _ } from "./i18n.js";
@@ -29,7 +29,7 @@ export function cut(text) {
 }
 
 /**
- * Return the element of a message. `shown`: {key, message, text, first, last, out, status, name, group, quote, whole, edited,
+ * Return the element of a message. `shown`: {key, message, text, first, last, out, status, name, is_bot, group, quote, whole, edited,
  * gone, forwarded, changing, reactions, mentions, toMe, can}: `quote` is {author, text} or null, `whole` says that a long
  * text was opened, `gone` that it was deleted or is withheld, `changing` that a change of it is on its way, `mentions` whom
  * it mentions ({id, username, name, mine}), `toMe` that the reader is among them, `can` what one may do with it. `files` is
@@ -46,7 +46,7 @@ export function bubble(shown, emit, files = null) {
   const box = el(
     "div",
     { className: ["bubble", big && !quote && !files && "large", files && "with-media", files && !text && "no-text"].filter(Boolean).join(" ") },
-    group && !out && first ? el("span", { className: "author", "data-hue": hueOf(message.from), dir: "auto" }, name) : null,
+    group && !out && first ? el("span", { className: "author", "data-hue": hueOf(message.from), dir: "auto" }, name, botMark(shown)) : null,
     forwarded ? el("span", { className: "forwarded" }, icon("forward"), _("Forwarded")) : null,
     quote ? quoted(message, quote, emit) : null,
     files,

@@ -55,6 +55,9 @@ export function paintAvatar(node, id, name, online = false, picture = null) {
 
 export const avatar = (id, name, online, picture) => paintAvatar(el("span", { className: "avatar", "aria-hidden": "true" }), id, name, online, picture);
 
+/** What stands beside the name of a program's account. */
+export const botMark = (one) => (one?.is_bot ? el("span", { className: "bot" }, _("Bot")) : null);
+
 export const hidden = (text) => el("span", { className: "visually-hidden" }, text);
 
 const LINK = /\bhttps?:\/\/[^\s<>"'`]+/giu;

@@ -3,7 +3,7 @@ import "./elements/conversation-list.js";
 import "./elements/message-composer.js";
 import "./elements/message-list.js";
 import { dropLine, markRead } from "./acts.js";
-import { el, paintAvatar, style } from "./dom.js";
+import { botMark, el, paintAvatar, style } from "./dom.js";
 import { lastSeen } from "./format.js";
 import { _, handle, n } from "./i18n.js";
 import { laterId } from "./ids.js";
@@ -188,7 +188,7 @@ export function mayDo(conv, message) {
 
 function paintBar(conv) {
   const title = conv ? titleOf(conv) : "";
-  $("thread-name").textContent = title;
+  $("thread-name").replaceChildren(...[title, botMark(conv?.peer)].filter(Boolean));
   const sub = conv ? subtitle(conv) : { text: "", live: false };
   if ($("thread-sub").textContent !== sub.text) $("thread-sub").textContent = sub.text;
   $("thread-sub").toggleAttribute("data-live", sub.live);
@@ -242,6 +242,7 @@ function paintThread() {
     group: conv?.type === "group",
     statusOf: (message) => store.statusOf(state, message),
     nameOf,
+    isBot: (id) => state.users[id]?.is_bot,
     textOf,
     quoteOf,
     mentionsOf,

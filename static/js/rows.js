@@ -51,6 +51,7 @@ export function rowsOf(view, isWhole, lineAt) {
       out,
       status: out ? view.statusOf(message) : null,
       name: out ? _("You") : view.nameOf(message.from),
+      is_bot: Boolean(view.isBot?.(message.from)),
       group: view.group,
       quote: gone ? null : view.quoteOf(message),
       whole: isWhole(key),

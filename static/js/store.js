@@ -274,7 +274,7 @@ function readByMe(state, conv, serverId) {
 function putConversation(state, conv) {
   const users = { ...state.users };
   for (const one of [...(conv.members ?? []), ...(conv.peer ? [conv.peer] : [])]) {
-    users[one.id] = { ...users[one.id], id: one.id, username: one.username, display_name: one.display_name };
+    users[one.id] = { ...users[one.id], id: one.id, username: one.username, display_name: one.display_name, is_bot: one.is_bot };
   }
   const held = state.convs[conv.id];
   const fresh = { ...conv };

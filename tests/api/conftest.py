@@ -8,7 +8,7 @@ import pytest
 from asgiref.sync import async_to_sync
 from rest_framework.test import APIClient
 
-from accounts.models import User
+from accounts.models import Bot, User
 from chatproject import container
 from messaging.domain import ids
 from messaging.ports import TOPIC_MESSAGES, Record
@@ -54,6 +54,17 @@ class Person:
         """What the person can read of a conversation, newest first, events aside."""
         results = self.get(f"conversations/{conversation}/messages", **params).json()["results"]
         return [message["body"] for message in results if message["kind"] == "text"]
+
+
+@pytest.fixture
+def bot_of(make_user: Callable[..., User]) -> Callable[..., Bot]:
+    """Return ``bot_of(owner=None, *, username="robbie", **fields) -> accounts.models.Bot``; without owner, for all."""
+
+    def make(owner: Person | None = None, *, username: str = "robbie", **fields: Any) -> Bot:
+        user = make_user(username, is_bot=True)
+        return Bot.objects.create(user=user, owner=None if owner is None else owner.user, **fields)
+
+    return make
 
 
 @pytest.fixture

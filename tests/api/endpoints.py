@@ -1,16 +1,11 @@
 """Every endpoint under /v1, read from the routes: a new one is tried without a line more."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from accounts.api import urls as accounts_urls
-from messaging.api import urls as messaging_urls
-from messaging.invites.api import urls as invites_urls
-from messaging.media.api import urls as media_urls
-from messaging.previews.api import urls as previews_urls
-from messaging.search.api import urls as search_urls
-from messaging.unsent.api import urls as unsent_urls
-from push.api import urls as push_urls
+from django.urls import URLPattern, URLResolver, get_resolver
 
+_PREFIX = "v1/"
 _METHODS = ("get", "post", "put", "patch", "delete")
 
 
@@ -28,7 +23,7 @@ class Endpoint:
         """Return the path under /v1 with these ids in it."""
         route = self.route
         for name, value in values.items():
-            route = route.replace(f"<str:{name}>", value)
+            route = route.replace(f"<str:{name}>", value).replace(f"<int:{name}>", value)
         assert "<" not in route
         return f"/v1/{route}"
 
@@ -39,19 +34,22 @@ class Endpoint:
 
 def _found() -> list[Endpoint]:
     found = []
-    for pattern in [
-        *accounts_urls.urlpatterns,
-        *messaging_urls.urlpatterns,
-        *media_urls.urlpatterns,
-        *search_urls.urlpatterns,
-        *invites_urls.urlpatterns,
-        *unsent_urls.urlpatterns,
-        *previews_urls.urlpatterns,
-        *push_urls.urlpatterns,
-    ]:
-        view = pattern.callback.view_class  # type: ignore[union-attr]
-        found += [Endpoint(method, str(pattern.pattern)) for method in _METHODS if hasattr(view, method)]
+    for route, view in _routes(get_resolver().url_patterns, ""):
+        if route.startswith(_PREFIX):
+            cls = view.view_class  # type: ignore[attr-defined]
+            names = [method for method in _METHODS if hasattr(cls, method)]
+            found += [Endpoint(method, route.removeprefix(_PREFIX)) for method in names]
     return found
+
+
+def _routes(patterns: list[URLPattern | URLResolver], before: str) -> Iterator[tuple[str, object]]:
+    """Yield each route of the site with its view, however the lists of routes include each other."""
+    for pattern in patterns:
+        route = before + str(pattern.pattern)
+        if isinstance(pattern, URLResolver):
+            yield from _routes(pattern.url_patterns, route)
+        else:
+            yield route, pattern.callback
 
 
 ENDPOINTS = _found()
@@ -61,6 +59,8 @@ OPEN = {
     Endpoint("post", "tokens"),
     Endpoint("get", "schema"),
     Endpoint("get", "docs"),
+    # The address is the permission.
+    Endpoint("post", "hooks/<str:token>"),
 }
 #: What people may try with ``curl -d``: a form is as good as JSON.
-FORMS = {Endpoint("post", "accounts"), Endpoint("post", "tokens")}
+FORMS = {Endpoint("post", "accounts"), Endpoint("post", "tokens"), Endpoint("post", "hooks/<str:token>")}

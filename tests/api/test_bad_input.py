@@ -10,6 +10,8 @@ from django.core.cache import cache
 from django.test import Client
 from rest_framework.test import APIClient
 
+from accounts.models import Bot
+from accounts.services.bots import make_hook
 from messaging.api.parsing import MAX_BODY_BYTES
 from messaging.domain import ids
 from tests.api.conftest import Person, problem
@@ -29,6 +31,9 @@ BODILESS = {
     "post media/<str:media>/complete",
     "post scheduled/<str:scheduled>/send",
     "put media/<str:media>/parts/<str:number>",
+    "post me/exports",
+    "post bots/<str:bot>/tokens/<str:device>/rotate",
+    "post bots/<str:bot>/webhooks/<str:device>/rotate",
 }
 
 #: All fields of these may be left out, and so may the body.
@@ -36,6 +41,7 @@ NOTHING_NEEDED = {
     "patch scheduled/<str:scheduled>",
     "patch me",
     "patch me/push-settings",
+    "patch bots/<str:bot>",
     "patch conversations/<str:conversation>/shelf",
     "post conversations/<str:conversation>/invites",
 }
@@ -50,17 +56,22 @@ def fine(response: Any) -> Any:
 
 
 @pytest.fixture
-def call(ann: Person, bob: Person) -> Callable[..., Any]:
-    """Return a function by which Ann calls an endpoint on a group of hers, with a raw body."""
-    group = ann.group(bob)
+def call(ann: Person, bob: Person, bot_of: Callable[..., Bot], settings: Any) -> Callable[..., Any]:
+    """Return a function by which Ann calls an endpoint on a group of hers, or a bot of hers in it, with a raw body."""
+    settings.BOTS = "everyone"
+    bot = bot_of(ann)
+    group = str(ann.post("conversations", {"type": "group", "members": [bob.ref, ids.user_ref(bot.pk)]}).json()["id"])
+    _, token = make_hook(bot=bot, name="builds", conversation=ids.parse_conversation(group))
 
     def call(endpoint: Endpoint, raw: bytes, content_type: str = "application/json") -> Any:
         # The limits on logins are not what is tried here.
         cache.clear()
         values = {"conversation": group, "user": bob.ref, "device": ids.device_ref(5)}
         values |= {"message": ids.server_id(ids.parse_conversation(group), 5), "emoji": "👍"}
-        values |= {"media": ids.media_ref(5), "number": "1", "token": "none", "scheduled": ids.scheduled_ref(5)}
-        needed = {name: value for name, value in values.items() if f"<str:{name}>" in endpoint.route}
+        values |= {"media": ids.media_ref(5), "number": "1", "bot": ids.user_ref(bot.pk), "export": "5"}
+        values |= {"scheduled": ids.scheduled_ref(5)}
+        values |= {"token": token if endpoint.route.startswith("hooks") else "none"}
+        needed = {name: value for name, value in values.items() if f":{name}>" in endpoint.route}
         return getattr(ann.client, endpoint.method)(endpoint.path(**needed), raw, content_type=content_type)
 
     return call
@@ -145,6 +156,14 @@ FIELDS: dict[str, dict[str, Any]] = {
         "provider": "webpush", "token": "x", "endpoint": "https://fcm.googleapis.com/x",
         "keys": {"p256dh": "x", "auth": "x"}, "environment": "production", "topic": "x", "enabled": True, "content": "",
     },
+    "post bots": {"username": "somebot", "display_name": "x", "description": "x", "direct": "owner", "for_all": False},
+    "patch bots/<str:bot>": {"display_name": "x", "description": "x", "direct": "everyone"},
+    "post bots/<str:bot>/tokens": {"name": "x", "scopes": ["read"], "conversations": None, "expires_in_days": 5},
+    "post bots/<str:bot>/webhooks": {"name": "x", "conversation": "c_AAAAAAAAAAE"},
+    "post hooks/<str:token>": {"text": "x", "mentions": [], "reply_to": None, "idempotency_key": "x"},
+    "post reports": {"user": "u_AAAAAAAAAAE", "category": "spam", "text": "x"},
+    "post messages/<str:message>/appeal": {"text": "x"},
+    "post me/erasure": {"password": "no", "code": ""},
     "patch me/push-settings": {
         "enabled": True, "content": "full", "quiet_from": "22:00", "quiet_until": "07:00", "time_zone": "UTC",
         "mentions_override_mute": False,
@@ -251,10 +270,10 @@ def test_an_unknown_path_is_not_found(ann: Person, path: str) -> None:
 @pytest.mark.parametrize("route", sorted({it.route for it in ENDPOINTS} - {"docs", "schema"}))
 def test_another_method_is_not_allowed(ann: Person, route: str) -> None:
     known = {it.method for it in ENDPOINTS if it.route == route}
-    client = APIClient() if route in ("accounts", "tokens") else ann.client
+    client = APIClient() if route in ("accounts", "tokens", "hooks/<str:token>") else ann.client
     values = {"conversation": "c_x", "user": "u_x", "device": "d_x", "message": "m_x", "emoji": "x", "media": "f_x"}
-    values |= {"number": "1", "token": "none", "scheduled": "s_x"}
-    needed = {name: value for name, value in values.items() if f"<str:{name}>" in route}
+    values |= {"number": "1", "token": "none", "bot": "u_x", "export": "5", "scheduled": "s_x"}
+    needed = {name: value for name, value in values.items() if f":{name}>" in route}
     for method in {"get", "post", "put", "patch", "delete"} - known:
         response = getattr(client, method)(Endpoint(method, route).path(**needed))
         problem(response, 405, "method_not_allowed")
@@ -283,11 +302,11 @@ NASTY_REFS = [
 def test_a_malformed_id_in_a_path_is_an_absent_one(ann: Person, bob: Person, ref: str) -> None:
     group = ann.group(bob)
     for endpoint in ENDPOINTS:
-        for bad in ("conversation", "user", "device", "message"):
+        for bad in ("conversation", "user", "device", "message", "bot"):
             if f"<str:{bad}>" not in endpoint.route:
                 continue
             values = {"conversation": group, "user": bob.ref, "device": ids.device_ref(5), "emoji": "👍"}
-            values |= {"token": "none", bad: ref}
+            values |= {"token": "none", "bot": ids.user_ref(5), bad: ref}
             needed = {name: value for name, value in values.items() if f"<str:{name}>" in endpoint.route}
             body = FIELDS.get(str(endpoint), {})
             call = getattr(ann.client, endpoint.method)

@@ -6,6 +6,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from drf_spectacular.generators import SchemaGenerator
 from rest_framework.test import APIClient
 
 from messaging.domain import ids
@@ -25,12 +26,14 @@ VALUES = {
     "number": "1",
     "token": "nobody-made-this-one",
     "scheduled": ids.scheduled_ref(5),
+    "bot": ids.user_ref(5),
+    "export": "5",
 }
 
 
 def ask(client: APIClient, endpoint: Endpoint, body: Any = None, **values: str) -> Any:
     """Call an endpoint with those of ``values`` that are in its route, and others of nobody for the rest."""
-    needed = {name: value for name, value in (VALUES | values).items() if f"<str:{name}>" in endpoint.route}
+    needed = {name: value for name, value in (VALUES | values).items() if f":{name}>" in endpoint.route}
     call = getattr(client, endpoint.method)
     path = endpoint.path(**needed)
     if endpoint.route.endswith("/since"):
@@ -48,7 +51,19 @@ def test_nobody_is_asked_for_credentials(endpoint: Endpoint) -> None:
 def test_what_is_open_is_open() -> None:
     assert set(ENDPOINTS) >= OPEN
     for endpoint in OPEN:
-        assert ask(APIClient(), endpoint, {}).status_code in (200, 400)
+        assert ask(APIClient(), endpoint, {}).status_code in (200, 400, 404)
+
+
+def test_every_route_under_v1_is_tried() -> None:
+    """What is tried here is read from the routes; this holds that reading to what the description has."""
+    described = SchemaGenerator().get_schema(request=None, public=True)["paths"]
+    names = {
+        (method, re.sub(r"<\w+:(\w+)>", r"{\1}", f"/v1/{it.route}"))
+        for it in ENDPOINTS
+        if it.route not in ("schema", "docs")
+        for method in [it.method]
+    }
+    assert names == {(method, path) for path, methods in described.items() for method in methods}
 
 
 # --- conversations of others ----------------------------------------------------------------------
@@ -79,6 +94,7 @@ def _good_body(endpoint: Endpoint, conversation: str, person: Person, other: Per
         f"post {base}/invites": {},
         f"post {base}/requests/<str:user>": {"accept": False},
         f"put {base}/draft": {"body": "begun"},
+        "post messages/<str:message>/appeal": {"text": "it was a joke"},
     }
     return bodies[str(endpoint)] if endpoint.has_body else None
 

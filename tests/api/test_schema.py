@@ -16,6 +16,8 @@ from drf_spectacular.generators import SchemaGenerator
 from schemathesis import Case, Response, checks
 from schemathesis.specs.openapi import checks as openapi_checks
 
+from accounts.models import Bot
+from accounts.services.bots import make_hook
 from accounts.services.devices import sign_in_device
 from messaging.domain import ids
 from tests.api.conftest import Person
@@ -36,12 +38,16 @@ _KEPT: Final = {"method", "url", "headers", "params", "cookies", "json", "data",
 
 
 @pytest.fixture
-def known(ann: Person, bob: Person, route: Route) -> dict[str, str]:
+def known(ann: Person, bob: Person, route: Route, bot_of: Callable[..., Bot], settings: Any) -> dict[str, str]:
     """Return what there is, by the names that it has in paths: with ids of nothing every answer would be a 404."""
-    group = ann.group(bob)
+    settings.BOTS = "everyone"
+    bot = bot_of(ann)
+    ref = ids.user_ref(bot.pk)
+    group = str(ann.post("conversations", {"type": "group", "members": [bob.ref, ref]}).json()["id"])
     server_id = ann.say(group).json()["server_id"]
     route()
-    return {"conversation": group, "message": server_id, "user": bob.ref, "emoji": "👍"}
+    _, token = make_hook(bot=bot, name="builds", conversation=ids.parse_conversation(group))
+    return {"conversation": group, "message": server_id, "user": bob.ref, "emoji": "👍", "bot": ref, "token": token}
 
 
 def send(case: Case, token: str) -> Response:

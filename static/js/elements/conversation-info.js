@@ -1,5 +1,5 @@
 /** What a conversation is and who is in it, and what one may do there. */
-import { avatar, el, icon } from "../dom.js";
+import { avatar, botMark, el, icon } from "../dom.js";
 import { moment, span } from "../format.js";
 import { _, handle, n } from "../i18n.js";
 import { fill } from "../profile.js";
@@ -166,7 +166,7 @@ export class ConversationInfo extends HTMLElement {
       acts.push(button(`owner-${one.id}`, _("Make owner"), () => this.#do(() => this.#acts.transfer(one)), { className: "button quiet small", "aria-label": `${_("Make owner")}: ${one.display_name}` }));
     }
     if (below) acts.push(el("button", { className: "icon-button", type: "button", title: _("Remove"), "data-key": `remove-${one.id}`, "aria-label": _("Remove {name}", { name: one.display_name }), onclick: () => this.#do(() => this.#acts.remove(one)) }, icon("close")));
-    const text = el("span", { className: "person-text" }, el("span", { dir: "auto" }, self ? _("{name} (you)", { name: one.display_name }) : one.display_name), el("small", {}, [handle(one.username), ROLE[one.role]].filter(Boolean).join(" · ")));
+    const text = el("span", { className: "person-text" }, el("span", { dir: "auto" }, self ? _("{name} (you)", { name: one.display_name }) : one.display_name, botMark(one)), el("small", {}, [handle(one.username), ROLE[one.role]].filter(Boolean).join(" · ")));
     const who = self ? [avatar(one.id, one.display_name), text] : [el("button", { className: "person-who", type: "button", "data-key": `who-${one.id}`, onclick: () => this.#acts.profile(one.id) }, avatar(one.id, one.display_name), text)];
     return el("li", { className: "person" }, ...who, ...acts);
   }

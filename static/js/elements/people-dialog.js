@@ -1,6 +1,6 @@
 /** A dialog to find people: for a new chat, a new group, or new members of a group. */
 import * as api from "../api.js";
-import { avatar, el, icon } from "../dom.js";
+import { avatar, botMark, el, icon } from "../dom.js";
 import { _, handle } from "../i18n.js";
 
 const PAUSE_MS = 200;
@@ -123,7 +123,7 @@ export class PeopleDialog extends HTMLElement {
           "button",
           { className: "person", type: "button", "aria-pressed": this.mode === "chat" ? null : String(this.#chosen.has(one.id)), onclick: () => this.#pick(one) },
           avatar(one.id, one.display_name),
-          el("span", { className: "person-text" }, el("span", { dir: "auto" }, one.display_name), el("small", {}, handle(one.username))),
+          el("span", { className: "person-text" }, el("span", { dir: "auto" }, one.display_name, botMark(one)), el("small", {}, handle(one.username))),
         ),
       ),
     );

@@ -1,0 +1,281 @@
+"""The settings page of bots: their names, tokens and webhooks (docs/bots.md)."""
+
+from collections.abc import Callable
+from typing import Any
+
+from django import forms
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_GET, require_POST
+
+from accounts.models import SCOPES, Bot, Device, User
+from accounts.selectors import bots as selectors
+from accounts.selectors import people
+from accounts.services import bots as services
+from accounts.services.devices import revoke_device
+from chatproject import container
+from messaging.domain import ids
+from messaging.domain.errors import ChatError
+from messaging.domain.ids import ConversationId, DeviceId, UserId
+from messaging.domain.messages import ConversationType
+
+#: Conversations that a webhook can be made for on the page: those with the newest activity.
+_CONVERSATIONS = 200
+
+
+class BotForm(forms.Form):
+    """A bot to make."""
+
+    username = forms.CharField(max_length=32, label="User name", help_text="Lower-case letters, digits, and . _ -")
+    display_name = forms.CharField(max_length=80, required=False, label="Name")
+    for_all = forms.BooleanField(required=False, label="A bot of this installation, not of mine")
+
+    def __init__(self, *args: Any, for_all: bool, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if not for_all:
+            del self.fields["for_all"]
+
+
+class ChangeForm(forms.Form):
+    """What may be changed of a bot."""
+
+    display_name = forms.CharField(max_length=80, required=False, label="Name")
+    description = forms.CharField(max_length=300, required=False, label="What it does")
+    direct = forms.ChoiceField(choices=Bot.Reach.choices, label="Who may write to it directly")
+
+
+class TokenForm(forms.Form):
+    """A token to make."""
+
+    name = forms.CharField(max_length=120, label="Name", help_text="Where you keep it.")
+    scope = forms.ChoiceField(
+        choices=[("read write", "Read and write"), ("read", "Read only"), ("write", "Write only")], label="It may"
+    )
+    expires_in_days = forms.IntegerField(
+        min_value=1,
+        max_value=services.MAX_TOKEN_DAYS,
+        required=False,
+        label="Good for so many days",
+        help_text="Empty: until you revoke it.",
+    )
+
+
+class HookForm(forms.Form):
+    """A webhook to make."""
+
+    name = forms.CharField(max_length=120, label="Name", help_text="Who writes by it.")
+    conversation = forms.ChoiceField(label="Conversation")
+
+    def __init__(self, *args: Any, choices: list[tuple[str, str]], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["conversation"].choices = choices  # type: ignore[attr-defined]  # a ChoiceField
+
+
+def _user(request: HttpRequest) -> User:
+    assert isinstance(request.user, User)
+    return request.user
+
+
+def _bot(request: HttpRequest, ref: str) -> Bot:
+    try:
+        return selectors.bot_of(_user(request), ids.parse_user(ref))
+    except (ids.InvalidId, ChatError):
+        raise Http404 from None
+
+
+def _titles(bot: Bot) -> dict[ConversationId, str]:
+    """Return the conversations that the bot is in, by what they are called; of a direct one whom it is with."""
+    user = UserId(bot.pk)
+    rows = container.conversation_store().inbox(user, limit=_CONVERSATIONS)
+    others = {
+        row.conversation.id: next(iter((row.conversation.members or frozenset()) - {user}), UserId(0))
+        for row in rows
+        if row.conversation.type is ConversationType.DM
+    }
+    names = people.display_names(others.values())
+    titles = {}
+    for row in rows:
+        it = row.conversation
+        if it.type is ConversationType.DM:
+            card = names.get(others[it.id])
+            titles[it.id] = card.display_name if card else "Deleted account"
+        else:
+            titles[it.id] = it.name or "Group"
+    return titles
+
+
+# --- pages ----------------------------------------------------------------------------------------
+
+
+@login_required
+@require_GET
+def bots_page(request: HttpRequest) -> HttpResponse:
+    """Show the bots that the user looks after."""
+    return _bots(request, BotForm(for_all=selectors.may_make_for_all(_user(request))))
+
+
+def _bots(request: HttpRequest, form: BotForm, status: int = 200) -> HttpResponse:
+    user = _user(request)
+    rows = [{"ref": ids.user_ref(bot.pk), "bot": bot} for bot in selectors.bots_of(user)]
+    context = {"bots": rows, "form": form, "may_make": selectors.may_make(user)}
+    return render(request, "account/bots.html", context, status=status)
+
+
+@login_required
+@require_POST
+def make_bot(request: HttpRequest) -> HttpResponse:
+    """Make a bot and show it."""
+    form = BotForm(request.POST, for_all=selectors.may_make_for_all(_user(request)))
+    if not form.is_valid():
+        return _bots(request, form, 400)
+    try:
+        bot = services.make_bot(maker=_user(request), **form.cleaned_data)
+    except ChatError as error:
+        form.add_error(None, _sentence(error))
+        return _bots(request, form, error.http_status)
+    return redirect("settings-bot", ids.user_ref(bot.pk))
+
+
+@login_required
+@require_GET
+def bot_page(request: HttpRequest, bot: str) -> HttpResponse:
+    """Show a bot."""
+    return _page(request, _bot(request, bot))
+
+
+def _page(request: HttpRequest, bot: Bot, status: int = 200, **more: Any) -> HttpResponse:
+    titles = _titles(bot)
+    choices = [(ids.conversation_ref(id_), title) for id_, title in titles.items()]
+    tokens = [{"ref": ids.device_ref(it.pk), "it": it} for it in selectors.credentials_of(bot, Device.Kind.BOT)]
+    hooks = [
+        {
+            "ref": ids.device_ref(it.pk),
+            "it": it,
+            "where": titles.get((it.conversations or [0])[0], "not there any more"),
+        }
+        for it in selectors.credentials_of(bot, Device.Kind.HOOK)
+    ]
+    first = {"display_name": bot.user.display_name, "description": bot.description, "direct": bot.direct}
+    context = {"bot": bot, "ref": ids.user_ref(bot.pk), "tokens": tokens, "hooks": hooks, "can_hook": bool(choices)}
+    context |= {"form": ChangeForm(initial=first), "token_form": TokenForm(prefix="token")}
+    context |= {"hook_form": HookForm(choices=choices, prefix="hook")}
+    return render(request, "account/bot.html", context | more, status=status)
+
+
+def _sentence(error: ChatError) -> str:
+    return f"{error.detail[:1].upper()}{error.detail[1:]}."
+
+
+def _tried(request: HttpRequest, bot: Bot, what: Callable[[], object], done: str) -> HttpResponse:
+    """Do what a button says, tell how it went, and show the bot."""
+    try:
+        what()
+    except ChatError as error:
+        messages.error(request, _sentence(error))
+    else:
+        messages.success(request, done)
+    return redirect("settings-bot", ids.user_ref(bot.pk))
+
+
+@login_required
+@require_POST
+def change_bot(request: HttpRequest, bot: str) -> HttpResponse:
+    """Save what is shown of a bot."""
+    found = _bot(request, bot)
+    form = ChangeForm(request.POST)
+    if not form.is_valid():
+        return _page(request, found, 400, form=form)
+    return _tried(request, found, lambda: services.change_bot(bot=found, **form.cleaned_data), "Saved.")
+
+
+@login_required
+@require_POST
+def end_bot(request: HttpRequest, bot: str) -> HttpResponse:
+    """End a bot."""
+    found = _bot(request, bot)
+    try:
+        services.end_bot(bot=found)
+    except ChatError as error:
+        messages.error(request, _sentence(error))
+        return redirect("settings-bot", bot)
+    messages.success(request, f"@{found.user.username} is ended.")
+    return redirect("settings-bots")
+
+
+@login_required
+@require_POST
+def make_token(request: HttpRequest, bot: str) -> HttpResponse:
+    """Make a token, and show it this once."""
+    found = _bot(request, bot)
+    form = TokenForm(request.POST, prefix="token")
+    if not form.is_valid():
+        return _page(request, found, 400, token_form=form)
+    data = form.cleaned_data
+    scopes = data["scope"].split()
+    assert set(scopes) <= set(SCOPES)
+    try:
+        _, token = services.make_bot_token(
+            bot=found, name=data["name"], scopes=scopes, expires_in_days=data["expires_in_days"]
+        )
+    except ChatError as error:
+        form.add_error(None, _sentence(error))
+        return _page(request, found, error.http_status, token_form=form)
+    return _page(request, found, secret=token, secret_of=f"The token “{data['name']}”")
+
+
+@login_required
+@require_POST
+def make_hook(request: HttpRequest, bot: str) -> HttpResponse:
+    """Make a webhook, and show its address this once."""
+    found = _bot(request, bot)
+    choices = [(ids.conversation_ref(id_), title) for id_, title in _titles(found).items()]
+    form = HookForm(request.POST, choices=choices, prefix="hook")
+    if not form.is_valid():
+        return _page(request, found, 400, hook_form=form)
+    data = form.cleaned_data
+    try:
+        _, token = services.make_hook(
+            bot=found, name=data["name"], conversation=ids.parse_conversation(data["conversation"])
+        )
+    except ChatError as error:
+        form.add_error(None, _sentence(error))
+        return _page(request, found, error.http_status, hook_form=form)
+    return _page(request, found, secret=_address(request, token), secret_of=f"The address of “{data['name']}”")
+
+
+def _address(request: HttpRequest, token: str) -> str:
+    return request.build_absolute_uri(f"/v1/hooks/{token}")
+
+
+def _credential(bot: Bot, ref: str) -> Device:
+    for kind in (Device.Kind.BOT, Device.Kind.HOOK):
+        try:
+            return selectors.credential_of(bot, ids.parse_device(ref), kind)
+        except ids.InvalidId:
+            break
+        except ChatError:
+            continue
+    raise Http404
+
+
+@login_required
+@require_POST
+def rotate(request: HttpRequest, bot: str, device: str) -> HttpResponse:
+    """Give a token or webhook another secret, and show it this once."""
+    found = _bot(request, bot)
+    credential = _credential(found, device)
+    token = services.rotate(bot=found, device=credential)
+    if credential.kind == Device.Kind.HOOK:
+        return _page(request, found, secret=_address(request, token), secret_of=f"The address of “{credential.name}”")
+    return _page(request, found, secret=token, secret_of=f"The token “{credential.name}”")
+
+
+@login_required
+@require_POST
+def revoke(request: HttpRequest, bot: str, device: str) -> HttpResponse:
+    """Revoke a token or webhook."""
+    found = _bot(request, bot)
+    device_id = DeviceId(_credential(found, device).pk)
+    return _tried(request, found, lambda: revoke_device(user=found.user, device_id=device_id), "Revoked.")

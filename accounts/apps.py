@@ -7,5 +7,6 @@ class AccountsConfig(AppConfig):
     name = "accounts"
 
     def ready(self) -> None:
-        """Listen to allauth, and have what is counted known from the start."""
+        """Listen to allauth, have what is counted known from the start, and say in OpenAPI how one signs in."""
         from accounts import passwords, signals  # noqa: F401
+        from accounts.api import schema  # noqa: F401

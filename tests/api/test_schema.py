@@ -3,10 +3,12 @@
 Schemathesis makes the requests from the description, valid ones and others, and holds the answers against it.
 """
 
+import re
 from collections.abc import Callable
 from typing import Any, Final
 
 import hypothesis
+import jsonschema
 import pytest
 import requests
 import schemathesis
@@ -21,6 +23,7 @@ from accounts.services.bots import make_hook
 from accounts.services.devices import sign_in_device
 from messaging.domain import ids
 from tests.api.conftest import Person
+from tests.api.endpoints import OPEN
 
 pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 Route = Callable[[], None]
@@ -82,3 +85,49 @@ def test_every_answer_is_as_described(case: Case, known: dict[str, str], ann: Pe
     values: dict[str, Any] = known | {"device": ids.device_ref(device.pk)}
     case.path_parameters = {name: values.get(name, value) for name, value in case.path_parameters.items()}
     case.validate_response(send(case, token), checks=CHECKS)
+
+
+def _contents() -> list[tuple[str, dict[str, Any]]]:
+    """Return each body that is JSON, of requests and answers, by where it stands."""
+    found = []
+    for path, operations in SCHEMA.raw_schema["paths"].items():
+        for method, operation in operations.items():
+            bodies = {"request": operation.get("requestBody", {})} | operation["responses"]
+            for what, body in bodies.items():
+                for kind, content in body.get("content", {}).items():
+                    if kind.endswith("json"):
+                        found.append((f"{method} {path} {what}", content))
+    return found
+
+
+def test_every_body_has_an_example_that_is_one() -> None:
+    schemas = {"components": SCHEMA.raw_schema["components"]}
+    contents = _contents()
+    assert len(contents) > 300
+    for where, content in contents:
+        assert "example" in content, where
+        # OpenAPI 3.0 says ``nullable`` where JSON Schema has a further type.
+        found = list(
+            jsonschema.Draft7Validator(_as_json_schema(content["schema"] | schemas)).iter_errors(content["example"])
+        )
+        assert found == [], where
+
+
+def _as_json_schema(schema: Any) -> Any:
+    if isinstance(schema, list):
+        return [_as_json_schema(one) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    plain = {name: _as_json_schema(value) for name, value in schema.items()}
+    return {"anyOf": [plain, {"type": "null"}]} if plain.get("nullable") is True else plain
+
+
+def test_whoever_signs_in_can_be_refused_and_says_so_with_a_token() -> None:
+    opened = {(it.method, re.sub(r"<\w+:(\w+)>", r"{\1}", f"/v1/{it.route}")) for it in OPEN}
+    for path, operations in SCHEMA.raw_schema["paths"].items():
+        for method, operation in operations.items():
+            open_to_all = "security" not in operation
+            assert open_to_all == ((method, path) in opened), (method, path)
+            if not open_to_all:
+                assert {"401", "403", "429"} <= set(operation["responses"]), (method, path)
+                assert {"bearerAuth": []} in operation["security"]

@@ -330,6 +330,13 @@ VARIABLES = (
     ),
     Variable("CHAT_BOT_API_RATE", str, "300/min", "REST requests per bot (DRF notation)."),
     Variable("CHAT_BOT_SEND_RATE", _positive, "5", "Sends a bot may make for long on one pod.", "messages/s"),
+    Variable(
+        "CHAT_WEBHOOK_HOSTS",
+        _list,
+        "",
+        "Hosts, or with a dot before them their domains, to which bots' events may go though private or by plain HTTP.",
+    ),
+    Variable("CHAT_WEBHOOK_CA_FILE", _file, "", "Certificate authorities of where events go. Empty: the system's."),
     Variable("CHAT_HOOK_RATE", str, "60/min", "Messages per incoming webhook (DRF notation)."),
     Variable("CHAT_SEARCH_RATE", str, "120/min", "Searches per user (DRF notation)."),
     Variable("CHAT_LOG_RETENTION_DAYS", _positive, "7", "How long the log and its dedupe keys are kept.", "days"),

@@ -83,6 +83,9 @@ async def start(roles: frozenset[str]) -> None:
     global _pod, _router, _dispatcher
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
     if ROUTER in roles:
+        # Not at the top: this module is there before models are.
+        from messaging.hooks.selectors import listening
+
         _router = Router(
             log=container.message_log(),
             messages=container.message_store(),
@@ -96,6 +99,7 @@ async def start(roles: frozenset[str]) -> None:
             hot_rate=settings.ENV["CHAT_HOT_RATE"],
             hot_k=settings.ENV["CHAT_HOT_K"],
             previews=settings.LINK_PREVIEWS,
+            listening=listening,
         )
         await _router.start()
     if DISPATCHER in roles:

@@ -18,7 +18,7 @@ from chatproject import translations
 from messaging.adapters.embedded.jobs import broker_options as embedded_broker_options
 from messaging.compliance.signing import new_private_key as new_audit_key
 from messaging.domain.limits import Limits
-from messaging.ports import TOPIC_COMPLIANCE, TOPIC_LINKS, TOPIC_PUSH, TOPIC_SEARCH
+from messaging.ports import TOPIC_COMPLIANCE, TOPIC_HOOKS, TOPIC_LINKS, TOPIC_PUSH, TOPIC_SEARCH
 from push.config import ApnsConfig, PushConfig
 from push.vapid import new_private_key
 
@@ -446,6 +446,9 @@ LIMITS = Limits(
 TOKEN_LIFETIME = timedelta(days=ENV["CHAT_TOKEN_DAYS"])
 #: Who may make bots: ``staff``, ``everyone``, or nobody (``off``), and then none gets in.
 BOTS = ENV["CHAT_BOTS"]
+#: Hosts that bots' events may be sent to though they are private or without TLS, and who attests the others.
+WEBHOOK_HOSTS = tuple(ENV["CHAT_WEBHOOK_HOSTS"])
+WEBHOOK_CA_FILE = ENV["CHAT_WEBHOOK_CA_FILE"]
 
 LOG_RETENTION_DAYS = ENV["CHAT_LOG_RETENTION_DAYS"]
 
@@ -526,6 +529,7 @@ JOB_ROUTES = {
     TOPIC_COMPLIANCE: "messaging.tasks.follow_compliance",
     TOPIC_SEARCH: "messaging.search.tasks.index_messages",
     TOPIC_LINKS: "messaging.previews.tasks.look_at_links",
+    TOPIC_HOOKS: "messaging.hooks.tasks.tell_bots",
 }
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 # Whoever queues a job waits for it, and has another way where it has to be done (mail).
@@ -625,6 +629,12 @@ CELERY_BEAT_SCHEDULE = {
         "task": "messaging.moderation.tasks.place_takedowns",
         "schedule": crontab(),
         "options": {"expires": 55},
+    },
+    "send-due-events": {"task": "messaging.hooks.tasks.send_due", "schedule": crontab(), "options": {"expires": 55}},
+    "delete-old-events": {
+        "task": "messaging.hooks.tasks.delete_old_deliveries",
+        "schedule": crontab(hour=3, minute=40),
+        "options": _PATIENT,
     },
     "send-due-pushes": {"task": "push.tasks.send_due_pushes", "schedule": crontab(), "options": {"expires": 55}},
 }

@@ -37,6 +37,8 @@ TOPIC_PUSH = "push"
 TOPIC_COMPLIANCE = "compliance"
 TOPIC_SEARCH = "search"
 TOPIC_LINKS = "links"
+#: What bots want to be told of.
+TOPIC_HOOKS = "hooks"
 #: Records that nobody can read, each with the reason (``events.DeadRecord``).
 TOPIC_DEAD = "dead"
 

@@ -173,6 +173,33 @@ class LinksWritten(msgspec.Struct, frozen=True, array_like=True):
     messages: list[tuple[_Conversation, _Message]]
 
 
+HookKind = Literal[
+    "message.created",
+    "message.edited",
+    "message.deleted",
+    "reaction.added",
+    "reaction.removed",
+    "member.added",
+    "member.removed",
+]
+
+
+class HookEvent(msgspec.Struct, frozen=True, array_like=True):
+    """Topic ``hooks``: something that these bots could see when it happened. What was said is in the store.
+
+    ``at``: its place in the order; ``target``: the message that it is about. ``mentioned``: the bots that it names.
+    """
+
+    kind: HookKind
+    conversation: _Conversation
+    at: _Message
+    target: _Message
+    actor: _User
+    bots: list[_User]
+    emoji: str = ""
+    mentioned: list[_User] = []
+
+
 class DeadRecord(msgspec.Struct, frozen=True, array_like=True):
     """Topic ``dead``: a record that could not be read, where it was, and why. The key is that record's."""
 
@@ -244,11 +271,12 @@ _receipts = msgspec.msgpack.Decoder(ReceiptBatch)
 _push: msgspec.msgpack.Decoder[PushEvent] = msgspec.msgpack.Decoder(PushEvent)
 _search = msgspec.msgpack.Decoder(SearchChanged)
 _links = msgspec.msgpack.Decoder(LinksWritten)
+_hook = msgspec.msgpack.Decoder(HookEvent)
 _batch = msgspec.msgpack.Decoder(PodBatch)
 
 
 def encode(
-    value: LogEvent | ReceiptBatch | PushEvent | SearchChanged | LinksWritten | DeadRecord | PodBatch,
+    value: LogEvent | ReceiptBatch | PushEvent | SearchChanged | LinksWritten | HookEvent | DeadRecord | PodBatch,
 ) -> bytes:
     """Return the MessagePack form."""
     return _encoder.encode(value)
@@ -289,6 +317,11 @@ def decode_search(payload: bytes) -> SearchChanged:
 def decode_links(payload: bytes) -> LinksWritten:
     """Return which messages' links are to be looked at. Raises Poison."""
     return _read(_links, payload)
+
+
+def decode_hook(payload: bytes) -> HookEvent:
+    """Return what bots are to be told. Raises Poison."""
+    return _read(_hook, payload)
 
 
 def decode_batch(payload: bytes) -> PodBatch:

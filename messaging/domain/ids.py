@@ -55,6 +55,7 @@ _MESSAGE = "m_"
 _DEVICE = "d_"
 _MEDIA = "f_"
 _SCHEDULED = "s_"
+_ENDPOINT = "e_"
 
 
 class InvalidId(ValueError):
@@ -192,6 +193,16 @@ def scheduled_ref(scheduled_id: int) -> str:
 def parse_scheduled(text: str) -> ScheduledId:
     """Return the id behind ``s_…``. Raises InvalidId."""
     return ScheduledId(_decode_one(_SCHEDULED, text))
+
+
+def endpoint_ref(endpoint_id: int) -> str:
+    """Return the wire form of the id of an address to which a bot's events are sent, ``e_…``."""
+    return _encode_one(_ENDPOINT, endpoint_id)
+
+
+def parse_endpoint(text: str) -> int:
+    """Return the id behind ``e_…``. Raises InvalidId."""
+    return _decode_one(_ENDPOINT, text)
 
 
 def server_id(conversation_id: int, message_id: int) -> str:

@@ -20,6 +20,9 @@ from messaging.domain import ids
 from messaging.domain.errors import ChatError
 from messaging.domain.ids import ConversationId, DeviceId, UserId
 from messaging.domain.messages import ConversationType
+from messaging.hooks import endpoints
+from messaging.hooks import selectors as endpoint_selectors
+from messaging.hooks.models import EVENTS, Endpoint
 
 #: Conversations that a webhook can be made for on the page: those with the newest activity.
 _CONVERSATIONS = 200
@@ -71,6 +74,18 @@ class HookForm(forms.Form):
     def __init__(self, *args: Any, choices: list[tuple[str, str]], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["conversation"].choices = choices  # type: ignore[attr-defined]  # a ChoiceField
+
+
+class EndpointForm(forms.Form):
+    """An endpoint to make."""
+
+    url = forms.CharField(max_length=500, label="Address", help_text="https://…")
+    events = forms.MultipleChoiceField(
+        choices=[(event, event) for event in EVENTS],
+        label="Events",
+        initial=["message.created"],
+        help_text="“mention”: only messages that mention the bot.",
+    )
 
 
 def _user(request: HttpRequest) -> User:
@@ -157,10 +172,15 @@ def _page(request: HttpRequest, bot: Bot, status: int = 200, **more: Any) -> Htt
         }
         for it in selectors.credentials_of(bot, Device.Kind.HOOK)
     ]
+    ends = [
+        {"ref": ids.endpoint_ref(it.pk), "it": it, "lost": endpoint_selectors.deliveries_of(it)}
+        for it in endpoint_selectors.endpoints_of(bot)
+    ]
     first = {"display_name": bot.user.display_name, "description": bot.description, "direct": bot.direct}
     context = {"bot": bot, "ref": ids.user_ref(bot.pk), "tokens": tokens, "hooks": hooks, "can_hook": bool(choices)}
     context |= {"form": ChangeForm(initial=first), "token_form": TokenForm(prefix="token")}
     context |= {"hook_form": HookForm(choices=choices, prefix="hook")}
+    context |= {"ends": ends, "end_form": EndpointForm(prefix="end")}
     return render(request, "account/bot.html", context | more, status=status)
 
 
@@ -279,3 +299,61 @@ def revoke(request: HttpRequest, bot: str, device: str) -> HttpResponse:
     found = _bot(request, bot)
     device_id = DeviceId(_credential(found, device).pk)
     return _tried(request, found, lambda: revoke_device(user=found.user, device_id=device_id), "Revoked.")
+
+
+# --- endpoints ------------------------------------------------------------------------------------
+
+
+def _end(bot: Bot, ref: str) -> Endpoint:
+    try:
+        return endpoint_selectors.endpoint_of(bot, ids.parse_endpoint(ref))
+    except (ids.InvalidId, ChatError):
+        raise Http404 from None
+
+
+@login_required
+@require_POST
+def make_endpoint(request: HttpRequest, bot: str) -> HttpResponse:
+    """Make an endpoint, and show its secret this once."""
+    found = _bot(request, bot)
+    form = EndpointForm(request.POST, prefix="end")
+    if not form.is_valid():
+        return _page(request, found, 400, end_form=form)
+    try:
+        endpoint, secret = endpoints.make(bot=found, **form.cleaned_data)
+    except ChatError as error:
+        form.add_error(None, _sentence(error))
+        return _page(request, found, error.http_status, end_form=form)
+    return _page(request, found, secret=secret, secret_of=f"The secret of {endpoint.url}")
+
+
+@login_required
+@require_POST
+def act_on_endpoint(request: HttpRequest, bot: str, endpoint: str, act: str) -> HttpResponse:
+    """Send a test, give it another secret, switch it on or off, or end it."""
+    found = _bot(request, bot)
+    end = _end(found, endpoint)
+    if act == "secret":
+        return _page(request, found, secret=endpoints.rotate(endpoint=end), secret_of=f"The secret of {end.url}")
+    acts: dict[str, tuple[Callable[[], object], str]] = {
+        "test": (lambda: endpoints.test(endpoint=end), "A test is on its way."),
+        "on": (lambda: endpoints.change(endpoint=end, on=True), "It is on again."),
+        "off": (lambda: endpoints.change(endpoint=end, on=False), "It is off."),
+        "end": (lambda: endpoints.end(endpoint=end), "It is gone."),
+    }
+    if act not in acts:
+        raise Http404
+    return _tried(request, found, *acts[act])
+
+
+@login_required
+@require_POST
+def redeliver(request: HttpRequest, bot: str, endpoint: str, event: str) -> HttpResponse:
+    """Send an event again that was given up."""
+    found = _bot(request, bot)
+    end = _end(found, endpoint)
+
+    def again() -> object:
+        return endpoints.redeliver(endpoint=end, delivery_id=endpoint_selectors.delivery_id(event))
+
+    return _tried(request, found, again, "It is sent again.")

@@ -11,6 +11,7 @@ from prometheus_client import Counter
 from messaging.domain import events
 from messaging.domain.ids import ConversationId, MessageId
 from messaging.ports import MessageLog
+from messaging.services.hook_events import append_noticed
 from messaging.services.indexing import append_linked, append_touched
 from messaging.services.push_intents import append_changed, append_intents
 
@@ -25,12 +26,13 @@ _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.1, 5.0
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """What one poll leaves: for those who are away, for what was pushed to them before, for the index, for previews."""
+    """What one poll leaves: for those who are away, what was pushed to them before, the index, previews, and bots."""
 
     intents: Sequence[events.PushIntent]
     changed: Sequence[events.PushChanged]
     touched: Sequence[tuple[ConversationId, MessageId]]
     linked: Sequence[tuple[ConversationId, MessageId]] = ()
+    noticed: Sequence[events.HookEvent] = ()
 
 
 class Handover:
@@ -48,7 +50,7 @@ class Handover:
 
     async def give(self, left: Left) -> None:
         """Take what a poll leaves; waits while too much is waiting, because the log is away."""
-        if not (left.intents or left.changed or left.touched or left.linked):
+        if not (left.intents or left.changed or left.touched or left.linked or left.noticed):
             return
         await self._room.wait()
         self._waiting.append(left)
@@ -80,6 +82,7 @@ class Handover:
                 await append_changed(self._log, [it for left in taken for it in left.changed])
                 await append_touched(self._log, [it for left in taken for it in left.touched])
                 await append_linked(self._log, [it for left in taken for it in left.linked])
+                await append_noticed(self._log, [it for left in taken for it in left.noticed])
             except Exception:
                 FAILED.inc()
                 logger.exception("what %d polls leave could not be appended; again in %.1f s", len(taken), wait_s)

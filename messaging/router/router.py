@@ -37,6 +37,7 @@ from messaging.router.handover import Handover, Left
 from messaging.router.receipts import ReceiptApplier
 from messaging.services.dead_letters import dead_record, place_of
 from messaging.services.fanout import fan_out, tell_pods_of
+from messaging.services.hook_events import noticed
 from messaging.services.hot import members_of
 from messaging.services.push_intents import ReadMarks, unreached
 from messaging.threads import DatabaseThreads
@@ -63,6 +64,8 @@ HELD = Gauge("chat_router_held", "1 while the router cannot store and holds its 
 GROUP = "router"
 _MAX_RECORDS = 500
 _COUNT_EVERY_S: Final = 60.0
+#: A bot that begins to listen is told what happens from so much later on.
+_BOTS_EVERY_S: Final = 5.0
 #: Of hot conversations at once: between two such polls the others have their turn.
 _MAX_HOT_RECORDS = 200
 _POLL_TIMEOUT_S = 1.0
@@ -123,16 +126,20 @@ class Router:
         hot_rate: float = 0.0,
         hot_k: int = 8,
         previews: bool = False,
+        listening: Callable[[], frozenset[UserId]] = frozenset,
     ) -> None:
         """``hot_rate``: messages/s of one chain at which its conversation is spread; 0: never. ``hot_k``: how far.
 
-        ``previews``: whether jobs look at what is behind links.
+        ``previews``: whether jobs look at what is behind links. ``listening``: asks which bots want to be told what
+        happens; it is asked again and again, and may block.
         """
         self._previews = previews
         self._log = log
         self._conversations = conversations
         self._heat = Heat(per_s=hot_rate)
         self._hot_k = hot_k
+        self._listening = listening
+        self._bots: frozenset[UserId] = frozenset()
         self._pace = pace
         self._registry = registry
         self._bus = bus
@@ -180,6 +187,7 @@ class Router:
             loop.create_task(hot_handover.run(), name="router-hot-handover"),
             loop.create_task(self._reads.run(), name="router-reads"),
             loop.create_task(self._count_hot(), name="router-count"),
+            loop.create_task(self._look_for_bots(), name="router-bots"),
         ]
 
     async def stop(self) -> None:
@@ -269,9 +277,9 @@ class Router:
                 span.end()
         MESSAGE_BATCHES.observe(done.batches)
         away = list(unreached(applied.pushes, done.connected))
-        await handover.give(
-            Left(away, list(applied.changed), list(applied.touched), applied.linked if self._previews else ())
-        )
+        linked = applied.linked if self._previews else ()
+        told = noticed(applied.deliveries, self._bots)
+        await handover.give(Left(away, list(applied.changed), list(applied.touched), linked, told))
         for conversation, message, _ in applied.authors:
             if self._heat.note(conversation, message):
                 await self._spread(conversation, sub_of(message))
@@ -306,6 +314,15 @@ class Router:
             except Exception:
                 logger.warning("it cannot be told how many conversations are spread", exc_info=True)
             await asyncio.sleep(_COUNT_EVERY_S)
+
+    async def _look_for_bots(self) -> None:
+        """Keep in mind which bots are to be told; while they cannot be looked up, those that were known."""
+        while True:
+            try:
+                self._bots = await self._database.run(self._listening)
+            except Exception:
+                logger.warning("it cannot be told which bots listen", exc_info=True)
+            await asyncio.sleep(_BOTS_EVERY_S)
 
     async def _on_receipts(self, records: list[Record]) -> None:
         applied = await self._database.run(self._receipts.apply, records)

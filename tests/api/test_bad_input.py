@@ -14,6 +14,7 @@ from accounts.models import Bot
 from accounts.services.bots import make_hook
 from messaging.api.parsing import MAX_BODY_BYTES
 from messaging.domain import ids
+from messaging.hooks.endpoints import make as make_endpoint
 from tests.api.conftest import Person, problem
 from tests.api.endpoints import ENDPOINTS, FORMS, Endpoint
 
@@ -34,6 +35,9 @@ BODILESS = {
     "post me/exports",
     "post bots/<str:bot>/tokens/<str:device>/rotate",
     "post bots/<str:bot>/webhooks/<str:device>/rotate",
+    "post bots/<str:bot>/endpoints/<str:endpoint>/secret",
+    "post bots/<str:bot>/endpoints/<str:endpoint>/test",
+    "post bots/<str:bot>/endpoints/<str:endpoint>/deliveries/<str:event>/redeliver",
 }
 
 #: All fields of these may be left out, and so may the body.
@@ -42,6 +46,7 @@ NOTHING_NEEDED = {
     "patch me",
     "patch me/push-settings",
     "patch bots/<str:bot>",
+    "patch bots/<str:bot>/endpoints/<str:endpoint>",
     "patch conversations/<str:conversation>/shelf",
     "post conversations/<str:conversation>/invites",
 }
@@ -61,6 +66,7 @@ def call(ann: Person, bob: Person, bot_of: Callable[..., Bot], settings: Any) ->
     settings.BOTS = "everyone"
     bot = bot_of(ann)
     group = str(ann.post("conversations", {"type": "group", "members": [bob.ref, ids.user_ref(bot.pk)]}).json()["id"])
+    end, _ = make_endpoint(bot=bot, url="https://example.org/", events=["mention"])
     _, token = make_hook(bot=bot, name="builds", conversation=ids.parse_conversation(group))
 
     def call(endpoint: Endpoint, raw: bytes, content_type: str = "application/json") -> Any:
@@ -70,6 +76,7 @@ def call(ann: Person, bob: Person, bot_of: Callable[..., Bot], settings: Any) ->
         values |= {"message": ids.server_id(ids.parse_conversation(group), 5), "emoji": "👍"}
         values |= {"media": ids.media_ref(5), "number": "1", "bot": ids.user_ref(bot.pk), "export": "5"}
         values |= {"scheduled": ids.scheduled_ref(5)}
+        values |= {"endpoint": ids.endpoint_ref(end.pk), "event": "evt_5"}
         values |= {"token": token if endpoint.route.startswith("hooks") else "none"}
         needed = {name: value for name, value in values.items() if f":{name}>" in endpoint.route}
         return getattr(ann.client, endpoint.method)(endpoint.path(**needed), raw, content_type=content_type)
@@ -160,6 +167,8 @@ FIELDS: dict[str, dict[str, Any]] = {
     "patch bots/<str:bot>": {"display_name": "x", "description": "x", "direct": "everyone"},
     "post bots/<str:bot>/tokens": {"name": "x", "scopes": ["read"], "conversations": None, "expires_in_days": 5},
     "post bots/<str:bot>/webhooks": {"name": "x", "conversation": "c_AAAAAAAAAAE"},
+    "post bots/<str:bot>/endpoints": {"url": "https://example.org/", "events": ["mention"]},
+    "patch bots/<str:bot>/endpoints/<str:endpoint>": {"url": "https://example.org/", "events": ["mention"], "on": True},
     "post hooks/<str:token>": {"text": "x", "mentions": [], "reply_to": None, "idempotency_key": "x"},
     "post reports": {"user": "u_AAAAAAAAAAE", "category": "spam", "text": "x"},
     "post messages/<str:message>/appeal": {"text": "x"},
@@ -273,6 +282,7 @@ def test_another_method_is_not_allowed(ann: Person, route: str) -> None:
     client = APIClient() if route in ("accounts", "tokens", "hooks/<str:token>") else ann.client
     values = {"conversation": "c_x", "user": "u_x", "device": "d_x", "message": "m_x", "emoji": "x", "media": "f_x"}
     values |= {"number": "1", "token": "none", "bot": "u_x", "export": "5", "scheduled": "s_x"}
+    values |= {"endpoint": "e_x", "event": "evt_x"}
     needed = {name: value for name, value in values.items() if f":{name}>" in route}
     for method in {"get", "post", "put", "patch", "delete"} - known:
         response = getattr(client, method)(Endpoint(method, route).path(**needed))
@@ -302,11 +312,11 @@ NASTY_REFS = [
 def test_a_malformed_id_in_a_path_is_an_absent_one(ann: Person, bob: Person, ref: str) -> None:
     group = ann.group(bob)
     for endpoint in ENDPOINTS:
-        for bad in ("conversation", "user", "device", "message", "bot"):
+        for bad in ("conversation", "user", "device", "message", "bot", "endpoint", "event"):
             if f"<str:{bad}>" not in endpoint.route:
                 continue
             values = {"conversation": group, "user": bob.ref, "device": ids.device_ref(5), "emoji": "👍"}
-            values |= {"token": "none", "bot": ids.user_ref(5), bad: ref}
+            values |= {"token": "none", "bot": ids.user_ref(5), "endpoint": "e_x", "event": "evt_5", bad: ref}
             needed = {name: value for name, value in values.items() if f"<str:{name}>" in endpoint.route}
             body = FIELDS.get(str(endpoint), {})
             call = getattr(ann.client, endpoint.method)

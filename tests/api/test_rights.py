@@ -28,6 +28,8 @@ VALUES = {
     "scheduled": ids.scheduled_ref(5),
     "bot": ids.user_ref(5),
     "export": "5",
+    "endpoint": ids.endpoint_ref(5),
+    "event": "evt_5",
 }
 
 

@@ -22,6 +22,7 @@ from accounts.models import Bot
 from accounts.services.bots import make_hook
 from accounts.services.devices import sign_in_device
 from messaging.domain import ids
+from messaging.hooks.endpoints import make as make_endpoint
 from tests.api.conftest import Person
 from tests.api.endpoints import OPEN
 
@@ -49,8 +50,17 @@ def known(ann: Person, bob: Person, route: Route, bot_of: Callable[..., Bot], se
     group = str(ann.post("conversations", {"type": "group", "members": [bob.ref, ref]}).json()["id"])
     server_id = ann.say(group).json()["server_id"]
     route()
+    end, _ = make_endpoint(bot=bot, url="https://example.org/", events=["mention"])
     _, token = make_hook(bot=bot, name="builds", conversation=ids.parse_conversation(group))
-    return {"conversation": group, "message": server_id, "user": bob.ref, "emoji": "👍", "bot": ref, "token": token}
+    found = {"endpoint": ids.endpoint_ref(end.pk), "event": "evt_5"}
+    return found | {
+        "conversation": group,
+        "message": server_id,
+        "user": bob.ref,
+        "emoji": "👍",
+        "bot": ref,
+        "token": token,
+    }
 
 
 def send(case: Case, token: str) -> Response:

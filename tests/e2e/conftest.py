@@ -34,6 +34,7 @@ _RATES: Final = {
     "CHAT_ADMIN_REQUIRE_2FA": "0",
     # Jobs fetch them, and there are none here: what was found is put there by the test.
     "CHAT_LINK_PREVIEWS": "1",
+    "CHAT_BOTS": "everyone",
 }
 
 

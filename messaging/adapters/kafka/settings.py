@@ -7,6 +7,7 @@ from typing import Any, Final
 from messaging.ports import (
     TOPIC_COMPLIANCE,
     TOPIC_DEAD,
+    TOPIC_HOOKS,
     TOPIC_HOT,
     TOPIC_LINKS,
     TOPIC_MESSAGES,
@@ -42,6 +43,8 @@ TOPICS: Final = (
     Topic(TOPIC_SEARCH),
     # A preview that is a day late is missed by nobody.
     Topic(TOPIC_LINKS, retention=timedelta(days=1)),
+    # Older events are given up in any case.
+    Topic(TOPIC_HOOKS, retention=timedelta(days=1)),
     # Somebody has to come and look.
     Topic(TOPIC_DEAD, partitions=1, retention=timedelta(days=30)),
 )

@@ -165,7 +165,7 @@ def run(**options: Any) -> tuple[list[str], str]:
 
 
 def test_the_command_makes_checks_and_mends(choose: Callable[..., None]) -> None:
-    names = ["messages", "hot", "receipts", "push", "compliance", "search", "dead"]
+    names = ["messages", "hot", "receipts", "push", "compliance", "search", "hooks", "dead"]
     wanted = container.kafka_settings()
     lines, failure = run(check=True)
     assert lines == [f"{wanted.prefix}{name} does not exist: to be done" for name in names]

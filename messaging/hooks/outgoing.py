@@ -21,6 +21,7 @@ import msgspec
 from django.conf import settings
 from django.db.models import Exists, Min, OuterRef, Q
 from django.utils import timezone
+from django.utils.translation import gettext_lazy
 from prometheus_client import Counter, Gauge, Histogram
 
 from accounts.models import User
@@ -69,6 +70,12 @@ _LEASE: Final = timedelta(seconds=60)
 #: Of one round: endpoints, and events of one endpoint, each of another conversation.
 _ENDPOINTS: Final = 50
 _EACH: Final = 8
+
+_SUBJECT: Final = gettext_lazy("A webhook of your bot was switched off")
+_TEXT: Final = gettext_lazy(
+    "Nothing is sent any more from your bot %(bot)s to this address:\n\n  %(address)s\n\nThe server says: %(why)s.\n\n"
+    "Mend it, then switch it on again in the settings, under “Bots and integrations”.\n"
+)
 
 
 # --- what happened --------------------------------------------------------------------------------
@@ -353,11 +360,8 @@ def _switch_off(endpoint: Endpoint, why: str, reason: str) -> None:
     logger.warning("an endpoint of %s was switched off (%s)", ids.user_ref(endpoint.bot_id), reason)
     owner: User | None = endpoint.bot.owner
     if owner is not None:
-        text = (
-            f"Nothing is sent any more from your bot @{endpoint.bot.user.username} to\n\n  {endpoint.url}\n\n"
-            f"since {why}. Mend it, then switch it on again in the settings, under “Bots and integrations”.\n"
-        )
-        mail_notice(user=owner, subject="A webhook of your bot was switched off", text=text)
+        bot = f"@{endpoint.bot.user.username}"
+        mail_notice(user=owner, subject=_SUBJECT, text=_TEXT, bot=bot, address=endpoint.url, why=why)
 
 
 # --- upkeep ---------------------------------------------------------------------------------------

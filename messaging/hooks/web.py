@@ -8,6 +8,8 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_GET, require_POST
 
 from accounts.models import SCOPES, Bot, Device, User
@@ -28,12 +30,25 @@ from messaging.hooks.models import EVENTS, Endpoint
 _CONVERSATIONS = 200
 
 
+#: What a token may, by its scopes.
+_MAY = {
+    "read write": gettext_lazy("Read and write"),
+    "read": gettext_lazy("Read only"),
+    "write": gettext_lazy("Write only"),
+}
+_REACH = [("everyone", gettext_lazy("Everybody")), ("owner", gettext_lazy("Its owner only"))]
+
+
 class BotForm(forms.Form):
     """A bot to make."""
 
-    username = forms.CharField(max_length=32, label="User name", help_text="Lower-case letters, digits, and . _ -")
-    display_name = forms.CharField(max_length=80, required=False, label="Name")
-    for_all = forms.BooleanField(required=False, label="A bot of this installation, not of mine")
+    username = forms.CharField(
+        max_length=32,
+        label=gettext_lazy("User name"),
+        help_text=gettext_lazy("Lower-case letters, digits, and . _ -"),
+    )
+    display_name = forms.CharField(max_length=80, required=False, label=gettext_lazy("Name"))
+    for_all = forms.BooleanField(required=False, label=gettext_lazy("A bot of this installation, not of mine"))
 
     def __init__(self, *args: Any, for_all: bool, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -44,32 +59,30 @@ class BotForm(forms.Form):
 class ChangeForm(forms.Form):
     """What may be changed of a bot."""
 
-    display_name = forms.CharField(max_length=80, required=False, label="Name")
-    description = forms.CharField(max_length=300, required=False, label="What it does")
-    direct = forms.ChoiceField(choices=Bot.Reach.choices, label="Who may write to it directly")
+    display_name = forms.CharField(max_length=80, required=False, label=gettext_lazy("Name"))
+    description = forms.CharField(max_length=300, required=False, label=gettext_lazy("What it does"))
+    direct = forms.ChoiceField(choices=_REACH, label=gettext_lazy("Who may write to it directly"))
 
 
 class TokenForm(forms.Form):
     """A token to make."""
 
-    name = forms.CharField(max_length=120, label="Name", help_text="Where you keep it.")
-    scope = forms.ChoiceField(
-        choices=[("read write", "Read and write"), ("read", "Read only"), ("write", "Write only")], label="It may"
-    )
+    name = forms.CharField(max_length=120, label=gettext_lazy("Name"), help_text=gettext_lazy("Where you keep it."))
+    scope = forms.ChoiceField(choices=list(_MAY.items()), label=gettext_lazy("It may"))
     expires_in_days = forms.IntegerField(
         min_value=1,
         max_value=services.MAX_TOKEN_DAYS,
         required=False,
-        label="Good for so many days",
-        help_text="Empty: until you revoke it.",
+        label=gettext_lazy("Good for so many days"),
+        help_text=gettext_lazy("Empty: until you revoke it."),
     )
 
 
 class HookForm(forms.Form):
     """A webhook to make."""
 
-    name = forms.CharField(max_length=120, label="Name", help_text="Who writes by it.")
-    conversation = forms.ChoiceField(label="Conversation")
+    name = forms.CharField(max_length=120, label=gettext_lazy("Name"), help_text=gettext_lazy("Who writes by it."))
+    conversation = forms.ChoiceField(label=gettext_lazy("Conversation"))
 
     def __init__(self, *args: Any, choices: list[tuple[str, str]], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -79,12 +92,12 @@ class HookForm(forms.Form):
 class EndpointForm(forms.Form):
     """An endpoint to make."""
 
-    url = forms.CharField(max_length=500, label="Address", help_text="https://…")
+    url = forms.CharField(max_length=500, label=gettext_lazy("Address"), help_text="https://…")
     events = forms.MultipleChoiceField(
         choices=[(event, event) for event in EVENTS],
-        label="Events",
+        label=gettext_lazy("Events"),
         initial=["message.created"],
-        help_text="“mention”: only messages that mention the bot.",
+        help_text=gettext_lazy("“mention”: only messages that mention the bot."),
     )
 
 
@@ -115,9 +128,9 @@ def _titles(bot: Bot) -> dict[ConversationId, str]:
         it = row.conversation
         if it.type is ConversationType.DM:
             card = names.get(others[it.id])
-            titles[it.id] = card.display_name if card else "Deleted account"
+            titles[it.id] = card.display_name if card else _("Deleted account")
         else:
-            titles[it.id] = it.name or "Group"
+            titles[it.id] = it.name or _("Group")
     return titles
 
 
@@ -163,12 +176,15 @@ def bot_page(request: HttpRequest, bot: str) -> HttpResponse:
 def _page(request: HttpRequest, bot: Bot, status: int = 200, **more: Any) -> HttpResponse:
     titles = _titles(bot)
     choices = [(ids.conversation_ref(id_), title) for id_, title in titles.items()]
-    tokens = [{"ref": ids.device_ref(it.pk), "it": it} for it in selectors.credentials_of(bot, Device.Kind.BOT)]
+    tokens = [
+        {"ref": ids.device_ref(it.pk), "it": it, "may": _MAY[" ".join(it.scopes or SCOPES)]}
+        for it in selectors.credentials_of(bot, Device.Kind.BOT)
+    ]
     hooks = [
         {
             "ref": ids.device_ref(it.pk),
             "it": it,
-            "where": titles.get((it.conversations or [0])[0], "not there any more"),
+            "where": titles.get((it.conversations or [0])[0], _("where it is not any more")),
         }
         for it in selectors.credentials_of(bot, Device.Kind.HOOK)
     ]
@@ -207,7 +223,7 @@ def change_bot(request: HttpRequest, bot: str) -> HttpResponse:
     form = ChangeForm(request.POST)
     if not form.is_valid():
         return _page(request, found, 400, form=form)
-    return _tried(request, found, lambda: services.change_bot(bot=found, **form.cleaned_data), "Saved.")
+    return _tried(request, found, lambda: services.change_bot(bot=found, **form.cleaned_data), _("Saved."))
 
 
 @login_required
@@ -220,7 +236,7 @@ def end_bot(request: HttpRequest, bot: str) -> HttpResponse:
     except ChatError as error:
         messages.error(request, _sentence(error))
         return redirect("settings-bot", bot)
-    messages.success(request, f"@{found.user.username} is ended.")
+    messages.success(request, _("%(name)s is ended.") % {"name": f"@{found.user.username}"})
     return redirect("settings-bots")
 
 
@@ -236,13 +252,13 @@ def make_token(request: HttpRequest, bot: str) -> HttpResponse:
     scopes = data["scope"].split()
     assert set(scopes) <= set(SCOPES)
     try:
-        _, token = services.make_bot_token(
+        _device, token = services.make_bot_token(
             bot=found, name=data["name"], scopes=scopes, expires_in_days=data["expires_in_days"]
         )
     except ChatError as error:
         form.add_error(None, _sentence(error))
         return _page(request, found, error.http_status, token_form=form)
-    return _page(request, found, secret=token, secret_of=f"The token “{data['name']}”")
+    return _page(request, found, secret=token, secret_of=_("The token “%(name)s”") % {"name": data["name"]})
 
 
 @login_required
@@ -256,13 +272,18 @@ def make_hook(request: HttpRequest, bot: str) -> HttpResponse:
         return _page(request, found, 400, hook_form=form)
     data = form.cleaned_data
     try:
-        _, token = services.make_hook(
+        _device, token = services.make_hook(
             bot=found, name=data["name"], conversation=ids.parse_conversation(data["conversation"])
         )
     except ChatError as error:
         form.add_error(None, _sentence(error))
         return _page(request, found, error.http_status, hook_form=form)
-    return _page(request, found, secret=_address(request, token), secret_of=f"The address of “{data['name']}”")
+    return _page(
+        request,
+        found,
+        secret=_address(request, token),
+        secret_of=_("The address of “%(name)s”") % {"name": data["name"]},
+    )
 
 
 def _address(request: HttpRequest, token: str) -> str:
@@ -288,8 +309,13 @@ def rotate(request: HttpRequest, bot: str, device: str) -> HttpResponse:
     credential = _credential(found, device)
     token = services.rotate(bot=found, device=credential)
     if credential.kind == Device.Kind.HOOK:
-        return _page(request, found, secret=_address(request, token), secret_of=f"The address of “{credential.name}”")
-    return _page(request, found, secret=token, secret_of=f"The token “{credential.name}”")
+        return _page(
+            request,
+            found,
+            secret=_address(request, token),
+            secret_of=_("The address of “%(name)s”") % {"name": credential.name},
+        )
+    return _page(request, found, secret=token, secret_of=_("The token “%(name)s”") % {"name": credential.name})
 
 
 @login_required
@@ -298,7 +324,7 @@ def revoke(request: HttpRequest, bot: str, device: str) -> HttpResponse:
     """Revoke a token or webhook."""
     found = _bot(request, bot)
     device_id = DeviceId(_credential(found, device).pk)
-    return _tried(request, found, lambda: revoke_device(user=found.user, device_id=device_id), "Revoked.")
+    return _tried(request, found, lambda: revoke_device(user=found.user, device_id=device_id), _("Revoked."))
 
 
 # --- endpoints ------------------------------------------------------------------------------------
@@ -324,7 +350,7 @@ def make_endpoint(request: HttpRequest, bot: str) -> HttpResponse:
     except ChatError as error:
         form.add_error(None, _sentence(error))
         return _page(request, found, error.http_status, end_form=form)
-    return _page(request, found, secret=secret, secret_of=f"The secret of {endpoint.url}")
+    return _page(request, found, secret=secret, secret_of=_("The secret of %(address)s") % {"address": endpoint.url})
 
 
 @login_required
@@ -334,12 +360,17 @@ def act_on_endpoint(request: HttpRequest, bot: str, endpoint: str, act: str) -> 
     found = _bot(request, bot)
     end = _end(found, endpoint)
     if act == "secret":
-        return _page(request, found, secret=endpoints.rotate(endpoint=end), secret_of=f"The secret of {end.url}")
+        return _page(
+            request,
+            found,
+            secret=endpoints.rotate(endpoint=end),
+            secret_of=_("The secret of %(address)s") % {"address": end.url},
+        )
     acts: dict[str, tuple[Callable[[], object], str]] = {
-        "test": (lambda: endpoints.test(endpoint=end), "A test is on its way."),
-        "on": (lambda: endpoints.change(endpoint=end, on=True), "It is on again."),
-        "off": (lambda: endpoints.change(endpoint=end, on=False), "It is off."),
-        "end": (lambda: endpoints.end(endpoint=end), "It is gone."),
+        "test": (lambda: endpoints.test(endpoint=end), _("A test is on its way.")),
+        "on": (lambda: endpoints.change(endpoint=end, on=True), _("It is on again.")),
+        "off": (lambda: endpoints.change(endpoint=end, on=False), _("It is off.")),
+        "end": (lambda: endpoints.end(endpoint=end), _("It is gone.")),
     }
     if act not in acts:
         raise Http404
@@ -356,4 +387,4 @@ def redeliver(request: HttpRequest, bot: str, endpoint: str, event: str) -> Http
     def again() -> object:
         return endpoints.redeliver(endpoint=end, delivery_id=endpoint_selectors.delivery_id(event))
 
-    return _tried(request, found, again, "It is sent again.")
+    return _tried(request, found, again, _("It is sent again."))

@@ -44,6 +44,7 @@ learn({
 "Block": "حظر",
 "Block {name}": "حظر {name}",
 "Block {name}?": "هل تريد حظر {name}؟",
+"Bot": "بوت",
 "Cancel": "إلغاء",
 "Cannot be played": "لا يمكن تشغيله",
 "Celebrating": "محتفل",

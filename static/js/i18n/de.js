@@ -44,6 +44,7 @@ learn({
 "Block": "Blockieren",
 "Block {name}": "{name} blockieren",
 "Block {name}?": "{name} blockieren?",
+"Bot": "Bot",
 "Cancel": "Abbrechen",
 "Cannot be played": "Lässt sich nicht abspielen",
 "Celebrating": "Feiernd",

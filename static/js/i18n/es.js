@@ -44,6 +44,7 @@ learn({
 "Block": "Bloquear",
 "Block {name}": "Bloquear a {name}",
 "Block {name}?": "¿Bloquear a {name}?",
+"Bot": "Bot",
 "Cancel": "Cancelar",
 "Cannot be played": "No se puede reproducir",
 "Celebrating": "De fiesta",

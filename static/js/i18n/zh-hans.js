@@ -44,6 +44,7 @@ learn({
 "Block": "屏蔽",
 "Block {name}": "屏蔽 {name}",
 "Block {name}?": "屏蔽 {name}？",
+"Bot": "机器人",
 "Cancel": "取消",
 "Cannot be played": "无法播放",
 "Celebrating": "庆祝",

@@ -1,6 +1,7 @@
 """The settings page of bots: their names, tokens and webhooks (docs/bots.md)."""
 
 from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 from django import forms
@@ -104,6 +105,16 @@ class EndpointForm(forms.Form):
 def _user(request: HttpRequest) -> User:
     assert isinstance(request.user, User)
     return request.user
+
+
+def _posted(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    """Have who loads the address of a button's answer anew see the bot, not an error: the secret is not shown again."""
+
+    @wraps(view)
+    def answer(request: HttpRequest, bot: str, *args: str, **kwargs: str) -> HttpResponse:
+        return view(request, bot, *args, **kwargs) if request.method == "POST" else redirect("settings-bot", bot)
+
+    return login_required(answer)
 
 
 def _bot(request: HttpRequest, ref: str) -> Bot:
@@ -240,8 +251,7 @@ def end_bot(request: HttpRequest, bot: str) -> HttpResponse:
     return redirect("settings-bots")
 
 
-@login_required
-@require_POST
+@_posted
 def make_token(request: HttpRequest, bot: str) -> HttpResponse:
     """Make a token, and show it this once."""
     found = _bot(request, bot)
@@ -261,8 +271,7 @@ def make_token(request: HttpRequest, bot: str) -> HttpResponse:
     return _page(request, found, secret=token, secret_of=_("The token “%(name)s”") % {"name": data["name"]})
 
 
-@login_required
-@require_POST
+@_posted
 def make_hook(request: HttpRequest, bot: str) -> HttpResponse:
     """Make a webhook, and show its address this once."""
     found = _bot(request, bot)
@@ -301,8 +310,7 @@ def _credential(bot: Bot, ref: str) -> Device:
     raise Http404
 
 
-@login_required
-@require_POST
+@_posted
 def rotate(request: HttpRequest, bot: str, device: str) -> HttpResponse:
     """Give a token or webhook another secret, and show it this once."""
     found = _bot(request, bot)
@@ -337,8 +345,7 @@ def _end(bot: Bot, ref: str) -> Endpoint:
         raise Http404 from None
 
 
-@login_required
-@require_POST
+@_posted
 def make_endpoint(request: HttpRequest, bot: str) -> HttpResponse:
     """Make an endpoint, and show its secret this once."""
     found = _bot(request, bot)
@@ -353,8 +360,7 @@ def make_endpoint(request: HttpRequest, bot: str) -> HttpResponse:
     return _page(request, found, secret=secret, secret_of=_("The secret of %(address)s") % {"address": endpoint.url})
 
 
-@login_required
-@require_POST
+@_posted
 def act_on_endpoint(request: HttpRequest, bot: str, endpoint: str, act: str) -> HttpResponse:
     """Send a test, give it another secret, switch it on or off, or end it."""
     found = _bot(request, bot)

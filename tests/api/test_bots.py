@@ -338,6 +338,8 @@ def test_the_pages(browser: Client, ann: Person, bob: Person) -> None:
         f"/settings/bots/{ref}/webhooks", {"hook-name": "ci", "hook-conversation": group}
     ).content.decode()
     assert "/v1/hooks/" in page
+    again = browser.get(f"/settings/bots/{ref}/webhooks", follow=True)
+    assert (again.status_code, "/v1/hooks/" in again.content.decode()) == (200, False), "loaded anew, it shows the bot"
     hook = Device.objects.get(name="ci")
     before = hook.token_digest
     assert "/v1/hooks/" in browser.post(f"/settings/bots/{ref}/rotate/{ids.device_ref(hook.pk)}").content.decode()

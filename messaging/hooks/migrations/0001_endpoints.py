@@ -11,7 +11,7 @@ class Migration(migrations.Migration):
     initial = True
 
     dependencies = [
-        ("accounts", "0007_bots"),
+        ("accounts", "0008_bots"),
     ]
 
     operations = [

@@ -19,6 +19,7 @@ from django.conf import settings
 from django.db import DatabaseError, transaction
 from django.db.models import F, Q
 from django.utils import timezone
+from prometheus_client import Counter, Gauge
 
 from chatproject import container
 from messaging.compliance import discovery
@@ -31,6 +32,13 @@ from messaging.jobs import queued
 from messaging.ports import MediaMissing, StoreUnavailable
 
 logger = logging.getLogger(__name__)
+
+ENDED = Counter("chat_exports_total", "Exports for a case that were made, or failed for good.", ["result"])
+WAIT_AGE = Gauge(
+    "chat_exports_wait_age_seconds",
+    "Since when the oldest copy is asked for and not made: of one's own data (own), or for a case.",
+    ["kind"],
+)
 
 State = Export.State
 #: A worker that has not said for so long that it goes on is dead.
@@ -197,6 +205,7 @@ def _store(export: Export, file: IO[bytes], counts: discovery.Counts) -> None:
             times = {"ready_at": now, "expires_at": now + settings.EXPORT_KEPT, "claimed_until": None}
             _change(export, state=State.READY, upload="", error="", **made, **times)
             _record(Action.EXPORT_MADE, export, None, details=dict(made))
+        ENDED.labels("made").inc()
     except _Over:
         store.abort(key, upload)
         store.delete([key])
@@ -209,9 +218,9 @@ def _fail(export: Export, *, final: bool) -> None:
     logger.exception("export %d failed, incident %s", export.pk, incident)
     said = f"It failed; the worker's log has incident {incident}." + ("" if final else " It is tried again.")
     state = State.FAILED if final else State.MAKING
-    Export.objects.filter(pk=export.pk, state=State.MAKING, claim=export.claim).update(
-        state=state, error=said, claimed_until=None
-    )
+    mine = Export.objects.filter(pk=export.pk, state=State.MAKING, claim=export.claim)
+    if mine.update(state=state, error=said, claimed_until=None) and final:
+        ENDED.labels("failed").inc()
 
 
 # --- using and ending -----------------------------------------------------------------------------
@@ -284,9 +293,17 @@ def look_after() -> None:
     for export in Export.objects.filter(free, state__in=ended).exclude(content_key=""):
         _drop_quietly(export)
     waiting = Export.objects.filter(free, state__in=[State.REQUESTED, State.MAKING])
-    waiting.filter(attempts__gte=MAX_ATTEMPTS).update(
-        state=State.FAILED, error="Workers that made it ended before it was made."
+    given_up = waiting.filter(attempts__gte=MAX_ATTEMPTS)
+    ENDED.labels("failed").inc(
+        given_up.update(state=State.FAILED, error="Workers that made it ended before it was made.")
     )
     lost = waiting.filter(Q(state=State.MAKING) | Q(requested_at__lt=now - _LEASE))
     for export_id in lost.values_list("pk", flat=True):
         _enqueue(export_id)
+
+
+def measure() -> None:
+    """Set since when the oldest export is asked for and not made."""
+    waiting = Export.objects.filter(state__in=[State.REQUESTED, State.MAKING])
+    oldest = waiting.order_by("requested_at").values_list("requested_at", flat=True).first()
+    WAIT_AGE.labels("case").set(0 if oldest is None else (timezone.now() - oldest).total_seconds())

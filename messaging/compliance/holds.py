@@ -11,6 +11,7 @@ from datetime import datetime
 
 from django.db import transaction
 from django.utils import timezone
+from prometheus_client import Gauge
 
 from chatproject import container
 from messaging.compliance.audit import Action, record
@@ -18,6 +19,11 @@ from messaging.compliance.locks import DELETING, hold_lock
 from messaging.compliance.models import Hold
 from messaging.domain.errors import Conflict, Forbidden, InvalidInput
 from messaging.domain.ids import MAX_ID, ConversationId, MessageId, UserId, conversation_ref, first_id_at, user_ref
+
+HOLDS = Gauge("chat_holds", "Legal holds that are not released.")
+RELEASE_AGE = Gauge(
+    "chat_holds_release_age_seconds", "Since when the oldest release of a hold is asked for and nobody has answered."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +190,15 @@ def approve_release(*, actor: UserId, hold_id: int, reason: str) -> None:
         hold.released_by, hold.released_at = actor, timezone.now()
         hold.save(update_fields=["released_by", "released_at"])
         _record(Action.HOLD_RELEASED, hold, actor, reason)
+
+
+def measure() -> None:
+    """Set how many holds there are, and how long somebody has waited for the second person of a release."""
+    running = Hold.objects.filter(released_at=None)
+    HOLDS.set(running.count())
+    asked = running.exclude(release_requested_at=None).order_by("release_requested_at").first()
+    since = None if asked is None else asked.release_requested_at
+    RELEASE_AGE.set(0 if since is None else (timezone.now() - since).total_seconds())
 
 
 def _active(hold_id: int) -> Hold:

@@ -7,7 +7,7 @@ from typing import Final
 from celery import shared_task
 
 from chatproject import container
-from messaging.compliance import audit, exports, retention
+from messaging.compliance import audit, exports, holds, retention
 from messaging.compliance.models import Sweep
 
 #: How long one job sweeps; the next goes on. Under the time limit of jobs.
@@ -57,5 +57,7 @@ def make_export(export_id: int) -> None:
 
 @shared_task(ignore_result=True)  # type: ignore[untyped-decorator]
 def look_after_exports() -> None:
-    """Delete the files of exports that are over, and go on with what a worker lost."""
+    """Delete the files of exports that are over, go on with what a worker lost, and count exports and holds."""
     exports.look_after()
+    exports.measure()
+    holds.measure()

@@ -19,10 +19,11 @@ from uuid import UUID, uuid5
 from asgiref.sync import async_to_sync
 from django.conf import settings
 from django.db import DatabaseError, IntegrityError, transaction
-from django.db.models import F
+from django.db.models import Count, F
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext, gettext_lazy
+from prometheus_client import Counter, Gauge
 
 from accounts.language import speaking_to
 from accounts.models import User
@@ -51,6 +52,14 @@ from messaging.unsent.services import forget_drafts
 from push.services import forget_settings
 
 logger = logging.getLogger(__name__)
+
+ENDED = Counter(
+    "chat_erasures_total",
+    "Steps of erasures that ended one, could not do all of it because something is held, or failed.",
+    ["result"],
+)
+WAITING = Gauge("chat_erasures_waiting", "Accounts that are to be erased, by how far that is.", ["state"])
+DUE_AGE = Gauge("chat_erasures_due_age_seconds", "Since when the oldest erasure is due, of those that nothing holds.")
 
 #: Messages of one step, which holds a lock that others wait for; and records that are on their way at once.
 STEP: Final = 200
@@ -169,8 +178,21 @@ def go_on(*, until: float) -> int:
             _Erasing(erasure, until).go_on()
         except (Unavailable, LogUnavailable, StoreUnavailable, DatabaseError, OSError):
             logger.warning("erasure %d could not go on, and is tried again", pk, exc_info=True)
+            ENDED.labels("failed").inc()
             Erasure.objects.filter(pk=pk).update(next_at=timezone.now() + _TRY_AGAIN)
     return seen
+
+
+def measure() -> None:
+    """Set how many accounts are to be erased, and since when the oldest is due that no hold and no law keeps."""
+    waiting = Erasure.objects.filter(state__in=Erasure.OPEN).values_list("state").annotate(Count("pk"))
+    found: dict[str, int] = dict(waiting)
+    for state in Erasure.OPEN:
+        WAITING.labels(state.value).set(found.get(state.value, 0))
+    now = timezone.now()
+    due = Erasure.objects.filter(state__in=[Erasure.State.ASKED, Erasure.State.ERASING], due_at__lt=now)
+    oldest = due.order_by("due_at").values_list("due_at", flat=True).first()
+    DUE_AGE.set(0 if oldest is None else (now - oldest).total_seconds())
 
 
 @dataclass(frozen=True, slots=True)
@@ -362,6 +384,7 @@ class _Erasing:
             transaction.on_commit(lambda: mail_notice(user=told, subject=subject, text=text))
             details = {"conversations": self._it.conversations, "messages": self._it.messages}
             audit.record(Action.ERASURE_DONE, actor=None, object=user_ref(self._user), details=details)
+        ENDED.labels("done").inc()
         return True
 
     def _wait(self) -> None:
@@ -378,6 +401,7 @@ class _Erasing:
             Erasure.objects.filter(pk=self._it.pk).update(
                 state=Erasure.State.HELD, told=True, next_at=timezone.now() + _HELD_AGAIN
             )
+        ENDED.labels("held").inc()
 
 
 async def _delete(conversation: ConversationId, author: UserId, messages: Sequence[MessageId]) -> None:

@@ -15,6 +15,7 @@ from accounts.models import User
 from accounts.services.notices import mail_notice
 from messaging.compliance import audit
 from messaging.compliance.audit import Action
+from messaging.compliance.exports import WAIT_AGE
 from messaging.domain.errors import Conflict, NotFound, RateLimited
 from messaging.domain.ids import UserId, user_ref
 from messaging.jobs import queued
@@ -108,6 +109,13 @@ def expire() -> int:
         DataExportPart.objects.filter(export_id__in=expired).delete()
         DataExport.objects.filter(pk__in=expired).update(state=DataExport.State.EXPIRED)
     return len(expired)
+
+
+def measure() -> None:
+    """Set since when the oldest copy is asked for and not made."""
+    waiting = DataExport.objects.filter(state=DataExport.State.REQUESTED)
+    oldest = waiting.order_by("requested_at").values_list("requested_at", flat=True).first()
+    WAIT_AGE.labels("own").set(0 if oldest is None else (timezone.now() - oldest).total_seconds())
 
 
 def exports_of(user: User) -> list[DataExport]:

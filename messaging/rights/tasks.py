@@ -22,9 +22,11 @@ def look_after_exports() -> None:
     """Delete what is over, and queue again what was lost."""
     exports.expire()
     exports.make_lost()
+    exports.measure()
 
 
 @shared_task(ignore_result=True)  # type: ignore[untyped-decorator]
 def go_on_erasing() -> None:
     """Go on with the accounts that are to be erased."""
     erasures.go_on(until=time.monotonic() + _ERASE_S)
+    erasures.measure()

@@ -13,6 +13,7 @@ import pytest
 from django.contrib.auth.models import Group
 from django.test import Client
 from django.utils import timezone
+from prometheus_client import REGISTRY
 
 from chatproject import container
 from messaging.adapters.cassandra.conversations import CassandraConversationStore
@@ -296,6 +297,25 @@ class TestJob:
             container.media_store().size(key)
         last = AuditEntry.objects.latest("seq")
         assert (last.action, last.actor) == ("export.deleted", "system")
+
+    def test_how_long_one_waits_and_what_failed_is_measured(self, said: str) -> None:
+        def number(name: str, **labels: str) -> float:
+            return REGISTRY.get_sample_value(name, labels) or 0.0
+
+        made_before = number("chat_exports_total", result="made")
+        failed_before = number("chat_exports_total", result="failed")
+        export, lost = asked(said), asked(said)
+        ago = timezone.now() - timedelta(hours=7)
+        Export.objects.filter(pk=export.pk).update(requested_at=ago)
+        exports.measure()
+        assert 7 * 3_600 <= number("chat_exports_wait_age_seconds", kind="case") < 7 * 3_600 + 60
+        made(export)
+        Export.objects.filter(pk=lost.pk).update(state="making", attempts=MAX_ATTEMPTS)
+        exports.look_after()
+        exports.measure()
+        assert number("chat_exports_wait_age_seconds", kind="case") == 0
+        assert number("chat_exports_total", result="made") == made_before + 1
+        assert number("chat_exports_total", result="failed") == failed_before + 1
 
     @pytest.mark.parametrize(
         "new",

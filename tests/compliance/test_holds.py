@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import Group, Permission
 from django.db import IntegrityError, connections, transaction
+from django.utils import timezone
+from prometheus_client import REGISTRY
 
 from messaging.compliance import audit, holds, roles
 from messaging.compliance.holds import Held, NewHold
@@ -163,3 +165,20 @@ class TestRoles:
         Group.objects.get(name=roles.AUDITOR).permissions.add(Permission.objects.get(codename="add_hold"))
         call_command("migrate", verbosity=0)
         self.test_each_has_its_permissions_and_no_others()
+
+
+@pytest.mark.django_db
+def test_holds_and_releases_that_nobody_answers_are_measured() -> None:
+    def number(name: str) -> float:
+        return REGISTRY.get_sample_value(name) or 0.0
+
+    one, _ = place(conversation=ConversationId(5)), place(user=UserId(7))
+    holds.measure()
+    assert (number("chat_holds"), number("chat_holds_release_age_seconds")) == (2, 0)
+    holds.request_release(actor=OFFICER, hold_id=one.pk, reason="closed")
+    Hold.objects.filter(pk=one.pk).update(release_requested_at=timezone.now() - timedelta(days=4))
+    holds.measure()
+    assert number("chat_holds_release_age_seconds") >= timedelta(days=4).total_seconds()
+    holds.approve_release(actor=OTHER, hold_id=one.pk, reason="closed")
+    holds.measure()
+    assert (number("chat_holds"), number("chat_holds_release_age_seconds")) == (1, 0)

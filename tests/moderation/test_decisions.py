@@ -4,11 +4,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from prometheus_client import REGISTRY
 
 from accounts.models import User
 from messaging.compliance.models import AuditEntry
 from messaging.domain import ids
-from messaging.domain.errors import Conflict, InvalidInput
+from messaging.domain.errors import Conflict, InvalidInput, Unavailable
 from messaging.moderation.models import Case, Sanction, Takedown
 from messaging.moderation.services import decisions
 from messaging.ports import LogUnavailable
@@ -158,8 +159,12 @@ def test_a_log_that_is_away_is_made_good(
     with monkeypatch.context() as broken:
         broken.setattr(container.message_log(), "append", away)
         withheld(case, meg, at_once)
+        with pytest.raises(Unavailable):
+            decisions.place_all()
     assert not Takedown.objects.get().placed
+    assert REGISTRY.get_sample_value("chat_takedowns_unplaced") == 1
     assert decisions.place_all() == 1
+    assert REGISTRY.get_sample_value("chat_takedowns_unplaced") == 0
     assert decisions.place_all() == 0
     route()
     assert ann.get(f"messages/{rude[1]}").json()["withheld"] is True

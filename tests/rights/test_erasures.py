@@ -11,6 +11,7 @@ from django.contrib.auth.models import Group
 from django.core import mail
 from django.test import Client as Browser
 from django.utils import timezone
+from prometheus_client import REGISTRY
 from rest_framework.test import APIClient
 
 from accounts.models import Block, Device, User
@@ -23,7 +24,7 @@ from messaging.compliance.models import AuditEntry, Hold, RetentionPolicy
 from messaging.domain import ids
 from messaging.domain.ids import ConversationId, MessageId, UserId
 from messaging.media.models import MediaObject
-from messaging.ports import LogUnavailable, MediaMissing
+from messaging.ports import LogUnavailable, MediaMissing, StoreUnavailable
 from messaging.rights import erasures
 from messaging.rights.models import Erasure
 from messaging.unsent.models import Draft, ScheduledMessage
@@ -495,3 +496,52 @@ class TestByTheStaff:
         erasures.order(user=ann.user, actor=OFFICER, reason="the order of a court")
         assert not erasures.cancel(user=ann.user)
         assert Erasure.objects.get().state == "asked"
+
+
+# --- numbers --------------------------------------------------------------------------------------
+
+
+def number(name: str, **labels: str) -> float:
+    return REGISTRY.get_sample_value(name, labels) or 0.0
+
+
+def test_what_is_due_ages_and_what_is_held_is_counted_apart(ann: Person, bob: Person, route: Route) -> None:  # noqa: F811
+    before = {result: number("chat_erasures_total", result=result) for result in ("done", "held")}
+    ann.say(ann.dm(bob), "hello")
+    route()
+    for one in (ann, bob):
+        erasures.request_confirmed(user=one.user)
+    erasures.measure()
+    assert number("chat_erasures_waiting", state="asked") == 2
+    assert number("chat_erasures_due_age_seconds") == 0, "in the time of grace"
+    Erasure.objects.update(due_at=timezone.now() - timedelta(hours=5))
+    erasures.measure()
+    assert 5 * 3_600 <= number("chat_erasures_due_age_seconds") < 5 * 3_600 + 60
+    holds.place_hold(actor=OFFICER, new=NewHold("17", "the court", user=ann.id))
+    work()
+    erasures.measure()
+    assert {state: number("chat_erasures_waiting", state=state) for state in ("asked", "erasing", "held")} == {
+        "asked": 0,
+        "erasing": 0,
+        # What Bob was sent is held with all of Ann's conversation, and his side of it is empty.
+        "held": 1,
+    }
+    assert number("chat_erasures_due_age_seconds") == 0, "a hold is no delay"
+    assert number("chat_erasures_total", result="done") == before["done"] + 1
+    assert number("chat_erasures_total", result="held") > before["held"]
+
+
+def test_a_step_that_fails_is_counted(ann: Person, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+    erasures.request_confirmed(user=ann.user)
+    work(rounds=1)
+    before = number("chat_erasures_total", result="failed")
+
+    def away(*args: Any, **kwargs: Any) -> Any:
+        raise StoreUnavailable
+
+    monkeypatch.setattr(type(container.conversation_store()), "places", away)
+    work(rounds=1)
+    assert number("chat_erasures_total", result="failed") == before + 1
+    Erasure.objects.update(due_at=timezone.now() - timedelta(hours=1))
+    erasures.measure()
+    assert number("chat_erasures_due_age_seconds") >= 3_600

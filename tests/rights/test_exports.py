@@ -12,6 +12,7 @@ from uuid import uuid4
 import pytest
 from django.test import Client as Browser
 from django.utils import timezone
+from prometheus_client import REGISTRY
 
 from messaging.archive import written as in_archives
 from messaging.compliance.models import AuditEntry
@@ -129,6 +130,18 @@ def test_one_is_made_at_a_time_and_one_a_day(ann: Person) -> None:  # noqa: F811
     problem(ann.post("me/exports", PROOF), 429, "rate_limited")
     DataExport.objects.update(requested_at=timezone.now() - timedelta(days=2))
     assert ann.post("me/exports", PROOF).status_code == 201
+
+
+def test_how_long_one_waits_is_measured(ann: Person) -> None:  # noqa: F811
+    asked = ann.post("me/exports", {}).json()["id"]
+    DataExport.objects.update(requested_at=timezone.now() - timedelta(hours=3))
+    exports.measure()
+    age = REGISTRY.get_sample_value("chat_exports_wait_age_seconds", {"kind": "own"})
+    assert age is not None
+    assert 3 * 3_600 <= age < 3 * 3_600 + 60
+    exports.make(asked)
+    exports.measure()
+    assert REGISTRY.get_sample_value("chat_exports_wait_age_seconds", {"kind": "own"}) == 0
 
 
 def test_what_a_worker_lost_is_made_after_all(ann: Person) -> None:  # noqa: F811

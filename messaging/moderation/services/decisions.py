@@ -14,6 +14,7 @@ from asgiref.sync import async_to_sync
 from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+from prometheus_client import Gauge
 
 from accounts.models import User
 from accounts.services import suspension
@@ -31,6 +32,8 @@ from messaging.moderation.models import Case, Sanction, SendLimit, Takedown
 from messaging.services.send import append_change
 
 logger = logging.getLogger(__name__)
+
+UNPLACED = Gauge("chat_takedowns_unplaced", "Takedowns, and ends of them, that the log does not have yet.")
 
 _RECORDS: Final = UUID("1e1f2d1c-7a55-4c0c-9a5e-2f1f6b0f4a11")
 MAX_TOLD_CHARS: Final = 300
@@ -262,9 +265,11 @@ def place_all() -> int:
     waiting = list(
         Takedown.objects.filter(placed=False) | Takedown.objects.filter(lift_placed=False).exclude(lifted_at=None)
     )
+    UNPLACED.set(len(waiting))
     for takedown in waiting:
         async_to_sync(_place)(takedown)
         _placed(takedown)
+    UNPLACED.set(0)
     return len(waiting)
 
 

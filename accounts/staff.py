@@ -1,6 +1,9 @@
 """The admin site: the sign-in page of everybody else, a second factor, and what its pages have in common."""
 
-from typing import Any
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
 
 from django.conf import settings
 from django.contrib import messages
@@ -11,10 +14,62 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme, urlencode
+from django.utils.timesince import timesince
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One line that the staff is told: on the front page, or of a person. ``url`` leads to more of it.
+
+    ``urgent``: somebody should do something.
+    """
+
+    label: str
+    text: str
+    url: str = ""
+    urgent: bool = False
+
+
+#: What each part of the program has to tell, in the order in which they were loaded; each asks for permissions itself.
+_overviews: Final[list[Callable[[HttpRequest], Iterable[Fact]]]] = []
+_of_person: Final[list[Callable[[HttpRequest, Any], Iterable[Fact]]]] = []
+
+
+def tells_overview(
+    tell: Callable[[HttpRequest], Iterable[Fact]],
+) -> Callable[[HttpRequest], Iterable[Fact]]:
+    """Have what this tells on the front page; for the modules of admin pages."""
+    _overviews.append(tell)
+    return tell
+
+
+def tells_of_person(
+    tell: Callable[[HttpRequest, Any], Iterable[Fact]],
+) -> Callable[[HttpRequest, Any], Iterable[Fact]]:
+    """Have what this tells on the page of a person; for the modules of admin pages."""
+    _of_person.append(tell)
+    return tell
+
+
+def facts_of(request: HttpRequest, person: Any) -> list[Fact]:
+    """Return what whoever asks may know of a person."""
+    return [fact for tell in _of_person for fact in tell(request, person)]
+
+
+def ago(moment: datetime) -> str:
+    """Return how long ago it was, in words."""
+    return f"{timesince(moment, depth=1)} ago"
 
 
 class StaffSite(AdminSite):
     """Django's admin site, for the staff who used a second factor in this session (CHAT_ADMIN_REQUIRE_2FA)."""
+
+    index_template = "admin/overview.html"
+
+    def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        """Show what there is to do, above the list of pages."""
+        facts = [fact for tell in _overviews for fact in tell(request)]
+        return super().index(request, {**(extra_context or {}), "facts": facts})
 
     def has_permission(self, request: HttpRequest) -> bool:
         """Return whether a request may see any of it."""

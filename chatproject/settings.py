@@ -314,6 +314,8 @@ LANGUAGE_COOKIE_AGE = int(timedelta(days=365).total_seconds())
 TIME_ZONE = "UTC"
 USE_TZ = True
 USE_I18N = True
+# Wherever a page gives no format of its own, above all on those of the staff: a time says in which zone it is.
+FORMAT_MODULE_PATH = ["chatproject.formats"]
 STATIC_URL = "static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 STATIC_ROOT = DATA_DIR / "staticfiles"

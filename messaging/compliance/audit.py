@@ -37,9 +37,8 @@ _KEY: Final = b"audit"
 class Action(StrEnum):
     """What can be done. Add one for each new act; what is here never changes its meaning, since old entries have it."""
 
-    # Reading what is private.
+    # Reading what is private: what was reported or ever said, who is in a conversation, whom somebody blocked.
     CONTENT_VIEWED = "content.viewed"
-    AUDIT_VIEWED = "audit.viewed"
     AUDIT_EXPORTED = "audit.exported"
     # Legal hold.
     HOLD_PLACED = "hold.placed"
@@ -82,7 +81,14 @@ class Action(StrEnum):
     ERASURE_BEGUN = "erasure.begun"
     ERASURE_HELD = "erasure.held"
     ERASURE_DONE = "erasure.done"
-    # The staff themselves.
+    # By the staff, of single accounts and what belongs to them.
+    USER_CREATED = "user.created"
+    USER_CHANGED = "user.changed"
+    PASSWORD_CHANGED = "user.password_changed"  # noqa: S105  # an act
+    DEVICE_SIGNED_OUT = "device.signed_out"
+    FACTOR_REMOVED = "second_factor.removed"
+    SUBSCRIPTION_DELETED = "push_subscription.deleted"
+    # The staff themselves, and what a group of them may do.
     ROLE_CHANGED = "role.changed"
 
 

@@ -83,6 +83,20 @@ class SpreadForm(forms.Form):
     reason = ReasonField()
 
 
+class LookUpForm(forms.Form):
+    """Which conversation is to be shown."""
+
+    conversation = ConversationField(help_text="An id (c_…). Reports, holds, exports and the audit log name it so.")
+
+
+class LookForm(forms.Form):
+    """Whose conversations are to be listed, and why. ``after``: of the page before, where there is one."""
+
+    user = UserField(label="Person", help_text="A user name, or an id (u_…).")
+    after = forms.IntegerField(required=False, min_value=0, widget=forms.HiddenInput)
+    reason = ReasonField()
+
+
 class UsersField(_SeveralField):
     """Users, by id or name."""
 
@@ -95,6 +109,12 @@ class ConversationsField(_SeveralField):
     one = ConversationField
 
 
+_SENT: Final = {
+    "begins_at": ("Sent from", "What was sent from then on (UTC). Empty: from the beginning."),
+    "ends_at": ("Sent until", "What was sent until then (UTC). Empty: also what is yet to be sent."),
+}
+
+
 class _TimedForm(forms.ModelForm):  # type: ignore[type-arg]
     """What has a time that may be open at either end."""
 
@@ -103,6 +123,7 @@ class _TimedForm(forms.ModelForm):  # type: ignore[type-arg]
         # A page that only shows has none of them.
         for name in {"begins_at", "ends_at"} & self.fields.keys():
             self.fields[name].required = False
+            self.fields[name].label, self.fields[name].help_text = _SENT[name]
 
 
 class ExportForm(_TimedForm):
@@ -111,6 +132,11 @@ class ExportForm(_TimedForm):
     users = UsersField(help_text="User names or ids (u_…): every conversation in which one of them is or was.")
     conversations = ConversationsField(help_text="Ids (c_…): these as well.")
     reason = ReasonField()
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if "ends_at" in self.fields:
+            self.fields["ends_at"].help_text = "What was sent until then (UTC). Empty: until now."
 
     class Meta:
         model = Export
@@ -140,7 +166,10 @@ class HoldForm(_TimedForm):
     """A hold to place."""
 
     user = UserField(required=False, help_text="A user name, or an id (u_…).")
-    conversation = ConversationField(required=False, help_text="An id (c_…). Name one of the two, or neither.")
+    conversation = ConversationField(
+        required=False,
+        help_text="An id (c_…). Name a user or a conversation; with neither, and both times, everything is held.",
+    )
     reason = ReasonField()
 
     class Meta:
@@ -190,7 +219,8 @@ class JurisdictionForm(forms.ModelForm):  # type: ignore[type-arg]
         return data
 
 
-_KINDS: Final = {
+#: Kinds of conversations, as the pages call them.
+KINDS: Final = {
     ConversationType.DM.value: "direct conversations",
     ConversationType.GROUP_SMALL.value: "small groups",
     ConversationType.GROUP_LARGE.value: "large groups",
@@ -223,7 +253,7 @@ class PolicyForm(forms.ModelForm):  # type: ignore[type-arg]
         super().__init__(*args, **kwargs)
         kinds = self.fields.get("conversation_type")
         if isinstance(kinds, forms.ChoiceField):
-            kinds.choices = [("", "all"), *_KINDS.items()]
+            kinds.choices = [("", "all"), *KINDS.items()]
 
     def clean(self) -> dict[str, Any]:
         """Pass one that says something."""

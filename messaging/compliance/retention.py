@@ -233,10 +233,14 @@ def preview(conversation: Conversation, rule: Rule, *, now: datetime) -> Counts:
 # --- all of them ----------------------------------------------------------------------------------
 
 
-def dry_run(*, now: datetime, tell: Callable[[Line], None]) -> Counts:
-    """Return what a sweep would do now, and ``tell`` it of each conversation where it would do something."""
+def dry_run(*, now: datetime, tell: Callable[[Line], None], within_s: float | None = None) -> tuple[Counts, bool]:
+    """Return what a sweep would do now, and ``tell`` it of each conversation where it would do something.
+
+    ``within_s``: stop looking after that time. Returns as well whether all conversations were looked at.
+    """
     rules, counts = Rules(), Counts()
     position: int | None = None
+    until = None if within_s is None else time.monotonic() + within_s
     while page := container.conversation_store().scan(after=position, limit=_PAGE):
         position = page[-1][0]
         for _, conversation in page:
@@ -245,7 +249,9 @@ def dry_run(*, now: datetime, tell: Callable[[Line], None]) -> Counts:
             counts.add(found)
             if found.due:
                 tell(Line(conversation.id, rule, found))
-    return counts
+            if until is not None and time.monotonic() >= until:
+                return counts, False
+    return counts, True
 
 
 def begin() -> Sweep:

@@ -28,6 +28,7 @@ ROLES: Final[dict[str, tuple[str, ...]]] = {
         "moderation.add_filterrule",
         "moderation.change_filterrule",
         "moderation.view_filterrule",
+        "messaging.view_conversationrecord",
     ),
     OFFICER: (
         "accounts.view_user",
@@ -51,6 +52,8 @@ ROLES: Final[dict[str, tuple[str, ...]]] = {
         "compliance.view_sweep",
         "rights.view_erasure",
         "rights.order_erasure",
+        "messaging.view_conversationrecord",
+        "messaging.view_members",
     ),
     # Reads what was done, and nothing that anybody wrote.
     AUDITOR: (
@@ -80,6 +83,7 @@ ROLES: Final[dict[str, tuple[str, ...]]] = {
         "compliance.view_sweep",
         "messaging.view_hotconversation",
         "messaging.change_hotconversation",
+        "messaging.view_conversationrecord",
     ),
 }
 

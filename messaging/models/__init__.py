@@ -2,6 +2,7 @@
 
 from messaging.models.conversations import (
     ConversationChainRow,
+    ConversationRecord,
     ConversationRow,
     DeviceMarkRow,
     HotConversation,
@@ -11,6 +12,7 @@ from messaging.models.messages import MessageChangeRow, MessageRow, PinRow, Reac
 
 __all__ = [
     "ConversationChainRow",
+    "ConversationRecord",
     "ConversationRow",
     "DeviceMarkRow",
     "HotConversation",

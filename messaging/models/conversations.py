@@ -52,6 +52,16 @@ class HotConversation(models.Model):
         default_permissions = ("view", "change")
 
 
+class ConversationRecord(models.Model):
+    """A conversation, as the staff's pages and rights name it. It has no table: see ``HotConversation``."""
+
+    class Meta:
+        managed = False
+        verbose_name = "conversation"
+        default_permissions = ("view",)
+        permissions = [("view_members", "Can see, with a reason, who is in a conversation and in which somebody is")]
+
+
 class ConversationChainRow(models.Model):
     """What a hot conversation has in a sub-partition beside the first: its first and its newest message or change."""
 

@@ -1,6 +1,6 @@
 """The review queue, for people who are not programmers: a list, and a page for each case with what can be decided."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from functools import wraps
 from typing import Any, Final
@@ -17,11 +17,12 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST
 
 from accounts.models import User
-from accounts.staff import ReadOnly
+from accounts.staff import Fact, ReadOnly, ago, tells_of_person, tells_overview
 from messaging.compliance import audit
 from messaging.compliance.admin import Filed
 from messaging.compliance.audit import Action
 from messaging.compliance.forms import ReasonField, UserField
+from messaging.compliance.why import for_a_reason, sentence
 from messaging.domain.errors import ChatError
 from messaging.domain.ids import UserId
 from messaging.moderation import limits
@@ -107,10 +108,16 @@ class DecisionForm(forms.Form):
         return Decision(Case.Outcome(data["outcome"]), data["reason"], data.get("told", ""), until)
 
 
+#: What moderators mostly say; they may say anything else.
+_MOSTLY: Final = ("To judge this report", "To look again at a colleague's request", "Asked by the police or a court")
+
+
 class ReasonForm(forms.Form):
     """Why somebody looks."""
 
-    reason = forms.CharField(label="Why you need to see it", max_length=300)
+    reason = forms.CharField(
+        label="Why you need to see it", max_length=300, widget=forms.TextInput(attrs={"list": "reasons"})
+    )
 
 
 def _case_action(
@@ -128,7 +135,7 @@ def _case_action(
         try:
             return act(self, request, case)
         except ChatError as error:
-            messages.error(request, error.detail.capitalize() + ".")
+            messages.error(request, sentence(error))
             return redirect(_page(case))
 
     return view
@@ -179,7 +186,7 @@ class MineFilter(admin.SimpleListFilter):
 class CaseAdmin(ReadOnly):
     """The queue: oldest first, what is open."""
 
-    list_display = ["number", "kind", "about", "why", "report_count", "state", "outcome", "assigned_to", "created_at"]
+    list_display = ["number", "kind", "about", "why", "created_at", "report_count", "assigned_to", "state", "outcome"]
     list_filter = ["state", MineFilter, "kind", CategoryFilter, "outcome"]
     search_fields = ["subject", "accused__username"]
     list_select_related = ["accused", "assigned_to"]
@@ -225,7 +232,10 @@ class CaseAdmin(ReadOnly):
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """Show a case; what was reported only to the moderator who has it, and that is in the audit log."""
+        """Show a case; what was reported only to the moderator who has it, for the reason given then.
+
+        That it was looked at is in the audit log. Once the case is decided, another look needs another reason.
+        """
         case = self.get_object(request, object_id)
         if case is None or not self.has_view_permission(request, case):
             return super().change_view(request, object_id, form_url, extra_context)
@@ -243,9 +253,10 @@ class CaseAdmin(ReadOnly):
         moderator = _moderator(request)
         may_decide = moderator.has_perm("moderation.decide_case")
         mine = may_decide and case.assigned_to_id == moderator.pk
-        if mine:
-            decisions.view_context(case=case, moderator=moderator)
         is_open = case.state == Case.State.OPEN
+        shown = mine and (is_open or versions is not None)
+        if mine and is_open and versions is None:
+            decisions.view_context(case=case, moderator=moderator)
         context = {
             **self.admin_site.each_context(request),
             "title": str(case),
@@ -254,23 +265,30 @@ class CaseAdmin(ReadOnly):
             "mine": mine,
             "is_open": is_open,
             "may_claim": may_decide and is_open and case.assigned_to_id is None,
-            "flags": case.flags.select_related("rule").order_by("created_at") if mine else [],
-            "reports": _with_times(case.reports.select_related("reporter").order_by("created_at")) if mine else [],
+            "shown": shown,
+            "flags": case.flags.select_related("rule").order_by("created_at") if shown else [],
+            "reports": _with_times(case.reports.select_related("reporter").order_by("created_at")) if shown else [],
             "categories": self.why(case),
             "history": _history_of(case.accused),
-            "appeal": getattr(case, "appeal", None) if mine else None,
+            "appeal": getattr(case, "appeal", None) if shown else None,
             "about_message": case.kind in (Case.Kind.MESSAGE, Case.Kind.APPEAL),
             "form": form or DecisionForm(case),
             # Beside the other form, which has a reason as well.
             "look": ReasonForm(auto_id="look_%s"),
+            "take": ReasonForm(auto_id="take_%s"),
+            "mostly": _MOSTLY,
             "versions": None if versions is None else [{**it, "at": _moment(it["ts"])} for it in versions],
         }
         return TemplateResponse(request, "admin/moderation/case.html", context, status=status)
 
     @_case_action
     def claim(self, request: HttpRequest, case: Case) -> HttpResponse:
-        """Take a case."""
-        decisions.claim(case_id=case.pk, moderator=_moderator(request))
+        """Take a case, and say why: what was reported is shown from then on."""
+        form = ReasonForm(request.POST)
+        if not form.is_valid():
+            messages.error(request, "Say why you need to see it.")
+            return redirect(_page(case))
+        decisions.claim(case_id=case.pk, moderator=_moderator(request), reason=form.cleaned_data["reason"])
         return redirect(_page(case))
 
     @_case_action
@@ -298,10 +316,13 @@ class CaseAdmin(ReadOnly):
         if not form.is_valid():
             messages.error(request, "Say why you need to see it.")
             return redirect(_page(case))
-        reason = form.cleaned_data["reason"]
-        return self._show(
-            request, case, versions=decisions.view_versions(case=case, moderator=_moderator(request), reason=reason)
-        )
+        reason, moderator = form.cleaned_data["reason"], _moderator(request)
+        if case.kind in (Case.Kind.MESSAGE, Case.Kind.APPEAL):
+            versions = decisions.view_versions(case=case, moderator=moderator, reason=reason)
+        else:
+            versions = []
+            decisions.view_context(case=case, moderator=moderator, reason=reason)
+        return self._show(request, case, versions=versions)
 
 
 def _moment(ts_ms: object) -> datetime:
@@ -348,23 +369,35 @@ class InForceFilter(admin.SimpleListFilter):
 class TakedownAdmin(ReadOnly):
     """Messages that are withheld, or were. They are given back by deciding an appeal, or here."""
 
-    list_display = ["subject", "author", "reason", "made_at", "lifted_at", "in_force"]
-    fields = readonly_fields = ("subject", "author", "reason", "made_at", "lifted_at", "in_force")
+    list_display = ["which", "author", "told", "made_at", "lifted_at", "in_force"]
+    fields = readonly_fields = ("which", "author", "told", "made_at", "lifted_at", "in_force")
     list_filter = [InForceFilter]
     search_fields = ["author__username"]
     list_select_related = ["author"]
     actions = ["give_back"]
+
+    @admin.display(description="message")
+    def which(self, takedown: Takedown) -> str:
+        """Return which message it is."""
+        return takedown.subject
+
+    @admin.display(description="what the author was told", ordering="reason")
+    def told(self, takedown: Takedown) -> str:
+        """Return what the author was told."""
+        return takedown.reason
 
     @admin.display(description="on every device", boolean=True)
     def in_force(self, takedown: Takedown) -> bool:
         """Return whether what was decided last is in the log, and so on its way to every device."""
         return takedown.placed if takedown.lifted_at is None else takedown.lift_placed
 
-    @admin.action(description="Give these messages back to everybody", permissions=["decide"])
-    def give_back(self, request: HttpRequest, queryset: QuerySet[Takedown]) -> None:
-        """Lift takedowns; the reason in the audit log says that it was done from this list."""
+    @for_a_reason(
+        description="Give these messages back to everybody", title="Give messages back", permissions=["decide"]
+    )
+    def give_back(self, request: HttpRequest, queryset: QuerySet[Takedown], reason: str) -> None:
+        """Lift takedowns."""
         for takedown in queryset.filter(lifted_at=None):
-            decisions.lift(takedown, moderator=_moderator(request), reason="given back from the list of takedowns")
+            decisions.lift(takedown, moderator=_moderator(request), reason=reason)
 
     def has_decide_permission(self, request: HttpRequest) -> bool:
         """Whoever decides cases."""
@@ -375,20 +408,24 @@ class TakedownAdmin(ReadOnly):
 class SanctionAdmin(ReadOnly):
     """Warnings and suspensions. A suspension is lifted here."""
 
-    list_display = ["user", "kind", "reason", "created_at", "until", "lifted_at"]
+    list_display = ["user", "kind", "told", "created_at", "until", "lifted_at"]
+    fields = readonly_fields = ("user", "kind", "told", "created_at", "until", "lifted_at")
     list_filter = ["kind", InForceFilter]
     search_fields = ["user__username"]
     list_select_related = ["user"]
     actions = ["reinstate"]
 
-    @admin.action(description="Lift these suspensions", permissions=["decide"])
-    def reinstate(self, request: HttpRequest, queryset: QuerySet[Sanction]) -> None:
+    @admin.display(description="what the person was told", ordering="reason")
+    def told(self, sanction: Sanction) -> str:
+        """Return what the person was told."""
+        return sanction.reason
+
+    @for_a_reason(description="Lift these suspensions", title="Lift suspensions", permissions=["decide"])
+    def reinstate(self, request: HttpRequest, queryset: QuerySet[Sanction], reason: str) -> None:
         """Let people in again."""
         for sanction in queryset.filter(kind=Sanction.Kind.SUSPENSION, lifted_at=None).select_related("user"):
             try:
-                decisions.reinstate(
-                    sanction.user, moderator=_moderator(request), reason="lifted from the list of sanctions"
-                )
+                decisions.reinstate(sanction.user, moderator=_moderator(request), reason=reason)
             except ChatError as error:
                 messages.error(request, f"@{sanction.user.username}: {error.detail}.")
 
@@ -514,6 +551,7 @@ class FilterRuleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     """What texts are refused or looked at. In force within seconds of being saved."""
 
     form = FilterRuleForm
+    actions = None
     list_display = ["name", "kind", "outcome", "enabled", "changed_at"]
     list_filter = ["kind", "outcome", "enabled"]
 
@@ -531,3 +569,64 @@ class FilterRuleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """One that is not wanted is switched off: what it flagged names it."""
         return False
+
+
+# --- the front page, and the pages of people ------------------------------------------------------
+
+
+@tells_overview
+def what_waits(request: HttpRequest) -> Iterable[Fact]:
+    """Tell how long the queue is, and what did not get through."""
+    may = request.user.has_perm
+    if may("moderation.view_case"):
+        url = f"{reverse('admin:moderation_case_changelist')}?state__exact=open"
+        waiting = Case.objects.filter(state=Case.State.OPEN).order_by("created_at")
+        oldest = waiting.first()
+        text = "none open" if oldest is None else f"{waiting.count()} open, the oldest from {ago(oldest.created_at)}"
+        yield Fact("Cases", text, url, oldest is not None)
+        mine = waiting.filter(assigned_to=_moderator(request)).count()
+        if mine:
+            yield Fact("Your cases", f"{mine} open", f"{url}&who=me", urgent=True)
+    if may("moderation.view_takedown"):
+        running = Takedown.objects.filter(lifted_at=None)
+        late = (
+            running.filter(placed=False).count()
+            + Takedown.objects.filter(lift_placed=False).exclude(lifted_at=None).count()
+        )
+        number = running.count()
+        text = f"{number} message{'' if number == 1 else 's'} withheld" + (
+            f", {late} not on every device yet" if late else ""
+        )
+        yield Fact("Takedowns", text, f"{reverse('admin:moderation_takedown_changelist')}?lifted=no", late > 0)
+
+
+@tells_of_person
+def what_was_decided(request: HttpRequest, person: User) -> Iterable[Fact]:
+    """Tell what moderators have to do with a person."""
+    may, query = request.user.has_perm, f"?q={person.username}"
+    if may("moderation.view_case"):
+        found = Case.objects.filter(accused=person)
+        number, waiting = found.count(), found.filter(state=Case.State.OPEN).count()
+        if number:
+            text = f"{number} about what they did, {waiting} open"
+            yield Fact("Cases", text, f"{reverse('admin:moderation_case_changelist')}{query}", waiting > 0)
+    if may("moderation.view_sanction"):
+        warnings = Sanction.objects.filter(user=person, kind=Sanction.Kind.WARNING).count()
+        if warnings:
+            url = f"{reverse('admin:moderation_sanction_changelist')}{query}"
+            yield Fact("Warnings", str(warnings), url)
+        if person.is_suspended:
+            until = person.suspended_until
+            text = "until somebody lifts it" if until is None else f"until {until:%-d %b %Y, %H:%M} UTC"
+            url = f"{reverse('admin:moderation_sanction_changelist')}{query}"
+            yield Fact("Suspended", text, url, urgent=True)
+    if may("moderation.view_takedown"):
+        withheld = Takedown.objects.filter(author=person, lifted_at=None).count()
+        if withheld:
+            url = f"{reverse('admin:moderation_takedown_changelist')}{query}"
+            yield Fact("Withheld", f"{withheld} of their messages", url)
+    if may("moderation.view_sendlimit"):
+        limit = limits.running().filter(user=person).first()
+        if limit is not None:
+            url = reverse("admin:moderation_sendlimit_change", args=[limit.pk])
+            yield Fact("Limited", f"until {limit.until:%-d %b %Y, %H:%M} UTC", url)

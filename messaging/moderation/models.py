@@ -54,6 +54,8 @@ class Case(models.Model):
     assigned_to = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, blank=True, related_name="cases_assigned"
     )
+    #: Why they took it, and look at what was reported.
+    taken_for = models.CharField(max_length=300, blank=True)
     outcome = models.CharField(max_length=16, choices=Outcome, blank=True)
     decided_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="cases_decided"

@@ -36,6 +36,7 @@ def decide(page: Any, server: "Server", row: str, outcome: str, told: str = "") 
     """Take the newest open case of a kind, and decide it."""
     page.goto(f"{server.url}/admin/moderation/case/?state__exact=open")
     page.get_by_role("row", name=row).last.get_by_role("link").first.click()
+    page.get_by_label("Why you need to see it").fill("To judge it")
     page.get_by_role("button", name="Take this case").click()
     page.get_by_label(outcome).check()
     page.get_by_label("Reason, for the audit log").fill("Rule 3")

@@ -53,9 +53,11 @@ def test_what_was_reported_is_shown_to_whoever_took_the_case_and_that_is_kept(
 ) -> None:
     assert b"You are a potato" not in meg.page(f"case/{case.pk}/change/").content
     assert acts() == []
+    assert meg.act(case.pk, "claim", reason=" ").status_code == 302
+    assert Case.objects.get().assigned_to is None, "nobody takes one without saying why"
     taken(case, meg)
     assert b"You are a potato" in meg.page(f"case/{case.pk}/change/").content
-    assert [action for action, _ in acts()] == ["report.claimed", "content.viewed"]
+    assert acts() == [("report.claimed", "to judge it"), ("content.viewed", "to judge it")]
     other = moderator("max")
     assert b"potato" not in other.page(f"case/{case.pk}/change/").content
     other.act(case.pk, "claim")
@@ -124,7 +126,12 @@ def test_who_is_given_back_what_was_appealed_has_no_case_left_and_may_appeal_aga
     withheld(case, meg, at_once)
     assert bob.post(f"messages/{rude[1]}/appeal", {"text": "It was a joke"}).status_code == 204
     page = "/admin/moderation/takedown/"
-    meg.browser.post(page, {"action": "give_back", "_selected_action": Takedown.objects.get().pk})
+    chosen = {"action": "give_back", "_selected_action": Takedown.objects.get().pk}
+    for unsaid in ({}, {"reason": " "}):
+        assert b"Reason" in meg.browser.post(page, chosen | unsaid).content
+        assert Case.objects.filter(kind="appeal", state="open").exists()
+    assert meg.browser.post(page, {**chosen, "reason": "a joke"}).status_code == 302
+    assert acts()[-1] == ("takedown.lifted", "a joke")
     assert [it.outcome for it in Case.objects.filter(kind="appeal")] == ["restored"]
     conversation_id, message_id = case.message
     decisions.take_down(conversation_id, message_id, moderator=meg.user, reason="rule 3", told="Insults.")
@@ -188,6 +195,36 @@ def test_a_warning_and_a_suspension_tell_why(case: Case, meg: Moderator, bob: Pe
     with pytest.raises(InvalidInput):
         decisions.suspend(meg.user, moderator=meg.user, reason="x", told="x", until=None)
     assert Sanction.objects.count() == 2
+
+
+def test_a_case_that_is_decided_is_looked_at_again_for_another_reason(
+    case: Case, meg: Moderator, moderator: Callable[..., Moderator]
+) -> None:
+    taken(case, meg)
+    meg.decide(case.pk, "dismissed")
+    before = acts()
+    page = meg.page(f"case/{case.pk}/change/").content
+    assert b"potato" not in page
+    assert b"Show it again" in page
+    assert acts() == before
+    assert moderator("max").act(case.pk, "look", reason="curious").status_code == 403
+    assert b"potato" in meg.act(case.pk, "look", reason="the reporter asked again").content
+    assert acts()[-1] == ("content.viewed", "the reporter asked again")
+
+
+def test_a_suspension_is_lifted_from_the_list_for_a_reason(
+    case: Case, meg: Moderator, bob: Person, at_once: Any
+) -> None:
+    taken(case, meg)
+    with at_once(execute=True):
+        meg.decide(case.pk, "suspended", told="Insults, again and again.")
+    chosen = {"action": "reinstate", "_selected_action": Sanction.objects.get().pk}
+    assert b"Lift suspensions" in meg.browser.post("/admin/moderation/sanction/", chosen).content
+    assert User.objects.get(pk=bob.id).is_suspended
+    said = {**chosen, "reason": "they are sorry"}
+    assert meg.browser.post("/admin/moderation/sanction/", said).status_code == 302
+    assert not User.objects.get(pk=bob.id).is_suspended
+    assert acts()[-1] == ("user.reinstated", "they are sorry")
 
 
 def test_nothing_is_done_that_the_audit_log_does_not_tell(

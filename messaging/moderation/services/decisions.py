@@ -50,11 +50,11 @@ class Decision:
     until: datetime | None = None
 
 
-def claim(*, case_id: int, moderator: User) -> Case:
-    """Let a moderator take a case; who has it already keeps it.
+def claim(*, case_id: int, moderator: User, reason: str) -> Case:
+    """Let a moderator take a case, and from then on see what was reported, for this reason; who has it keeps it.
 
     Raises:
-        Conflict: it is decided, or somebody else's.
+        Conflict: it is decided, or somebody else's. InvalidInput: no reason.
     """
     with transaction.atomic():
         case = _open_case(case_id)
@@ -62,32 +62,25 @@ def claim(*, case_id: int, moderator: User) -> Case:
             return case
         if case.assigned_to_id is not None:
             raise Conflict("somebody else works on this case")
-        case.assigned_to = moderator
-        case.save(update_fields=["assigned_to"])
-        audit.record(
-            Action.REPORT_CLAIMED,
-            actor=UserId(moderator.pk),
-            object=case.subject,
-            reason="to review it",
-            case=str(case),
-        )
+        case.assigned_to, case.taken_for = moderator, reason.strip()
+        case.save(update_fields=["assigned_to", "taken_for"])
+        _record(Action.REPORT_CLAIMED, moderator, case.subject, reason, str(case))
     return case
 
 
 def release(*, case_id: int, moderator: User) -> None:
     """Put a case back into the queue. Idempotent."""
-    Case.objects.filter(pk=case_id, assigned_to=moderator, state=Case.State.OPEN).update(assigned_to=None)
+    Case.objects.filter(pk=case_id, assigned_to=moderator, state=Case.State.OPEN).update(assigned_to=None, taken_for="")
 
 
-def view_context(*, case: Case, moderator: User) -> None:
-    """Note in the audit log that the moderator who has the case looks at what was reported."""
-    audit.record(
-        Action.CONTENT_VIEWED,
-        actor=UserId(moderator.pk),
-        object=case.subject,
-        reason="what was reported, to review it",
-        case=str(case),
-    )
+def view_context(*, case: Case, moderator: User, reason: str = "") -> None:
+    """Note in the audit log that the moderator who has the case looks at what was reported.
+
+    ``reason``: without one, that for which the case was taken.
+    """
+    # What was taken before reasons were asked for has none.
+    why = reason or case.taken_for or "taken before the update"
+    _record(Action.CONTENT_VIEWED, moderator, case.subject, why, str(case), {"versions": "reported"})
 
 
 def view_versions(*, case: Case, moderator: User, reason: str) -> list[dict[str, object]]:
@@ -100,15 +93,7 @@ def view_versions(*, case: Case, moderator: User, reason: str) -> list[dict[str,
         conversation_id, message_id = case.message
     except ids.InvalidId:
         raise InvalidInput("this case is not about a message") from None
-    details = {"versions": "all"}
-    audit.record(
-        Action.CONTENT_VIEWED,
-        actor=UserId(moderator.pk),
-        object=case.subject,
-        reason=reason,
-        case=str(case),
-        details=details,
-    )
+    _record(Action.CONTENT_VIEWED, moderator, case.subject, reason, str(case), {"versions": "all"})
     return evidence.versions(conversation_id, message_id)
 
 

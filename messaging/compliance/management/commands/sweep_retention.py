@@ -28,7 +28,7 @@ class Command(BaseCommand):
     def handle(self, *, dry_run: bool, **options: Any) -> None:
         """Sweep, or look."""
         if dry_run:
-            counts = retention.dry_run(now=timezone.now(), tell=self._tell)
+            counts, _ = retention.dry_run(now=timezone.now(), tell=self._tell)
             self.stdout.write(
                 f"{counts.conversations} conversations: {counts.due} messages due,"
                 f" {counts.deleted} would go, {counts.held} are held"

@@ -26,7 +26,7 @@ from accounts.services.proof import ask_again, proven_again
 from messaging.domain import ids
 from messaging.domain.errors import ChatError
 from messaging.domain.ids import UserId
-from messaging.moderation.selectors import notices_for
+from messaging.moderation.selectors import notices_for, reported_by
 from messaging.rights.exports import exports_of
 
 
@@ -126,6 +126,7 @@ def _render(request: HttpRequest, form: ProfileForm, status: int = 200) -> HttpR
     blocked = [{"ref": ids.user_ref(card.id), "card": card} for card in people.blocked_by(UserId(user.pk))]
     context = {"form": form, "devices": devices, "blocked": blocked, "user_ref": ids.user_ref(user.pk)}
     context |= {"notices": notices_for(UserId(user.pk)), "exports": exports_of(user)}
+    context |= {"reported": reported_by(UserId(user.pk), limit=10)}
     return render(request, "account/settings.html", context, status=status)
 
 

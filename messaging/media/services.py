@@ -292,7 +292,8 @@ def _use(message: Outgoing, wanted: set[MediaId], forwarded_from: str | None) ->
     with transaction.atomic():
         # Locked: nobody deletes them as unused meanwhile.
         found = MediaObject.objects.select_for_update().filter(pk__in=wanted, state=State.READY)
-        usable = {item.pk for item in found if item.owner_id == message.sender or item.pk in passed_on}
+        mine = [item for item in found if item.owner_id == message.sender and item.pk not in passed_on]
+        usable = (wanted & passed_on & {item.pk for item in found}) | _in_time(mine)
         if usable != wanted:
             raise NotFound("no such media")
         MediaUse.objects.bulk_create(
@@ -307,6 +308,26 @@ def _use(message: Outgoing, wanted: set[MediaId], forwarded_from: str | None) ->
             ],
             ignore_conflicts=True,
         )
+
+
+def _in_time(items: Sequence[MediaObject]) -> set[MediaId]:
+    """Return which of these were not sent yet, or to a conversation in which their time is not over.
+
+    What is over its time may be stored because of a legal hold, and is as absent then as what was deleted.
+    """
+    uses: dict[int, list[ConversationId]] = {item.pk: [] for item in items}
+    for media_id, conversation in MediaUse.objects.filter(media_id__in=uses).values_list("media_id", "conversation_id"):
+        uses[media_id].append(ConversationId(conversation))
+    wanted = {conversation for them in uses.values() for conversation in them}
+    found = container.conversation_store().get(wanted) if wanted else {}
+    in_time = set()
+    for item in items:
+        # It is older than the message that it is in: who uploaded it just before the end sends it no second time.
+        born = ids.first_id_at(int(item.created_at.timestamp() * 1000))
+        shown = [it for it in uses[item.pk] if it in found and found[it].expired_id < born]
+        if shown or not uses[item.pk]:
+            in_time.add(MediaId(item.pk))
+    return in_time
 
 
 def release(messages: Sequence[DedupeKey]) -> None:

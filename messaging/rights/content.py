@@ -30,6 +30,7 @@ def write(user: User, file: IO[bytes]) -> None:
     """Write the copy of a user's data as a zip.
 
     It has what the user wrote (also what was deleted or is withheld, while it is stored), and nothing that others did.
+    What is over its time is left out as everywhere, also where it is kept: a copy that had it would tell of a hold.
     """
     made_at = timezone.now()
     archive = Archive(file, made_at)
@@ -68,12 +69,12 @@ def _conversations(user_id: UserId) -> Iterator[InboxRow]:
 
 def _messages(user_id: UserId, rows: list[InboxRow]) -> Iterator[dict[str, Any]]:
     for row in rows:
-        yield from _written(user_id, row.conversation.id)
+        yield from _written(user_id, row.conversation.id, after=row.conversation.expired_id)
 
 
-def _written(user_id: UserId, conversation: ConversationId) -> Iterator[dict[str, Any]]:
-    # From the first message on: an earlier stay leaves no times.
-    store, after = container.message_store(), MessageId(0)
+def _written(user_id: UserId, conversation: ConversationId, *, after: MessageId) -> Iterator[dict[str, Any]]:
+    # Also from before the last joining: an earlier stay leaves no times.
+    store = container.message_store()
     while page := store.oldest_after(conversation, after=after, limit=_PAGE):
         for message in page:
             if message.sender_id == user_id and message.kind == "text":

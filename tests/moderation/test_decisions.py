@@ -212,6 +212,30 @@ def test_a_case_that_is_decided_is_looked_at_again_for_another_reason(
     assert acts()[-1] == ("content.viewed", "the reporter asked again")
 
 
+def test_who_reported_learns_whether_anything_followed_and_no_more(
+    case: Case,
+    meg: Moderator,
+    ann: Person,
+    bob: Person,
+    at_once: Any,
+    mailoutbox: list[Any],
+    jobs_run_at_once: None,
+) -> None:
+    User.objects.filter(pk=ann.id).update(email="ann@example.org")
+    [mine] = ann.get("me/reports").json()["results"]
+    assert (mine["about"], mine["category"], mine["result"]) == ("message", "harassment", "open")
+    assert bob.get("me/reports").json()["results"] == []
+    taken(case, meg)
+    with at_once(execute=True):
+        meg.decide(case.pk, "suspended", told="Insults, again and again.")
+    [mine] = ann.get("me/reports").json()["results"]
+    assert (mine["result"], mine["decided_at"] is None) == ("acted", False)
+    assert "Insults" not in str(mine)
+    [mail] = [it for it in mailoutbox if it.to == ["ann@example.org"]]
+    assert "and acted on it" in mail.body
+    assert "suspen" not in mail.body
+
+
 def test_a_suspension_is_lifted_from_the_list_for_a_reason(
     case: Case, meg: Moderator, bob: Person, at_once: Any
 ) -> None:

@@ -34,6 +34,23 @@ class ReportedSerializer(serializers.Serializer[Any]):
     block = serializers.CharField(allow_null=True, help_text="`u_…`, for `PUT /v1/blocks/:user`.")
 
 
+class MyReportSerializer(serializers.Serializer[Any]):
+    """Something the user reported. ``result``: whether anything followed from it, and not what."""
+
+    id = serializers.IntegerField()
+    about = serializers.ChoiceField(choices=["message", "user", "conversation"])
+    category = serializers.ChoiceField(choices=Category.choices)
+    at = serializers.DateTimeField()
+    result = serializers.ChoiceField(choices=["open", "acted", "no_action"])
+    decided_at = serializers.DateTimeField(allow_null=True)
+
+
+class MyReportsSerializer(serializers.Serializer[Any]):
+    """Reports, newest first."""
+
+    results = MyReportSerializer(many=True)
+
+
 class AppealSerializer(serializers.Serializer[Any]):
     """An appeal."""
 

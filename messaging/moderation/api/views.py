@@ -16,7 +16,7 @@ from messaging.api.parsing import user_of as user_id_of
 from messaging.domain import ids
 from messaging.moderation.api import serializers
 from messaging.moderation.models import Report
-from messaging.moderation.selectors import notices_for
+from messaging.moderation.selectors import notices_for, reported_by
 from messaging.moderation.services import reports
 
 _answers = partial(answers, 401, 429)
@@ -90,3 +90,12 @@ class NoticesView(APIView):
     def get(self, request: Request) -> Response:
         """List the newest decisions about you: messages withheld, warnings, suspensions."""
         return Response({"results": [asdict(notice) for notice in notices_for(me(request))]})
+
+
+class MyReportsView(APIView):
+    """What the user reported."""
+
+    @extend_schema(operation_id="me_reports", responses=_answers(_200=serializers.MyReportsSerializer))
+    def get(self, request: Request) -> Response:
+        """List what you reported, and whether the moderators acted on it."""
+        return Response({"results": [asdict(report) for report in reported_by(me(request))]})

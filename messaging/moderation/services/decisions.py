@@ -5,6 +5,7 @@ a crash or a log that is away leaves in between, ``place_all`` makes good a minu
 """
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -122,7 +123,19 @@ def decide(*, case_id: int, moderator: User, decision: Decision) -> Case:
             case=str(case),
             details={"outcome": str(decision.outcome)},
         )
+        reporters = [report.reporter for report in case.reports.select_related("reporter")]
+        transaction.on_commit(lambda: _tell_reporters(reporters, case.outcome))
     return case
+
+
+def _tell_reporters(reporters: Sequence[User], outcome: str) -> None:
+    """Mail those who reported that it was looked at, and whether anything followed; what it was they do not learn."""
+    if outcome == Case.Outcome.DISMISSED:
+        found = _("Moderators looked at what you reported: it breaks no rule.")
+    else:
+        found = _("Moderators looked at what you reported, and acted on it.")
+    for reporter in reporters:
+        _mail(reporter, _("About what you reported"), found)
 
 
 def _open_case(case_id: int) -> Case:
@@ -353,6 +366,6 @@ def _record(
     audit.record(action, actor=UserId(moderator.pk), object=subject, reason=reason, case=case, details=details)
 
 
-def _mail(user: User, subject: Words, told: str) -> None:
+def _mail(user: User, subject: Words, told: Words) -> None:
     text = _("%(told)s\n\nMore is in your settings, under Moderation.\n")
     mail_notice(user=user, subject=subject, text=text, told=told)

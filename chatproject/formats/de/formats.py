@@ -1,0 +1,4 @@
+"""Times with their zone; the rest is Django's."""
+
+DATETIME_FORMAT = "j. F Y, H:i T"
+SHORT_DATETIME_FORMAT = DATETIME_FORMAT

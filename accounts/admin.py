@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import Any
 
+from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
 from django import forms
 from django.contrib import admin, messages
@@ -66,6 +67,7 @@ class PersonAdmin(UserAdmin):  # type: ignore[type-arg]
     form = PersonForm
     add_form = NewPersonForm
     change_password_form = NewPasswordForm
+    change_user_password_template = "admin/accounts/password.html"  # noqa: S105  # a path
     actions = None
     list_display = ["username", "display_name", "email", "is_active", "is_staff", "last_seen_at"]
     search_fields = ["username", "display_name", "email"]
@@ -205,8 +207,9 @@ def where_signed_in(request: HttpRequest, person: User) -> list[Fact]:
     return [Fact("Signed in", f"on {number} device{'' if number == 1 else 's'}", url)]
 
 
-admin.site.unregister(Authenticator)
-admin.site.unregister(Group)
+admin.site.unregister([Authenticator, Group])
+# An address is a field of its account, on whose page it is changed with a reason.
+admin.site.unregister(EmailAddress)
 
 
 class RoleForm(forms.ModelForm):  # type: ignore[type-arg]

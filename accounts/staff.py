@@ -65,6 +65,7 @@ class StaffSite(AdminSite):
     """Django's admin site, for the staff who used a second factor in this session (CHAT_ADMIN_REQUIRE_2FA)."""
 
     index_template = "admin/overview.html"
+    index_title = "Overview"
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         """Show what there is to do, above the list of pages."""

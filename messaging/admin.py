@@ -19,7 +19,7 @@ from accounts.staff import Fact, ReadOnly, tells_overview
 from chatproject import container
 from messaging.compliance import dossiers
 from messaging.compliance.admin import named
-from messaging.compliance.forms import KINDS, LookForm, LookUpForm, ReasonForm, SpreadForm
+from messaging.compliance.forms import ONE_OF, LookForm, LookUpForm, ReasonForm, SpreadForm
 from messaging.compliance.hot import spread
 from messaging.compliance.why import actor_of, sentence
 from messaging.domain import ids
@@ -138,7 +138,7 @@ class ConversationAdmin(ReadOnly):
         rows = [
             (
                 it.ref,
-                KINDS.get(it.kind or "", "not there any more"),
+                ONE_OF.get(it.kind or "", "not there any more"),
                 it.place.role.value,
                 it.place.joined_at,
                 it.left_at,
@@ -170,7 +170,7 @@ class ConversationAdmin(ReadOnly):
             "opts": self.opts,
             "ref": ref,
             "facts": facts,
-            "kind": KINDS[facts.conversation.type],
+            "kind": ONE_OF[facts.conversation.type],
             "holds": self._holds(request, facts),
             "form": form if self._may_look(request) else None,
         }

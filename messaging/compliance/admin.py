@@ -82,7 +82,7 @@ def _user_in(text: str) -> UserId | None:
 class AuditEntryAdmin(NamesPeople, ReadOnly):
     """The audit log, newest first. It has ids only; the names beside them are those of now."""
 
-    list_display = ["seq", "at", "who", "action", "what", "case", "short_reason"]
+    list_display = ["seq", "at", "who", "action", "what", "short_reason", "case"]
     fields = ("seq", "at", "who", "action", "what", "case", "reason", "more", "prev_hash", "hash")
     readonly_fields = fields
     list_filter = ["action", "at"]
@@ -469,7 +469,7 @@ class ExportAdmin(NamesPeople, Filed):
         )
 
 
-class Recorded(DeletedForAReason, admin.ModelAdmin):  # type: ignore[type-arg]
+class Recorded(DeletedForAReason):
     """What is changed here with a reason, which goes into the audit log with what it was and is.
 
     ``noun`` begins the object's name there.

@@ -227,6 +227,14 @@ KINDS: Final = {
 }
 
 
+#: One of each.
+ONE_OF: Final = {
+    ConversationType.DM.value: "direct conversation",
+    ConversationType.GROUP_SMALL.value: "small group",
+    ConversationType.GROUP_LARGE.value: "large group",
+}
+
+
 class PolicyForm(forms.ModelForm):  # type: ignore[type-arg]
     """A retention policy."""
 

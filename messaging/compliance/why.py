@@ -106,7 +106,7 @@ def for_a_reason(
     return wrap
 
 
-class DeletedForAReason:
+class DeletedForAReason(ModelAdmin):  # type: ignore[type-arg]
     """A model's pages on which one may be deleted, each by itself and with a reason, which is in the audit log.
 
     ``named`` says what of it the audit log knows: its object and its details.
@@ -126,13 +126,12 @@ class DeletedForAReason:
             messages.error(request, "A reason is needed.")
             return HttpResponseRedirect(request.get_full_path())
         context = {**(extra_context or {}), "reason_form": ReasonForm()}
-        answer: HttpResponse = super().delete_view(request, object_id, context)  # type: ignore[misc]  # a ModelAdmin's
-        return answer
+        return super().delete_view(request, object_id, context)
 
     def delete_model(self, request: HttpRequest, obj: Model) -> None:
         """Delete it, and write down what it was; the admin has a transaction open."""
         name, details = self.named(obj)
-        super().delete_model(request, obj)  # type: ignore[misc]
+        super().delete_model(request, obj)
         reason = ReasonForm(request.POST)
         reason.is_valid()
         record(

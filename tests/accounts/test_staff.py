@@ -69,6 +69,7 @@ def test_an_account_is_made_and_gets_a_password_for_a_reason(root: Client, zoe: 
     made = User.objects.get(username="max")
     page = f"/admin/accounts/user/{zoe.pk}/password/"
     word = {key: new[key] for key in ("usable_password", "password1", "password2")}
+    assert b'name="reason"' in root.get(page).content
     assert root.post(page, word).status_code == 200
     assert root.post(page, {**word, "reason": "lost it, and has no address"}).status_code == 302
     assert User.objects.get(pk=zoe.pk).check_password("correct-horse-7")

@@ -60,7 +60,7 @@ def test_a_conversation_shows_facts_and_for_a_reason_its_members(
     page = f"{CONVERSATIONS}{group}/"
     assert (found.status_code, found.headers["Location"]) == (302, page)
     shown = officer.get(page).content.decode()
-    assert "small groups" in shown
+    assert "small group" in shown
     assert "90 days" in shown
     assert "nothing" in shown, "of it is held"
     for private in ("Secret plans", "@bob", bob.ref, "hello"):

@@ -10,7 +10,7 @@ import json
 import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import IO, Any, Final
@@ -25,7 +25,7 @@ from messaging.archive import Archive, time_of, written
 from messaging.compliance.models import AuditEntry
 from messaging.domain import ids
 from messaging.domain.frames import Event
-from messaging.domain.ids import ConversationId, MessageId, UserId
+from messaging.domain.ids import ConversationId, MediaId, MessageId, UserId
 from messaging.domain.messages import Conversation, Membership, MessageChangeKind, StoredChange, StoredMessage
 from messaging.media.models import MediaObject, State
 from messaging.ports import MediaMissing
@@ -215,10 +215,12 @@ class _Writer:
                 render_to_string("compliance/export_head.html", self._context(ref=ref, it=conversation)).encode()
             )
             self._archive.lines(f"{ref}/messages.jsonl", self._said(conversation, page, present))
-            page.write(b"</ol></body></html>\n")
+            # A group has 5,000 members at most.
+            members = list(self._members(id_, present))
+            self._archive.lines(f"{ref}/members.jsonl", members)
+            page.write(render_to_string("compliance/export_members.html", {"members": _with_names(members)}).encode())
             page.seek(0)
             self._archive.pieces(f"{ref}/index.html", iter(lambda: page.read(_PIECE_BYTES), b""))
-        self._archive.lines(f"{ref}/members.jsonl", self._members(id_, present))
         self._people |= present
         return {
             "id": ref,
@@ -268,7 +270,11 @@ class _Writer:
             lines = [_message(conversation, it, changes.get(it.message_id, []), acts) for it in page]
             self._spool.refer([ref for message in page for ref in message.media])
             names = people.names_on_file(message.sender_id for message in page)
-            shown = [(line, names.get(message.sender_id)) for line, message in zip(lines, page, strict=True)]
+            files = _files([ref for message in page for ref in message.media])
+            shown = [
+                (line, names.get(message.sender_id), [(ref, *files.get(ref, ("", ""))) for ref in message.media])
+                for line, message in zip(lines, page, strict=True)
+            ]
             out.write(render_to_string("compliance/export_messages.html", {"messages": shown}).encode())
             self._counts.messages += len(page)
             yield from lines
@@ -367,7 +373,7 @@ class _Writer:
             pieces = container.media_store().read(item.content_key)
         except MediaMissing:
             return line
-        name = f"media/{ref}{_ENDINGS.get(item.content_type, '.bin')}"
+        name = _path(ref, item)
         wrote = self._archive.pieces(name, self._ticking(pieces))
         return {**line, "file": name, "size": wrote["size"], "sha256": wrote["sha256"]}
 
@@ -375,6 +381,29 @@ class _Writer:
         for piece in pieces:
             self._step()
             yield piece
+
+
+# --- pages for people -----------------------------------------------------------------------------
+
+
+def _path(ref: str, item: MediaObject) -> str:
+    return f"media/{ref}{_ENDINGS.get(item.content_type, '.bin')}"
+
+
+def _files(refs: Sequence[str]) -> dict[str, tuple[str, str]]:
+    """Return where each file is in the archive, and what it is called, of those that can be there."""
+    numbers = {}
+    for ref in refs:
+        with suppress(ids.InvalidId):
+            numbers[ids.parse_media(ref)] = ref
+    found = MediaObject.objects.filter(pk__in=numbers, state=State.READY) if numbers else ()
+    return {numbers[MediaId(item.pk)]: (_path(numbers[MediaId(item.pk)], item), item.name) for item in found}
+
+
+def _with_names(members: Sequence[dict[str, Any]]) -> list[tuple[dict[str, Any], people.UserCard | None]]:
+    numbers = {line["user"]: ids.parse_user(line["user"]) for line in members}
+    names = people.names_on_file(numbers.values())
+    return [(line, names.get(numbers[line["user"]])) for line in members]
 
 
 # --- lines ----------------------------------------------------------------------------------------

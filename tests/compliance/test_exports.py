@@ -136,6 +136,10 @@ class TestContent:
         left = int(members[bob.ref]["sees_upto"])
         assert int(members[bob.ref]["sees_after"]) < numbers[seen] <= left < numbers[unseen]
         assert members[ann.ref]["sees_upto"] is None
+        page = files[f"{conv}/index.html"].decode()
+        for one in (ann, bob, cat):
+            assert f"<td>{one.ref}</td>" in page
+        assert members[bob.ref]["left_at"] in page
         events = [row["event"] for row in rows(files[f"{conv}/events.jsonl"])]
         assert (events[0]["type"], events[-1]) == ("created", {"type": "member_left", "users": [bob.ref]})
         assert {row["username"] for row in rows(files["people.jsonl"])} == {"ann", "bob", "cat"}
@@ -172,6 +176,7 @@ class TestContent:
         [line] = rows(files["media.jsonl"])
         assert line["file"] == f"media/{ref}.bin"
         assert files[line["file"]] == b"minutes of a meeting"
+        assert f'href="../{line["file"]}"' in files[f"{conv}/index.html"].decode()
         assert line["sha256"] == line["sha256_stored"] == hashlib.sha256(b"minutes of a meeting").hexdigest()
 
     def test_on_cassandra(

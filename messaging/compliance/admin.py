@@ -547,6 +547,14 @@ class JurisdictionAdmin(NamesPeople, Recorded):
     list_display = ["of", "code"]
     list_filter = ["code"]
 
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Return the form's fields; whose it is does not change any more."""
+        return JurisdictionForm.Meta.fields if obj is None else ("of", "code", "reason")
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Show whose it is."""
+        return () if obj is None else ("of",)
+
     def _values(self, obj: Any) -> dict[str, Any]:
         of = user_ref(obj.user_id) if obj.user_id is not None else conversation_ref(obj.conversation_id or 0)
         return {"code": obj.code, "of": of}

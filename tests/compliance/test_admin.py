@@ -174,6 +174,10 @@ def test_a_jurisdiction_is_of_one_user_or_conversation(staff: Staff, make_user: 
     assert officer.post(url, {"code": "DE", "reason": "x", "user": "zoe", "conversation": ""}).status_code == 302
     assert Jurisdiction.objects.get().user_id == user.pk
     assert AuditEntry.objects.get().details["after"] == {"code": "DE", "of": user_ref(UserId(user.pk))}
+    page = f"/admin/compliance/jurisdiction/{Jurisdiction.objects.get().pk}/change/"
+    assert b"@zoe" in officer.get(page).content
+    assert officer.post(page, {"code": "FR", "reason": "she moved"}).status_code == 302
+    assert Jurisdiction.objects.get().code == "FR"
 
 
 def test_the_log_is_searched_by_whole_ids(staff: Staff, make_user: Callable[..., Any]) -> None:

@@ -8,7 +8,19 @@ const SHORT_DAY = new Intl.DateTimeFormat(locale, { weekday: "short" });
 const DATE = new Intl.DateTimeFormat(locale, { day: "numeric", month: "long", year: "numeric" });
 const SHORT_DATE = new Intl.DateTimeFormat(locale, { day: "2-digit", month: "2-digit", year: "2-digit" });
 
-const midnight = (ts) => new Date(ts).setHours(0, 0, 0, 0);
+/** The day that was asked for last, in ms: most questions are about the same one, of thousands of messages. */
+let [dawn, dusk] = [0, 0];
+
+/** Return when the day of a time began. */
+function midnight(ts) {
+  if (!(ts >= dawn && ts < dusk)) {
+    const day = new Date(ts);
+    dawn = day.setHours(0, 0, 0, 0);
+    dusk = day.setDate(day.getDate() + 1);
+  }
+  return dawn;
+}
+
 const daysAgo = (ts, now) => Math.round((midnight(now) - midnight(ts)) / 86_400_000);
 
 export const clock = (ts) => CLOCK.format(ts);

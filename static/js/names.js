@@ -6,7 +6,7 @@ import { ALL, mentionsIn } from "./mentions.js";
 import { plainText } from "./markdown.js";
 import { mediaOf, wordsFor } from "./media.js";
 import { changed, dispatch, me, state } from "./model.js";
-import { shownOf, threadOf } from "./store.js";
+import { messageIn, shownOf, threadOf } from "./store.js";
 
 /** Of a longer text the beginning says what it is about. */
 const SUMMARY_CHARS = 2_000;
@@ -52,7 +52,7 @@ export const summaryOf = (message) => plainText(textOf(message).slice(0, SUMMARY
 /** What stands for a message where another answers it: {author, text}; of one that is not loaded only that there is one. */
 export function quoteOf(message) {
   if (!message.reply_to) return null;
-  const found = [...shownOf(state, message.conv), ...state.aside].find((one) => one.server_id === message.reply_to);
+  const found = messageIn(shownOf(state, message.conv), message.reply_to) ?? state.aside.find((one) => one.server_id === message.reply_to);
   return found ? excerpt(found) : { author: _("Earlier message"), text: _("Show it") };
 }
 

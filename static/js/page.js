@@ -8,7 +8,7 @@ import { lastSeen } from "./format.js";
 import { _, handle, n } from "./i18n.js";
 import { laterId } from "./ids.js";
 import { mediaOf } from "./media.js";
-import { changed, me, root, state, view } from "./model.js";
+import { changed, dispatch, me, root, state, view } from "./model.js";
 import { excerpt, faceOf, mentionsOf, nameOf, pictureOf, preview, quoteOf, summaryOf, textOf, titleOf, typistsOf } from "./names.js";
 import * as store from "./store.js";
 import { loadConversations, wire } from "./sync.js";
@@ -248,8 +248,7 @@ function paintThread() {
     mentionsOf,
     mediaOf,
     previewOf: extras.previewOf,
-    isUnread: (message) =>
-      !past && view.lineAfter !== null && Boolean(message.server_id) && store.isUnread(state, message, laterId(view.lineAfter, answered)),
+    isUnread: past || view.lineAfter === null ? null : (message) => Boolean(message.server_id) && store.isUnread(state, message, laterId(view.lineAfter, answered)),
     loading: !past && !thread.loaded,
     past: Boolean(past),
     complete: thread.complete || Boolean(conv?.closed),
@@ -261,6 +260,7 @@ function paintThread() {
 export function seen() {
   if (document.visibilityState === "visible" && document.hasFocus() && messages.atBottom && !state.past) markRead();
 }
+  if (store.isLong(state, active)) dispatch({ type: "trim", conv: active, around: messages.reading });
 
 /** The list was read anew: a line that was drawn from an older copy goes. */
 export function listed() {

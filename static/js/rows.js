@@ -19,54 +19,68 @@ const joins = (a, b) =>
   a && b && a.kind !== "event" && b.kind !== "event" && a.from === b.from && b.ts - a.ts < GROUP_MS && sameDay(a.ts, b.ts);
 
 /**
- * Return the rows of a view (see `MessageList.show`): {kind, key, ...}, `kind` being `day` or `event` (text), `new`, or
- * `message` with all that its bubble shows. `isWhole(key)` says which long texts were opened; `lineAt` is the key of the
- * message that had the line above it before: the line does not wander when earlier messages are loaded.
+ * Return what a thread's list consists of, without what costs more than a look at each message: {kind, key, day, …}, `kind`
+ * being `day` (ts), `new` (above), or, with the `message` and its place `at` among all, `event` or `message` (first, last: in
+ * its group). `day` is the key of the day that a row is of. `isUnread(message)` is null where nothing is; `lineAt` is the key
+ * of the message that had the line above it before: the line does not wander when earlier messages are loaded.
  */
-export function rowsOf(view, isWhole, lineAt) {
+export function outlineOf(messages, isUnread, lineAt) {
   const rows = [];
-  const drawn = view.messages.find((message) => keyOf(message) === lineAt && view.isUnread(message));
-  const lined = drawn ?? view.messages.find(view.isUnread);
-  view.messages.forEach((message, at) => {
-    const previous = view.messages[at - 1];
+  const days = new Set();
+  const drawn = isUnread && messages.find((message) => keyOf(message) === lineAt && isUnread(message));
+  const lined = drawn || (isUnread && messages.find(isUnread));
+  let day = null;
+  messages.forEach((message, at) => {
+    const previous = messages[at - 1];
     const key = keyOf(message);
-    const text = view.textOf(message);
     if (!previous || !sameDay(previous.ts, message.ts)) {
-      rows.push({ kind: "day", key: `day ${new Date(message.ts).toDateString()}`, text: dayLabel(message.ts), ts: message.ts });
+      day = `day ${new Date(message.ts).toDateString()}`;
+      // Two servers' clocks may differ at midnight.
+      while (days.has(day)) day += "'";
+      days.add(day);
+      rows.push({ kind: "day", key: day, day, ts: message.ts });
     }
     const line = message === lined;
-    if (line) rows.push({ kind: "new", key: "new", above: key });
-    if (message.kind === "event") {
-      rows.push({ kind: "event", key, text });
-      return;
-    }
-    const out = message.from === view.me;
-    const gone = Boolean(message.deleted || message.withheld);
-    rows.push({
-      kind: "message",
-      key,
-      text,
-      first: line || !joins(previous, message),
-      last: !joins(message, view.messages[at + 1]),
-      out,
-      status: out ? view.statusOf(message) : null,
-      name: out ? _("You") : view.nameOf(message.from),
-      is_bot: Boolean(view.isBot?.(message.from)),
-      group: view.group,
-      quote: gone ? null : view.quoteOf(message),
-      whole: isWhole(key),
-      edited: Boolean(message.edited_at) && !gone,
-      gone,
-      forwarded: Boolean(message.forwarded) && !gone,
-      changing: Boolean(message.changing),
-      mentions: gone ? [] : view.mentionsOf(message),
-      toMe: !out && !gone && view.mentionsOf(message).some((one) => one.mine),
-      preview: (!gone && view.previewOf?.(message)) || null,
-      media: gone || !message.media?.length ? [] : view.mediaOf(message),
-      reactions: (gone ? [] : (message.reactions ?? [])).map((one) => ({ ...one, names: reactors(one, view) })),
-      can: message.server_id && !message.deleted ? view.mayDo(message) : [],
-      message,
-    });
+    if (line) rows.push({ kind: "new", key: "new", day, above: key });
+    if (message.kind === "event") rows.push({ kind: "event", key, day, message, at });
+    else rows.push({ kind: "message", key, day, message, at, first: line || !joins(previous, message), last: !joins(message, messages[at + 1]) });
   });
   return rows;
+}
+
+/** Return a row of the outline with all that is shown of it in a view (see `MessageList.show`). `isWhole(key)` says which long texts were opened. */
+export function rowOf(row, view, isWhole) {
+  const { kind, key, message } = row;
+  if (kind === "day") return { ...row, text: dayLabel(row.ts) };
+  if (kind === "new") return row;
+  const text = view.textOf(message);
+  if (kind === "event") return { kind, key, text };
+  const out = message.from === view.me;
+  const gone = Boolean(message.deleted || message.withheld);
+  const mentions = gone ? [] : view.mentionsOf(message);
+  return {
+    kind,
+    key,
+    text,
+    first: row.first,
+    last: row.last,
+    out,
+    status: out ? view.statusOf(message) : null,
+    name: out ? _("You") : view.nameOf(message.from),
+    is_bot: Boolean(view.isBot?.(message.from)),
+    group: view.group,
+    quote: gone ? null : view.quoteOf(message),
+    whole: isWhole(key),
+    edited: Boolean(message.edited_at) && !gone,
+    gone,
+    forwarded: Boolean(message.forwarded) && !gone,
+    changing: Boolean(message.changing),
+    mentions,
+    toMe: !out && mentions.some((one) => one.mine),
+    preview: (!gone && view.previewOf?.(message)) || null,
+    media: gone || !message.media?.length ? [] : view.mediaOf(message),
+    reactions: (gone ? [] : (message.reactions ?? [])).map((one) => ({ ...one, names: reactors(one, view) })),
+    can: message.server_id && !message.deleted ? view.mayDo(message) : [],
+    message,
+  };
 }

@@ -18,6 +18,11 @@ import { ALL } from "./mentions.js";
 
 const RECENT = 100;
 const ASIDE = 20;
+/** Of a conversation so many messages are held in one window; beyond, so many are left on each side of what is read. */
+const MOST = 3_000;
+const SIDE = 1_000;
+/** What is left of the thread's own window when somebody reads far above it. */
+const NEWEST = 200;
 
 const emptyThread = () => ({ messages: [], loaded: false, complete: false });
 
@@ -57,7 +62,11 @@ export function withPending(state, message) {
 export const pastOf = (state, conv) => (state.past?.conv === conv ? state.past : null);
 
 /** Return the messages of a thread as they are shown. */
-export const shownOf = (state, conv) => (pastOf(state, conv) ?? threadOf(state, conv)).messages.map((one) => withPending(state, one));
+export function shownOf(state, conv) {
+  const { messages } = pastOf(state, conv) ?? threadOf(state, conv);
+  const targets = state.pending.filter((one) => one.conv === conv).map((one) => indexOf(messages, one.target));
+  return targets.reduce((shown, at) => (at < 0 ? shown : shown.with(at, withPending(state, messages[at]))), messages);
+}
 
 /** What is pinned in a conversation, the newest pin first: {message, by, ts}, with one's own pins that are on their way. */
 export function pinsOf(state, conv) {
@@ -65,7 +74,29 @@ export function pinsOf(state, conv) {
   return mine.reduce((pins, one) => repin(pins, one, messageOf(state, conv, one.target), state.me.id), state.convs[conv]?.pins ?? []);
 }
 
-const messageOf = (state, conv, serverId) => threadOf(state, conv).messages.find((one) => one.server_id === serverId);
+/** Return where in the order a confirmed message is, or would come; what is on its way stands behind. */
+function placeOf(messages, serverId) {
+  let high = messages.length;
+  while (high > 0 && !messages[high - 1].server_id) high -= 1;
+  let low = 0;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (compareIds(messages[middle].server_id, serverId) < 0) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+/** Return where a confirmed message is, or -1. */
+function indexOf(messages, serverId) {
+  const at = serverId ? placeOf(messages, serverId) : -1;
+  return messages[at]?.server_id === serverId ? at : -1;
+}
+
+/** Return the confirmed message with an id from messages in their order. */
+export const messageIn = (messages, serverId) => messages[indexOf(messages, serverId)];
+
+const messageOf = (state, conv, serverId) => messageIn(threadOf(state, conv).messages, serverId);
 
 /** What the list shows of a conversation: a message on its way counts. */
 export function previewOf(state, conv) {
@@ -129,23 +160,29 @@ export function receiptsOf(state, message) {
   return of;
 }
 
-function insert(messages, message) {
-  // Two rows can turn out to be one message: an echo, and what a second ack says to be the same.
-  const same = (one) =>
-    (message.server_id && one.server_id === message.server_id) || (message.msg_id && one.msg_id === message.msg_id);
-  const held = messages.filter(same);
-  // Frames leave out what is empty, such as the text of a message that is only a picture.
-  const merged = Object.assign({ body: "" }, ...held, message);
-  // A copy from before a change does not undo it.
-  const newest = held.reduce((best, one) => (one.server_id ? newer(best, one) : best), message);
-  if (newest !== message) Object.assign(merged, changeable(newest));
-  const rest = messages.filter((one) => !same(one));
-  let at = rest.length;
-  if (merged.server_id) {
-    while (at > 0 && (!rest[at - 1].server_id || compareIds(rest[at - 1].server_id, merged.server_id) > 0)) at -= 1;
+/**
+ * Return messages with others among them, each in its place. It costs a copy and a search for each, and, where these have a
+ * `msg_id`, one look at all: a window can be long.
+ */
+function merge(messages, others) {
+  const next = [...messages];
+  const wanted = new Set(others.map((one) => one.msg_id).filter(Boolean));
+  const byMsgId = new Map(wanted.size ? next.filter((one) => wanted.has(one.msg_id)).map((one) => [one.msg_id, one]) : []);
+  const take = (one) => one && next.splice(one.server_id ? indexOf(next, one.server_id) : next.indexOf(one), 1);
+  for (const message of others) {
+    // Two rows can turn out to be one message: an echo, and what a second ack says to be the same.
+    const twin = message.msg_id && byMsgId.get(message.msg_id);
+    const held = [messageIn(next, message.server_id), twin].filter((one, at, all) => one && all.indexOf(one) === at);
+    // Frames leave out what is empty, such as the text of a message that is only a picture.
+    const merged = Object.assign({ body: "" }, ...held, message);
+    // A copy from before a change does not undo it.
+    const newest = held.reduce((best, one) => (one.server_id ? newer(best, one) : best), message);
+    if (newest !== message) Object.assign(merged, changeable(newest));
+    held.forEach(take);
+    next.splice(merged.server_id ? placeOf(next, merged.server_id) : next.length, 0, merged);
+    if (merged.msg_id) byMsgId.set(merged.msg_id, merged);
   }
-  rest.splice(at, 0, merged);
-  return rest;
+  return next;
 }
 
 const withThread = (state, conv, change) => ({
@@ -189,14 +226,34 @@ function joined(state) {
   const thread = threadOf(state, past.conv);
   const oldest = thread.messages.find((one) => one.server_id)?.server_id;
   if (!thread.loaded || !oldest || compareIds(past.messages.at(-1)?.server_id, oldest) < 0) return state;
-  const messages = past.messages.reduce(insert, thread.messages);
+  const messages = merge(thread.messages, past.messages);
   return { ...withThread(state, past.conv, { messages, complete: past.complete || thread.complete }), past: null };
 }
 
 /** Put what was read with a mark into the window of the past. */
 function intoPast(state, past, action) {
-  const messages = action.results.map((one) => confirmed(one, action.mark)).reduce(insert, past.messages);
+  const messages = merge(past.messages, action.results.map((one) => confirmed(one, action.mark)));
   return joined(caughtUp({ ...state, past: { ...past, messages, complete: past.complete || action.next === null } }, action.conv, action.mark));
+}
+
+/** Is more held of what is shown of a conversation than should be? */
+export const isLong = (state, conv) => (pastOf(state, conv) ?? threadOf(state, conv)).messages.length > MOST;
+
+/**
+ * Let go of what is far from what is read: `around` is a message's id, or null for the newest. Who is far above the newest
+ * reads in the window of the past from then on.
+ */
+function trim(state, conv, around) {
+  if (!isLong(state, conv)) return state;
+  const past = pastOf(state, conv);
+  const { messages, complete } = past ?? threadOf(state, conv);
+  const at = around ? placeOf(messages, around) : messages.length;
+  const from = Math.max(0, at - SIDE);
+  const near = { messages: messages.slice(from, at + SIDE), complete: complete && from === 0 };
+  if (past) return { ...state, past: { ...past, ...near } };
+  const newest = messages.length - NEWEST;
+  if (at + SIDE >= newest) return withThread(state, conv, { ...near, messages: messages.slice(from) });
+  return { ...withThread(state, conv, { messages: messages.slice(newest), complete: false }), past: { conv, ...near } };
 }
 
 /** Drop from a conversation what is over its time. */
@@ -223,15 +280,15 @@ function change(state, one) {
   if (!one.target) return next;
   const recent = (next.recent[one.conv] ?? []).filter((other) => other.server_id !== one.server_id);
   next = { ...next, recent: { ...next.recent, [one.conv]: [...recent, one].slice(-RECENT) } };
-  const { messages } = threadOf(next, one.conv);
-  if (messages.some((message) => message.server_id === one.target)) {
-    next = withThread(next, one.conv, {
-      messages: messages.map((message) => (message.server_id === one.target ? fold(message, one, state.me.id) : message)),
-    });
-  }
   const folded = (message) => (message.server_id === one.target ? fold(message, one, state.me.id) : message);
+  const changed = (messages) => {
+    const at = indexOf(messages, one.target);
+    return at < 0 ? messages : messages.with(at, folded(messages[at]));
+  };
+  const { messages } = threadOf(next, one.conv);
+  if (changed(messages) !== messages) next = withThread(next, one.conv, { messages: changed(messages) });
   const past = pastOf(next, one.conv);
-  if (past) next = { ...next, past: { ...past, messages: past.messages.map(folded) } };
+  if (past) next = { ...next, past: { ...past, messages: changed(past.messages) } };
   if (next.aside.some((message) => message.server_id === one.target)) next = { ...next, aside: next.aside.map(folded) };
   const { last_message: last, pins } = next.convs[one.conv] ?? {};
   if (pins) next = withConv(next, one.conv, { pins: repin(pins, one, messageOf(next, one.conv, one.target), state.me.id) });
@@ -244,8 +301,8 @@ const caughtUp = (state, conv, mark) => (state.recent[conv] ?? []).filter((one) 
 function take(state, message) {
   const clean = { acked: false, ...message, status: "sent" };
   delete clean.op;
-  const known = threadOf(state, message.conv).messages.some((one) => one.server_id === message.server_id);
-  let next = withThread(state, message.conv, { messages: insert(threadOf(state, message.conv).messages, clean) });
+  const known = Boolean(messageOf(state, message.conv, message.server_id));
+  let next = withThread(state, message.conv, { messages: merge(threadOf(state, message.conv).messages, [clean]) });
   const conv = next.convs[message.conv];
   if (!conv) return next;
   const newer = compareIds(message.server_id, conv.last_message?.server_id) > 0;
@@ -332,7 +389,7 @@ export function reduce(state, action) {
       let next = state;
       for (const conv of action.convs) if (!next.convs[conv.id]) next = putConversation(next, conv);
       for (const [conv, messages] of Object.entries(action.messages)) {
-        next = withThread(next, conv, { messages: messages.reduce(insert, threadOf(next, conv).messages), loaded: true });
+        next = withThread(next, conv, { messages: merge(threadOf(next, conv).messages, messages), loaded: true });
       }
       for (const [conv, receipts] of Object.entries(action.receipts ?? {})) {
         for (const kind of ["delivered", "read"]) {
@@ -346,7 +403,7 @@ export function reduce(state, action) {
     }
     case "queue": {
       const { messages } = threadOf(state, action.message.conv);
-      return withThread(state, action.message.conv, { messages: insert(messages, { ...action.message, status: "sending" }) });
+      return withThread(state, action.message.conv, { messages: merge(messages, [{ ...action.message, status: "sending" }]) });
     }
     case "ack": {
       const thread = state.threads[action.conv];
@@ -405,7 +462,7 @@ export function reduce(state, action) {
       return Object.values(state.convs).reduce((so, conv) => dropExpired(so, conv, action.now), state);
     case "history": {
       const thread = threadOf(state, action.conv);
-      const messages = action.results.map((one) => confirmed(one, action.mark)).reduce(insert, thread.messages);
+      const messages = merge(thread.messages, action.results.map((one) => confirmed(one, action.mark)));
       const next = withThread(state, action.conv, { messages, loaded: true, complete: action.next === null ? true : thread.complete });
       return joined(caughtUp(next, action.conv, action.mark));
     }
@@ -416,7 +473,7 @@ export function reduce(state, action) {
       const kept = threadOf(state, action.conv).messages.filter(
         (one) => !one.server_id || compareIds(one.server_id, newest) > 0,
       );
-      const messages = action.results.map((one) => confirmed(one, action.mark)).reduce(insert, kept);
+      const messages = merge(kept, action.results.map((one) => confirmed(one, action.mark)));
       const next = withThread(state, action.conv, { messages, loaded: true, complete: action.next === null });
       return joined(caughtUp(beginsAt(next, action.conv, action.mark), action.conv, action.mark));
     }
@@ -427,6 +484,8 @@ export function reduce(state, action) {
       const past = pastOf(state, action.conv);
       return past ? intoPast(state, past, action) : state;
     }
+    case "trim":
+      return trim(state, action.conv, action.around);
     case "present": {
       if (!state.past) return state;
       // `answered`: of the past, and to be shown where it is answered.

@@ -30,6 +30,7 @@ _RATES: Final = {
     "CHAT_SIGNUP_RATE": "1000/hour",
     "CHAT_LOGIN_RATE": "1000/hour",
     "CHAT_SEND_BURST": "1000",
+    "CHAT_SEND_RATE": "1000",
     "CHAT_SEARCH_RATE": "100000/min",
     "CHAT_ADMIN_REQUIRE_2FA": "0",
     # Jobs fetch them, and there are none here: what was found is put there by the test.

@@ -91,26 +91,26 @@ def test_older_messages_load_without_moving_what_is_read(person: Person) -> None
     moved = b.evaluate(
         """async () => {
             const scroller = document.querySelector("message-list .scroller");
-            const count = () => document.querySelectorAll("message-list .message").length;
-            const before = count();
+            const bodies = () => [...document.querySelectorAll("message-list .body")];
+            const older = () => bodies().some((body) => body.textContent === "line 50");
             scroller.scrollTop = 100;
             const seen = [...document.querySelectorAll("message-list .message")].find(
                 (row) => row.getBoundingClientRect().bottom > scroller.getBoundingClientRect().top);
-            const from = seen.getBoundingClientRect().top;
+            const top = (row) => row.querySelector(".bubble").getBoundingClientRect().top;
+            const from = top(seen);
             await new Promise((resolve, reject) => {
                 setTimeout(() => reject(new Error("nothing older was loaded")), 30000);
                 const watcher = new MutationObserver(() => {
-                    if (count() > before) { watcher.disconnect(); requestAnimationFrame(resolve); }
+                    if (older()) { watcher.disconnect(); requestAnimationFrame(resolve); }
                 });
                 watcher.observe(scroller, {childList: true, subtree: true});
             });
-            const now = document.querySelector(`[data-message="${seen.dataset.message}"]`);
-            return Math.abs(now.getBoundingClientRect().top - from);
+            return Math.abs(top(document.querySelector(`[data-message="${seen.dataset.message}"]`)) - from);
         }"""
     )
     assert moved <= 2, f"moved by {moved} px"
     # While reading old messages, new ones do not tear the reader away; a button counts them.
-    anchor = b.locator("message-list .message").nth(60)
+    anchor = bubble(b, "line 80")
     before = anchor.evaluate(TOP)
     say(a, "news")
     expect(b.locator(".jump .badge")).to_have_text("1")

@@ -1,20 +1,18 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { cut, onlyEmoji } from "../../static/js/bubble.js";
-import { rowsOf } from "../../static/js/rows.js";
+import { outlineOf, rowOf } from "../../static/js/rows.js";
 
 const DAY = 86_400_000;
 const NOON = new Date(2026, 0, 5, 12).getTime();
 const msg = (n, more = {}) => ({ server_id: `m_${n}`, conv: "c", from: "u_bob", ts: NOON + n * 1_000, body: `text ${n}`, kind: "text", ...more });
-const rows = (messages, { lineAt, ...more } = {}) =>
-  rowsOf(
-    {
-      messages, me: "u_me", group: false, isUnread: () => false, statusOf: () => "sent", nameOf: (id) => id, textOf: (one) => one.body, quoteOf: () => null, mentionsOf: () => [], mayDo: () => ["reply"],
-      ...more,
-    },
-    () => false,
-    lineAt,
-  );
+const rows = (messages, { lineAt, isUnread = null, ...more } = {}) => {
+  const view = {
+    me: "u_me", group: false, statusOf: () => "sent", nameOf: (id) => id, textOf: (one) => one.body, quoteOf: () => null, mentionsOf: () => [], mayDo: () => ["reply"],
+    ...more,
+  };
+  return outlineOf(messages, isUnread, lineAt).map((row) => rowOf(row, view, () => false));
+};
 const shape = (found) => found.map((row) => (row.kind === "message" ? `${row.first ? "<" : ""}${row.text}${row.last ? ">" : ""}` : row.kind));
 
 test("messages of one person, close in time, make one bubble group; another person, an event, a day, five minutes end it", () => {

@@ -430,3 +430,39 @@ test("what is marked as unread counts as one, and is so until something newer is
   state = run(state, { type: "read", conv: "c_1", user: ME.id, server_id: mid(3) });
   assert.deepEqual([store.totalUnread(state, 0), state.convs.c_1.marked_unread], [0, false]);
 });
+
+test("of a long window what is far from the reader is let go of, and is read again from where it ends", () => {
+  const many = Array.from({ length: 3_500 }, (_, n) => msg(n + 1));
+  const all = begin({ type: "history", conv: "c_1", results: many, next: null });
+  const ends = (messages) => [messages[0].server_id, messages.at(-1).server_id];
+  assert.equal(store.isLong(all, "c_1"), true);
+  // Who reads the newest keeps them, and what is on its way behind them.
+  const near = run(all, { type: "queue", message: { msg_id: "x", conv: "c_1", from: ME.id, ts: 9e9, body: "mine" } }, { type: "trim", conv: "c_1", around: null });
+  assert.deepEqual([held(near)[0], held(near).at(-1), near.past], ["text 2502", "mine", null]);
+  assert.equal(store.threadOf(near, "c_1").complete, false);
+  // Who reads far above has a window of their own, which goes on to the newest by itself.
+  const far = run(all, { type: "trim", conv: "c_1", around: mid(500) });
+  assert.deepEqual(ends(far.past.messages), [mid(1), mid(1_499)]);
+  assert.equal(far.past.complete, true);
+  assert.deepEqual(ends(store.threadOf(far, "c_1").messages), [mid(3_301), mid(3_500)]);
+  const page = (from, to) => ({ type: "past-page", conv: "c_1", results: many.slice(from - 1, to), next: "more" });
+  const down = run(far, page(1_500, 3_200), { type: "trim", conv: "c_1", around: mid(3_150) });
+  assert.deepEqual(ends(down.past.messages), [mid(2_150), mid(3_200)]);
+  assert.equal(down.past.complete, false);
+  const joined = run(down, page(3_201, 3_310));
+  assert.equal(joined.past, null);
+  assert.deepEqual(ends(store.threadOf(joined, "c_1").messages), [mid(2_150), mid(3_500)]);
+});
+
+test("what is short is not cut", () => {
+  const state = begin({ type: "msg", message: msg(1) });
+  assert.equal(run(state, { type: "trim", conv: "c_1", around: null }), state);
+});
+
+test("a change finds its message among many, in both windows", () => {
+  const many = Array.from({ length: 3_500 }, (_, n) => msg(n + 1));
+  const state = run(begin({ type: "history", conv: "c_1", results: many, next: null }, { type: "trim", conv: "c_1", around: mid(500) }), ...[500, 3_400].map((n, at) => ({ type: "change", change: { op: "edit", conv: "c_1", server_id: mid(4_000 + at), target: mid(n), from: BOB.id, ts: 1, body: "new" } })));
+  assert.equal(store.messageIn(state.past.messages, mid(500)).body, "new");
+  assert.equal(store.messageIn(store.threadOf(state, "c_1").messages, mid(3_400)).body, "new");
+  assert.equal(store.messageIn(state.past.messages, mid(3_400)), undefined);
+});

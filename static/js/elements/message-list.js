@@ -1,8 +1,9 @@
 /** The messages of one conversation: grouped bubbles, days, events; keeps its place while the list grows. */
 import { bubble } from "../bubble.js";
+import { Column } from "../column.js";
 import { el, icon, style } from "../dom.js";
 import { _, n } from "../i18n.js";
-import { keyOf, rowsOf } from "../rows.js";
+import { keyOf, outlineOf, rowOf } from "../rows.js";
 
 const NEAR = 80;
 const OLDER_AT = 300;
@@ -11,14 +12,30 @@ const STILL_MS = 900;
 /** A finger that stays so long, and moves no further, asks for the menu. */
 const PRESS_MS = 450;
 const MOVED = 8;
+/** How far below the upper edge the line "New messages" is when a thread is opened at it. */
+const LINE_AT = 60;
+
+/** What rows are high that were never painted, in px: a text by its length. */
+const HIGH = { day: 46, new: 40, event: 36 };
+const LINE = 21;
+const CHARS = 55;
+const MOST_LINES = 24;
+const FILES = 220;
+
+function guess({ kind, message }) {
+  if (kind !== "message") return HIGH[kind] ?? 0;
+  const lines = Math.min(MOST_LINES, Math.ceil((message.body?.length || 1) / CHARS));
+  return 20 + lines * LINE + (message.media?.length ? FILES : 0);
+}
 
 /** What draws files: {attachments}; it is loaded with the first message that has any. */
 let drawing = null;
 
 export class MessageList extends HTMLElement {
-  #rows = new Map();
+  #column;
   #view = { conv: null, messages: [] };
   #newBelow = 0;
+  /** The messages that were at the end at some time. */
   #seen = new Set();
   #whole = new Set();
   /** The message that the line "New messages" is above. */
@@ -29,7 +46,7 @@ export class MessageList extends HTMLElement {
   #height = 0;
   #still = null;
   #pressed = null;
-  #draw = null;
+  #loading = null;
 
   connectedCallback() {
     this.older = el("div", { className: "older", hidden: true });
@@ -38,6 +55,8 @@ export class MessageList extends HTMLElement {
     this.count = el("span", { className: "badge", hidden: true });
     this.jump = el("button", { className: "jump", type: "button", hidden: true, "aria-label": _("Jump to newest"), title: _("Jump to newest") }, icon("down"), this.count);
     this.replaceChildren(this.scroller, this.jump);
+    const place = () => (this.#stick ? null : this.#column.place());
+    this.#column = new Column(this.scroller, this.rows, { draw: (row) => this.#draw(row), guess, place });
     this.jump.addEventListener("click", () => (this.#view.past ? this.#emit("present") : this.toBottom()));
     this.scroller.addEventListener("scroll", () => this.#moved(), { passive: true });
     this.scroller.addEventListener("keydown", (event) => this.#key(event));
@@ -45,7 +64,7 @@ export class MessageList extends HTMLElement {
     this.scroller.addEventListener("pointerdown", (event) => this.#press(event));
     for (const end of ["pointerup", "pointercancel", "pointermove", "scroll"]) this.scroller.addEventListener(end, (event) => this.#unpress(event), { passive: true });
     for (const hand of ["wheel", "touchmove", "pointerdown", "keydown"]) this.scroller.addEventListener(hand, () => (this.#led = false), { passive: true });
-    new ResizeObserver(() => this.#resized()).observe(this.scroller);
+    new ResizeObserver(() => (this.#height = this.scroller.clientHeight)).observe(this.scroller);
   }
 
   get atBottom() {
@@ -53,19 +72,24 @@ export class MessageList extends HTMLElement {
     return scrollHeight - scrollTop - clientHeight < NEAR;
   }
 
+  /** The id of the first message in view; null where the newest is read. */
+  get reading() {
+    const place = this.#stick ? null : this.#column.place();
+    return this.#view.messages.find((one) => keyOf(one) === place?.key)?.server_id ?? null;
+  }
+
   toBottom() {
     this.#led = false;
-    this.scroller.scrollTop = this.scroller.scrollHeight;
     this.#stick = true;
+    this.#column.end();
     this.#scrolled();
   }
 
   /** Bring a message into view and mark it for a moment; false where it is not here. */
   reveal(serverId) {
     const found = this.#view.messages.find((one) => one.server_id === serverId);
-    const row = found && this.#rows.get(keyOf(found))?.node;
+    const row = found && this.#column.bring(keyOf(found));
     if (!row) return false;
-    row.scrollIntoView({ block: "center" });
     // At once: whoever paints before the event of the scrolling must not find a reader of the newest.
     this.#led = true;
     this.#stick = false;
@@ -81,59 +105,60 @@ export class MessageList extends HTMLElement {
    * complete, error, past}. `past`: these are not the newest ones.
    */
   show(view) {
-    const ids = view.messages.map(keyOf);
+    const here = this.#column.place();
     // The window around an old message is another thread, unless it has just grown together with the one that was shown.
     const turned = Boolean(view.past) !== Boolean(this.#view.past);
-    const other = turned && !ids.includes(this.#anchor()?.dataset.message);
+    const other = turned && !view.messages.some((one) => keyOf(one) === here?.key);
     const fresh = view.conv !== this.#view.conv || other;
     this.#view = view;
     if (fresh) {
       this.#led = false;
-      this.#rows.clear();
+      this.#column.clear();
       this.#seen.clear();
       this.#whole.clear();
       this.#lineAt = null;
       this.#newBelow = 0;
-      this.rows.replaceChildren();
       this.#stick = !view.past;
     }
-    // Who reads the newest stays with the newest; only who reads elsewhere has a place to be kept.
-    const oldTop = this.#stick ? 0 : this.scroller.scrollTop;
-    const anchor = this.#stick ? null : this.#anchor();
-    const before = anchor?.getBoundingClientRect().top;
-    const had = this.#seen.size;
-    const firstNew = had && !view.past && !turned ? view.messages.filter((one, at) => !this.#seen.has(ids[at]) && this.#isLater(view, at)) : [];
-    ids.forEach((id) => this.#seen.add(id));
+    const came = this.#came(view.messages);
+    const news = view.past || turned ? [] : came;
     // Only what is said now is read out, not a whole thread that is opened or its past.
-    this.rows.setAttribute("aria-live", firstNew.length ? "polite" : "off");
-    this.#paint(this.#describe());
+    this.rows.setAttribute("aria-live", news.length ? "polite" : "off");
+    const rows = this.#describe();
     this.#paintOlder();
     // Written here and now: what one wrote elsewhere, or what a sync brings, is no reason to leave one's place.
-    const mine = firstNew.some((one) => one.from === view.me && !one.server_id);
+    const mine = news.some((one) => one.from === view.me && !one.server_id);
     if ((fresh && !view.past) || this.#stick || mine) {
-      const line = fresh ? this.rows.querySelector(".new-line") : null;
-      this.scroller.scrollTop = line ? Math.max(0, line.offsetTop - 60) : this.scroller.scrollHeight;
+      const line = fresh && rows.some((row) => row.kind === "new");
+      this.#column.show(rows, line ? { key: "new", top: LINE_AT } : null);
       this.#stick = this.atBottom;
     } else {
-      // What was in view stays in view, whatever was put above it.
-      const after = this.#rows.get(anchor?.dataset.message)?.node.getBoundingClientRect().top;
-      if (before !== undefined && after !== undefined) this.scroller.scrollTop = oldTop + after - before;
-      this.#newBelow += firstNew.filter((one) => one.from !== view.me && one.kind !== "event").length;
+      // What was in view stays in view, whatever was put above it. Who reads the newest has no place to be kept.
+      this.#column.show(rows, fresh ? { key: rows[0].key, top: 0 } : here);
+      this.#newBelow += news.filter((one) => one.from !== view.me && one.kind !== "event").length;
     }
     this.#height = this.scroller.clientHeight;
     this.#scrolled();
   }
 
-  #isLater(view, at) {
-    return at > 0 && view.messages.slice(0, at).some((one) => this.#rows.has(keyOf(one)));
+  /** Return what has come at the end since the last time; of a thread that was not shown before, nothing. */
+  #came(messages) {
+    const came = [];
+    let joins = false;
+    for (let at = messages.length - 1; at >= 0; at -= 1) {
+      const key = keyOf(messages[at]);
+      if (!this.#seen.has(key)) came.unshift(messages[at]);
+      else {
+        joins = true;
+        // Behind what is confirmed stands what is on its way.
+        if (messages[at].server_id) break;
+      }
+      this.#seen.add(key);
+    }
+    return joins ? came : [];
   }
 
-  /** The first row that is in view. */
-  #anchor() {
-    const top = this.scroller.getBoundingClientRect().top;
-    return [...this.rows.children].find((row) => row.dataset.message && row.getBoundingClientRect().bottom > top);
-  }
-
+  /** Return the rows of what is shown now. */
   #describe() {
     const view = this.#view;
     if (view.error && !view.messages.length) return [{ key: "error", signature: view.error, make: () => this.#problem(view.error) }];
@@ -145,12 +170,24 @@ export class MessageList extends HTMLElement {
       const make = () => el("div", { className: "thread-state" }, el("p", { className: "hello", "aria-hidden": "true" }, "👋"), el("p", {}, _("No messages yet. Say hello!")));
       return [{ key: "empty", signature: "", make }];
     }
-    const rows = rowsOf(view, (key) => this.#whole.has(key), this.#lineAt);
+    const rows = outlineOf(view.messages, view.isUnread, this.#lineAt);
     this.#lineAt = rows.find((row) => row.kind === "new")?.above ?? null;
-    return rows.map((row) => {
-      const { message, ...look } = row;
-      return { key: row.key, signature: JSON.stringify([look, message?.ts, message?.error, message?.server_id, row.media?.length && Boolean(drawing)]), make: () => this.#make(row) };
-    });
+    return rows;
+  }
+
+  #draw(row) {
+    if (row.make) return row;
+    const shown = rowOf(row, this.#view, (key) => this.#whole.has(key));
+    const { message, ...look } = shown;
+    const signature = JSON.stringify([look, message?.ts, message?.error, message?.server_id, shown.media?.length && Boolean(drawing)]);
+    return { signature, make: () => this.#make(shown), note: (node) => message && this.#number(node, row.at) };
+  }
+
+  /** Say which of all messages one is: those around it may not be there. */
+  #number(node, at) {
+    const { messages, complete } = this.#view;
+    node.setAttribute("aria-posinset", at + 1);
+    node.setAttribute("aria-setsize", complete ? messages.length : -1);
   }
 
   #make(row) {
@@ -172,7 +209,7 @@ export class MessageList extends HTMLElement {
 
   #files({ key, message, media }, emit) {
     if (drawing) return drawing.attachments(key, message, media, emit);
-    this.#draw ??= Promise.all([import("../attachments.js"), style("media")])
+    this.#loading ??= Promise.all([import("../attachments.js"), style("media")])
       .then(
         ([module]) => {
           drawing = module;
@@ -181,7 +218,7 @@ export class MessageList extends HTMLElement {
         // The next such message that is painted asks again.
         () => {},
       )
-      .finally(() => (this.#draw = null));
+      .finally(() => (this.#loading = null));
     return el("div", { className: "attachments" }, ...media.map(() => el("div", { className: "file" }, _("Attachment"))));
   }
 
@@ -203,30 +240,12 @@ export class MessageList extends HTMLElement {
     this.older.replaceChildren(text, ...(error ? [" ", this.#again("link")] : []));
   }
 
-  #paint(rows) {
-    const kept = new Map();
-    let cursor = this.rows.firstChild;
-    for (const row of rows) {
-      const old = this.#rows.get(row.key);
-      let node = old?.node;
-      if (!old || old.signature !== row.signature) {
-        node = row.make();
-        if (old) {
-          if (cursor === old.node) cursor = node;
-          const focused = old.node === document.activeElement;
-          old.node.replaceWith(node);
-          if (focused) node.focus({ preventScroll: true });
-        }
-      }
-      if (node === cursor) cursor = cursor.nextSibling;
-      else this.rows.insertBefore(node, cursor);
-      kept.set(row.key, { node, signature: row.signature });
-    }
-    for (const [key, row] of this.#rows) if (!kept.has(key)) row.node.remove();
-    this.#rows = kept;
-  }
-
   #moved() {
+    if (this.#column.short) {
+      // What comes into view is not said now.
+      this.rows.setAttribute("aria-live", "off");
+      this.#column.fill();
+    }
     this.#scrolled();
     this.scroller.classList.add("moving");
     clearTimeout(this.#still);
@@ -235,7 +254,7 @@ export class MessageList extends HTMLElement {
 
   #scrolled() {
     const top = this.scroller.getBoundingClientRect().top + parseFloat(getComputedStyle(this.scroller).paddingBlockStart);
-    for (const day of this.rows.querySelectorAll(".day")) day.classList.toggle("stuck", this.scroller.scrollTop > 0 && day.getBoundingClientRect().top <= top);
+    for (const day of this.rows.querySelectorAll(".day")) day.classList.toggle("stuck", this.scroller.scrollTop > 0 && day.firstChild.getBoundingClientRect().top <= top);
     const { past } = this.#view;
     const bottom = this.atBottom && !past;
     // A growing window is not a reader who scrolled away.
@@ -246,13 +265,10 @@ export class MessageList extends HTMLElement {
     this.count.textContent = String(this.#newBelow);
     this.jump.setAttribute("aria-label", this.#newBelow ? n("Jump to newest, {count} new", "Jump to newest, {count} new", this.#newBelow) : _("Jump to newest"));
     if (bottom) this.#emit("seen");
-    if (past && this.scroller.scrollHeight - this.scroller.scrollTop - this.scroller.clientHeight < OLDER_AT) this.#emit("newer");
-    if (!this.older.hidden && !this.#view.error && this.scroller.scrollTop < OLDER_AT) this.#emit("older");
-  }
-
-  #resized() {
-    if (this.#stick) this.scroller.scrollTop = this.scroller.scrollHeight;
-    this.#height = this.scroller.clientHeight;
+    const { scrollHeight, scrollTop, clientHeight } = this.scroller;
+    const near = Math.max(OLDER_AT, clientHeight);
+    if (past && scrollHeight - scrollTop - clientHeight < near) this.#emit("newer");
+    if (!this.older.hidden && !this.#view.error && scrollTop < near) this.#emit("older");
   }
 
   /** The menu of a message: by the right button, the menu key, or a long press. Links and marked text keep the browser's. */
@@ -291,11 +307,10 @@ export class MessageList extends HTMLElement {
     }
     if (event.key !== "ArrowUp" && event.key !== "ArrowDown") return;
     event.preventDefault();
-    const all = [...this.rows.querySelectorAll(".message")];
-    const bottom = this.scroller.getBoundingClientRect().bottom;
-    const next = here ? all[all.indexOf(here) + (event.key === "ArrowUp" ? -1 : 1)] : all.findLast((row) => row.getBoundingClientRect().top < bottom);
-    next?.focus({ preventScroll: true });
-    next?.scrollIntoView({ block: "nearest" });
+    const next = this.#column.step(here?.dataset.message ?? null, event.key === "ArrowUp" ? -1 : 1, (row) => row.kind === "message");
+    if (!next) return;
+    this.#column.bring(next.key, "nearest").focus({ preventScroll: true });
+    this.#scrolled();
   }
 
   #want(name, detail) {
@@ -305,7 +320,7 @@ export class MessageList extends HTMLElement {
       // It is read from its beginning, also where it is the newest.
       this.#stick = false;
       this.show(this.#view);
-      this.#rows.get(detail.key)?.node.focus({ preventScroll: true });
+      this.#column.node(detail.key)?.focus({ preventScroll: true });
     } else if (name === "reply") {
       if (message && this.#can(message).includes("reply")) this.#emit("reply", message);
     } else if (name === "menu") {

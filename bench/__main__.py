@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from bench import away, push
+from bench import away, page, push
 from bench.generator import GeneratorFailed
 from bench.machine import raise_file_limit
 from bench.report import table
@@ -58,6 +58,13 @@ def _parser() -> argparse.ArgumentParser:
             formatter_class=argparse.ArgumentDefaultsHelpFormatter,
         )
     )
+    page.add_arguments(
+        scenarios.add_parser(
+            "page",
+            help="the page in a headless Chromium: starts, switches, sending, scrolling through a long conversation",
+            formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        )
+    )
     return parser
 
 
@@ -68,6 +75,8 @@ def main() -> int:
         return push.run(args)
     if args.scenario == "away":
         return away.run(args)
+    if args.scenario == "page":
+        return page.run(args)
     if "warmup" in args and args.warmup is None:
         args.warmup = STACKS[args.stack].warmup_s
     # An end from outside still stops what was started here.

@@ -207,11 +207,15 @@ class EmbeddedStack:
         )
         self._server.wait_until_ready(self._address)
 
-    def stop(self) -> None:
-        """Drain the server, or end it."""
+    def stop_server(self) -> None:
+        """Drain the server, or end it; the data stays."""
         if self._server is not None:
             self._server.stop()
             self._server = None
+
+    def stop(self) -> None:
+        """Drain the server, or end it, and remove the data."""
+        self.stop_server()
         self._scratch.cleanup()
 
 

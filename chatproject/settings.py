@@ -327,15 +327,6 @@ SERVESTATIC_AUTOREFRESH = DEBUG
 # Pages of other sites have no use for them.
 SERVESTATIC_ALLOW_ALL_ORIGINS = False
 
-
-def _static_headers(headers: Any, path: str, url: str) -> None:
-    # It lies with the other scripts, and looks after the whole site.
-    if url.endswith("/js/push-worker.js"):
-        headers["Service-Worker-Allowed"] = "/"
-
-
-SERVESTATIC_ADD_HEADERS_FUNCTION = _static_headers
-
 X_FRAME_OPTIONS = "DENY"
 SECURE_REFERRER_POLICY = "same-origin"
 SECURE_CONTENT_TYPE_NOSNIFF = True

@@ -5,8 +5,11 @@ from urllib.parse import quote
 from csp.decorators import csp_update
 from django.conf import settings
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
+from django.templatetags.static import static
+from django.utils.translation import get_language
+from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import ensure_csrf_cookie
 from django.views.decorators.http import require_GET
@@ -14,6 +17,7 @@ from django.views.decorators.http import require_GET
 from accounts.models import User
 from accounts.selectors.credentials import device_for_session
 from accounts.services.devices import touch
+from messaging import shell
 from messaging.domain import ids
 
 
@@ -45,4 +49,48 @@ def app(request: HttpRequest) -> HttpResponse:
         "display_name": user.display_name or user.username,
         "previews": settings.LINK_PREVIEWS and user.show_previews,
     }
-    return render(request, "chat/app.html", {"me": me})
+    response = render(request, "chat/app.html", {"me": me})
+    response["Chat-Shell"] = shell.shell().version
+    return response
+
+
+@require_GET
+def worker(request: HttpRequest) -> HttpResponse:
+    """Return the service worker of this version, which browsers ask for again and again."""
+    return HttpResponse(shell.worker_script(), content_type="text/javascript")
+
+
+@require_GET
+def manifest(request: HttpRequest) -> JsonResponse:
+    """Say how the chat is installed as an app."""
+
+    def icon(name: str, sizes: str, purpose: str) -> dict[str, str]:
+        kind = "image/svg+xml" if name.endswith(".svg") else "image/png"
+        return {"src": static(f"images/{name}"), "sizes": sizes, "type": kind, "purpose": purpose}
+
+    said = {
+        "id": "/",
+        "name": "Chat",
+        "short_name": "Chat",
+        "description": _("Messages from one to one and in groups."),
+        "lang": get_language() or "en",
+        "dir": "auto",
+        "start_url": "/",
+        "scope": "/",
+        "display": "standalone",
+        "background_color": "#ffffff",
+        "theme_color": "#3355dd",
+        "categories": ["social", "communication"],
+        "icons": [
+            icon("icon-192.png", "192x192", "any"),
+            icon("icon-512.png", "512x512", "any"),
+            icon("maskable-192.png", "192x192", "maskable"),
+            icon("maskable-512.png", "512x512", "maskable"),
+            icon("icon.svg", "any", "any"),
+        ],
+        "shortcuts": [
+            {"name": _("New chat"), "url": "/#new-chat", "icons": [icon("icon-192.png", "192x192", "any")]},
+            {"name": _("Search messages"), "url": "/#search", "icons": [icon("icon-192.png", "192x192", "any")]},
+        ],
+    }
+    return JsonResponse(said, content_type="application/manifest+json")

@@ -35,6 +35,8 @@ KINDS = {
     "/v1/schema": 200,
     "/v1/docs": 200,
     "/healthz": 200,
+    "/worker.js": 200,
+    "/app.webmanifest": 200,
     "/static/js/app.js": 200,
     "/static/css/tokens.css": 200,
     "/static/images/icon.svg": 200,

@@ -12,11 +12,11 @@ export class ApiError extends Error {
   }
 }
 
-const csrf = () => /(?:^|; )(?:__Host-)?csrftoken=([^;]*)/.exec(document.cookie)?.[1] ?? "";
+export const csrfToken = () => /(?:^|; )(?:__Host-)?csrftoken=([^;]*)/.exec(document.cookie)?.[1] ?? "";
 
 export async function call(method, path, body) {
   const headers = { Accept: "application/json" };
-  if (method !== "GET") headers["X-CSRFToken"] = csrf();
+  if (method !== "GET") headers["X-CSRFToken"] = csrfToken();
   if (body !== undefined) headers["Content-Type"] = "application/json";
   let response;
   try {
@@ -33,7 +33,7 @@ export async function call(method, path, body) {
 /** Send bytes to where the server says they go: to itself, or to an address that needs nothing of ours. */
 export async function putPart(url, blob, signal) {
   const own = url.startsWith("/");
-  const headers = own ? { "X-CSRFToken": csrf(), "Content-Type": "application/octet-stream" } : {};
+  const headers = own ? { "X-CSRFToken": csrfToken(), "Content-Type": "application/octet-stream" } : {};
   let response;
   try {
     response = await fetch(url, { method: "PUT", headers, body: blob, signal, credentials: own ? "same-origin" : "omit" });

@@ -73,6 +73,13 @@ function route() {
     join(decodeURIComponent(id.slice(5)));
     return;
   }
+  // Shortcuts of the installed app.
+  if (id === "new-chat" || id === "search") {
+    history.replaceState(null, "", location.pathname);
+    if (id === "search") openSearch();
+    else newChat();
+    return;
+  }
   const before = view.active;
   if (id === before) return;
   view.active = id;
@@ -378,6 +385,12 @@ const appeal = (message) =>
     }),
   );
 
+/** The page may be one that was kept, from before the last sign-in: the token in its form is an old one. */
+function signOutBy(form) {
+  form.elements.csrfmiddlewaretoken.value = api.csrfToken();
+  form.submit();
+}
+
 /** Sign out, but not over messages that would be lost. */
 async function signOut(form) {
   const waiting = (await database?.outbox().catch(() => [])) ?? [];
@@ -385,7 +398,7 @@ async function signOut(form) {
   if (waiting.length && !(await confirm.ask({ title: _("Sign out?"), text, action: _("Sign out") }))) return;
   wire.stop();
   await leaveDatabase("destroy");
-  form.submit();
+  signOutBy(form);
 }
 
 /** Drafts are brought into step with other devices when there is nothing else to do. */
@@ -598,6 +611,7 @@ async function start() {
   landmark();
   route();
   paint();
+  if (sessionStorage.getItem("chat-begun")) import("./update.js").then(({ resume }) => resume(), () => {});
   wire.connect();
   loadConversations();
   withKeys().catch(() => {});

@@ -52,11 +52,15 @@ export async function openDatabase() {
   database = await Database.open(me.id);
 }
 
-/** Part with the browser's copy: `forget` leaves what was never sent, `destroy` leaves nothing. Takes a second at most. */
+/**
+ * Part with the browser's copy, and with the page that the service worker keeps for its user: `forget` leaves what was never
+ * sent, `destroy` leaves nothing. Takes a second at most.
+ */
 export async function leaveDatabase(how) {
   const left = database;
   database = null;
-  await Promise.race([left?.[how]().catch(ignore), new Promise((resolve) => setTimeout(resolve, LEAVE_MS))]);
+  const gone = Promise.all([left?.[how]().catch(ignore), globalThis.caches?.delete("chat-page").catch(ignore)]);
+  await Promise.race([gone, new Promise((resolve) => setTimeout(resolve, LEAVE_MS))]);
 }
 
 /** Have `work` done once, `SAVE_AFTER_MS` after the first call, or at once where the page is left before. */

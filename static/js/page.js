@@ -34,7 +34,7 @@ const idle = globalThis.requestIdleCallback ?? ((work) => setTimeout(work, LATER
 const load = (name) => Promise.all([import(`./elements/${name}.js`), style("dialogs"), style("media")]);
 
 /** What joins the page by itself. */
-const JOINS = ["later", "previews", "select"];
+const JOINS = ["later", "previews", "select", "update"];
 /** What they bring. */
 export const extras = { previewOf: () => null };
 
@@ -254,17 +254,26 @@ function paintThread() {
     complete: thread.complete || Boolean(conv?.closed),
     error: view.errors.get(active),
   });
+  if (store.isLong(state, active)) dispatch({ type: "trim", conv: active, around: messages.reading });
 }
 
 /** What is on the screen of somebody who looks at it counts as read. */
 export function seen() {
   if (document.visibilityState === "visible" && document.hasFocus() && messages.atBottom && !state.past) markRead();
 }
-  if (store.isLong(state, active)) dispatch({ type: "trim", conv: active, around: messages.reading });
 
 /** The list was read anew: a line that was drawn from an older copy goes. */
 export function listed() {
   if (dropLine()) messages.toBottom();
+}
+
+let badge = null;
+
+/** Where the page is installed as an app, its icon says how much is unread. */
+function paintBadge(unread) {
+  if (unread === badge || !navigator.setAppBadge) return;
+  badge = unread;
+  navigator.setAppBadge(unread).catch(() => {});
 }
 
 export function paint() {
@@ -274,6 +283,7 @@ export function paint() {
   const name = state.convs[view.active] ? titleOf(state.convs[view.active]) : _("Chat");
   document.title = unread ? `(${unread}) ${name}` : name;
   paintSlowness();
+  paintBadge(unread);
   seen();
 }
 

@@ -1,10 +1,9 @@
 /**
- * The service worker: shows pushes while no page is open, takes them back once they were read elsewhere, and opens the
- * conversation on a click. It keeps nothing and answers no requests.
+ * The service worker's other half: shows pushes while no page is open, takes them back once they were read elsewhere, and
+ * opens the conversation on a click. It keeps nothing.
  *
- * A classic script: not every browser takes a module here.
+ * A classic script: not every browser takes a module here. The server sends both halves as one (`/worker.js`).
  */
-"use strict";
 
 const ICON = "/static/images/icon.svg";
 
@@ -61,8 +60,6 @@ async function open(conv) {
   return page.focus();
 }
 
-self.addEventListener("install", () => self.skipWaiting());
-self.addEventListener("activate", (event) => event.waitUntil(self.clients.claim()));
 self.addEventListener("push", (event) => {
   let push = null;
   try {

@@ -1,11 +1,8 @@
 /** Notifications of this browser: whether it can, subscribing and leaving, and what the server knows of it. */
 import * as api from "./api.js";
 import { _ } from "./i18n.js";
+import { register } from "./worker.js";
 
-const SCRIPT = "/static/js/push-worker.js";
-/** The app's page takes no string for a script's address, only what this policy makes, and it makes one. */
-const trusted = globalThis.trustedTypes?.createPolicy("chat-worker", { createScriptURL: () => SCRIPT });
-const WORKER = trusted?.createScriptURL(SCRIPT) ?? SCRIPT;
 /** Whose notifications this browser shows; who else signs in here has to ask for their own. */
 const OWNER = "chat-push-user";
 
@@ -25,7 +22,7 @@ const sameKey = (subscription, key) => {
 };
 
 async function registration() {
-  await navigator.serviceWorker.register(WORKER, { scope: "/" });
+  await register();
   return navigator.serviceWorker.ready;
 }
 

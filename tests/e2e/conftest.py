@@ -26,7 +26,7 @@ _BROWSER = [
 
 
 #: Everybody here signs up from one address, and some write faster than people do.
-_RATES: Final = {
+RATES: Final = {
     "CHAT_SIGNUP_RATE": "1000/hour",
     "CHAT_LOGIN_RATE": "1000/hour",
     "CHAT_SEND_BURST": "1000",
@@ -86,9 +86,9 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     directory = tmp_path_factory.mktemp("e2e") / "data"
     stack: Stack
     if request.param == "embedded":
-        stack = EmbeddedStack(directory, worker=False, **_RATES)
+        stack = EmbeddedStack(directory, worker=False, **RATES)
     else:
-        stack = FullStack(directory, engines(request), **_RATES)
+        stack = FullStack(directory, engines(request), **RATES)
     with stack:
         yield Server(stack)
 
@@ -150,15 +150,11 @@ def visit(browser: Any, expected: list[str]) -> Iterator[Callable[..., Any]]:
 
 
 @pytest.fixture
-def person(server: Server, visit: Callable[..., Any]) -> Callable[..., Any]:
-    """Return ``person(username, **context) -> Page``: somebody who just signed up, in a browser of their own.
+def signed_up(visit: Callable[..., Any]) -> Callable[..., Any]:
+    """Return ``signed_up(url, username, **context) -> Page``: who just signed up there, in a browser of their own."""
 
-    Where there are several gateways, one after the other is at a different one.
-    """
-    urls = itertools.cycle(server.urls)
-
-    def make(username: str, **context: Any) -> Any:
-        page, url = visit(**context), next(urls)
+    def make(url: str, username: str, **context: Any) -> Any:
+        page = visit(**context)
         # By the form's address, without its page: that page has a test of its own.
         signup, browser = f"{url}/accounts/signup/", page.context
         browser.request.get(signup)
@@ -170,6 +166,16 @@ def person(server: Server, visit: Callable[..., Any]) -> Callable[..., Any]:
         return page
 
     return make
+
+
+@pytest.fixture
+def person(server: Server, signed_up: Callable[..., Any]) -> Callable[..., Any]:
+    """Return ``person(username, **context) -> Page``: somebody who just signed up, in a browser of their own.
+
+    Where there are several gateways, one after the other is at a different one.
+    """
+    urls = itertools.cycle(server.urls)
+    return lambda username, **context: signed_up(next(urls), username, **context)
 
 
 class Account:

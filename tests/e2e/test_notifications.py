@@ -220,10 +220,3 @@ def test_what_is_on_the_screen_has_no_notification(
     page.goto(server.url)
     open_chat(page, bob.username)
     pushes.until()
-
-
-def test_the_worker_may_look_after_the_whole_site(server: "Server", person: Person) -> None:
-    page = person(name("ann"))
-    answer = page.request.get(f"{server.url}/static/js/push-worker.js")
-    assert answer.headers["service-worker-allowed"] == "/"
-    assert "service-worker-allowed" not in page.request.get(f"{server.url}/static/js/push.js").headers

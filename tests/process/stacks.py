@@ -54,13 +54,18 @@ class Running:
     """One ``manage.py run``, and the processes it started."""
 
     def __init__(
-        self, data: Path, *arguments: str, port: int | None = None, variables: Mapping[str, str] | None = None
+        self,
+        data: Path,
+        *arguments: str,
+        port: int | None = None,
+        variables: Mapping[str, str] | None = None,
+        program: Path = settings.BASE_DIR,
     ) -> None:
         self.port = port or free_port()
         self._output = data.with_suffix(".out").open("a+")
         self.process = subprocess.Popen(
             [sys.executable, "manage.py", "run", f"--port={self.port}", *arguments],
-            cwd=settings.BASE_DIR,
+            cwd=program,
             env=environment(**{"CHAT_DATA_DIR": str(data), **(variables or {})}),
             stdout=self._output,
             stderr=subprocess.STDOUT,
@@ -196,6 +201,9 @@ class EmbeddedStack(Stack):
 
     names = ("run",)
 
+    #: Where ``manage.py`` is: a test may start another version of the program.
+    program: Path = settings.BASE_DIR
+
     def __init__(self, data: Path, *, worker: bool = True, **variables: str) -> None:
         """``worker``: with its job worker. ``variables``: CHAT_… variables beyond the data directory."""
         self._data = data
@@ -211,7 +219,11 @@ class EmbeddedStack(Stack):
 
     def start(self) -> None:
         running = Running(
-            self._data, *([] if self._worker else ["--no-worker"]), port=self._port, variables=self.variables
+            self._data,
+            *([] if self._worker else ["--no-worker"]),
+            port=self._port,
+            variables=self.variables,
+            program=self.program,
         )
         self._running = running
         running.wait_until_ready()

@@ -9,7 +9,7 @@ const touch = matchMedia("(pointer: coarse)");
 
 export class MessageComposer extends HTMLElement {
   #typedAt = 0;
-  /** Id of the message that is answered. */
+  /** The message that is answered: {server_id, author, text}. */
   #answers = null;
   /** The message that is edited: {server_id, text}, and the draft that has made room for it. */
   #edits = null;
@@ -61,7 +61,7 @@ export class MessageComposer extends HTMLElement {
 
   /** What is written: {body, reply_to}; null while it cannot be sent, or is an edit. */
   get written() {
-    return this.button.disabled || this.#edits ? null : { body: this.field.value.trim(), reply_to: this.#answers };
+    return this.button.disabled || this.#edits ? null : { body: this.field.value.trim(), reply_to: this.#answers?.server_id ?? null };
   }
 
   /** It is sent. */
@@ -121,7 +121,7 @@ export class MessageComposer extends HTMLElement {
   answer(quote) {
     this.#leaveEdit();
     this.querySelector(".answering")?.remove();
-    this.#answers = quote?.server_id ?? null;
+    this.#answers = quote;
     if (quote) this.#about(_("Reply to {name}", { name: quote.author }), quote.text, _("Do not reply"));
   }
 
@@ -136,6 +136,18 @@ export class MessageComposer extends HTMLElement {
     this.#fit();
     this.focus();
     this.field.setSelectionRange(edited.text.length, edited.text.length);
+  }
+
+  /** What is begun beside the draft, for `resume`: a page that is loaded anew goes on with it. */
+  get begun() {
+    return { answers: this.#answers, edits: this.#edits, text: this.field.value };
+  }
+
+  resume({ answers, edits, text }) {
+    if (edits) this.edit(edits);
+    else this.answer(answers);
+    this.field.value = text;
+    this.#fit();
   }
 
   /** Is this message edited now? */

@@ -1,15 +1,15 @@
 /** Starts the client and ties the pieces together: addresses, keys and buttons to what they do. */
-import { actsOn, change, discard, forward, markAllRead, retry, send, setBlocked, shelve, startConversation } from "./acts.js";
+import { actsOn, change, discard, markAllRead, retry, send, setBlocked, shelve, startConversation } from "./acts.js";
 import * as api from "./api.js";
 import { attached, recorder } from "./attach.js";
 import { paintAvatar } from "./dom.js";
 import { moment } from "./format.js";
-import { _, handle, n } from "./i18n.js";
+import { _, n } from "./i18n.js";
 import { changed, database, dispatch, leaveDatabase, me, onChange, openDatabase, root, setDraft, state, view } from "./model.js";
-import { excerpt, faceOf, lookForMembers, mentionable, mentionsOfText, nameOf, pictureOf, preview, summaryOf, titleOf } from "./names.js";
-import { $, banner, composer, confirm, draining, info, infoOf, list, listed, loadLater, menu, messages, paint, paintConnection, paintList, paintNetwork, pinnedBar, rowMenu, seen, summon, toast } from "./page.js";
+import { excerpt, lookForMembers, mentionable, mentionsOfText, nameOf, preview, summaryOf } from "./names.js";
+import { $, banner, callOff, composer, confirm, draining, failed, info, list, listed, loadLater, menu, messages, paint, paintConnection, paintList, paintNetwork, people, pinnedBar, rowMenu, seen, summon, toast, withElement } from "./page.js";
 import { keyOf } from "./rows.js";
-import { isMuted, pastOf, receiptsOf, shownOf, sortedConversations, threadOf } from "./store.js";
+import { isMuted, pastOf, receiptsOf, shownOf, threadOf } from "./store.js";
 import { events, fetchConversation, loadAround, loadBlocks, loadConversations, loadNewer, loadNewest, loadOlder, openThread, wire } from "./sync.js";
 
 /** "Last seen 3 min ago" and "Yesterday" go on with the clock. */
@@ -70,7 +70,7 @@ function route() {
     return;
   }
   if (id?.startsWith("join=")) {
-    join(decodeURIComponent(id.slice(5)));
+    withPeople(({ join }) => join(decodeURIComponent(id.slice(5))));
     return;
   }
   // Shortcuts of the installed app.
@@ -109,34 +109,6 @@ function nowhere() {
   location.hash = "";
 }
 
-/** Show what a link leads into, and go in where its reader wants to. */
-async function join(token) {
-  // Whatever comes of it, going back does not ask again.
-  history.replaceState(null, "", view.active ? `#${view.active}` : location.pathname);
-  try {
-    const found = await api.invitation(token);
-    if (found.standing === "member") {
-      location.hash = found.conversation;
-      return;
-    }
-    if (found.standing === "requested") {
-      toast(_("You have asked to join. An admin has to let you in."));
-      return;
-    }
-    const text = _("{members}. {rule}", { members: n("{count} member", "{count} members", found.members_count), rule: found.approval ? _("An admin has to let you in.") : _("You will see what is said from then on.") });
-    if (!(await confirm.ask({ title: _("Join “{name}”?", { name: found.name || _("Group") }), text, action: found.approval ? _("Ask to join") : _("Join"), harmless: true }))) return;
-    const { conversation, status } = await api.acceptInvitation(token);
-    if (status === "requested") {
-      toast(_("Asked. You will find the group here once an admin lets you in."));
-      return;
-    }
-    await fetchConversation(conversation);
-    location.hash = conversation;
-  } catch (error) {
-    toast(error.status === 404 ? _("This invitation is over.") : error.message);
-  }
-}
-
 /** Bring a message of the open conversation into view, wherever in it that is. */
 async function goTo(serverId) {
   const conv = view.active;
@@ -173,76 +145,17 @@ async function openSearch(conv = null, text = "") {
 
 // --- dialogs -----------------------------------------------------------------------------------------
 
-const failed = (error) => toast(error.message);
-/** What is about to open: it may have to be loaded first. */
-let opening = null;
-/** Do something with a dialog or menu, unless Escape or another one comes before it is there. */
-function withElement(name, use) {
-  const mine = (opening = {});
-  summon(name)
-    .then((element) => opening === mine && use(element))
-    .catch(failed)
-    .finally(() => opening === mine && (opening = null));
-}
-const people = (...how) => withElement("people-dialog", (dialog) => dialog.open(...how));
+/** Do something of what is not in the way of the first picture: see people.js. */
+const withPeople = (use) =>
+  import("./people.js")
+    .catch(() => Promise.reject(new Error(_("No connection to the server."))))
+    .then(use)
+    .catch(failed);
 
 const newChat = (query = "") =>
   people("chat", { query, exclude: [me.id], finish: ({ users }) => startConversation({ type: "dm", members: users }) });
 const newGroup = () =>
   people("group", { exclude: [me.id], finish: ({ users, name }) => startConversation({ type: "group", members: users, name }) });
-
-function openInfo() {
-  const conv = state.convs[view.active];
-  if (!conv || conv.closed) return;
-  const acts = actsOn(conv.id);
-  const title = titleOf(conv);
-  const what = {
-    ...acts,
-    block: (on) => block(conv, on),
-    report: () => reportConversation(conv),
-    add: () => people("add", { exclude: (state.convs[conv.id].members ?? []).map((one) => one.id), finish: ({ users }) => acts.add(users) }),
-    remove: async (member) => {
-      const text = _("{name} can no longer read or write here.", { name: member.display_name });
-      if (await confirm.ask({ title: _("Remove {name}?", { name: member.display_name }), text, action: _("Remove") })) await acts.remove(member.id);
-    },
-    transfer: async (member) => {
-      const text = _("{name} can then do everything here, and you will be an admin. Only they can undo it.", { name: member.display_name });
-      if (await confirm.ask({ title: _("Make {name} the owner?", { name: member.display_name }), text, action: _("Make owner") })) await acts.setRole(member.id, "owner");
-    },
-    profile: openProfile,
-    go: (id) => {
-      info.close();
-      location.hash = id;
-    },
-    invite: async () => (await summon("invite-dialog")).open(acts.invites),
-    leave: async () => {
-      const text = _("You will see nothing of it any more, also not what was said until now.");
-      if (await confirm.ask({ title: _("Leave “{name}”?", { name: title }), text, action: _("Leave") })) await acts.leave();
-    },
-  };
-  withElement("conversation-info", (dialog) => dialog.open(infoOf(conv), what));
-}
-
-/** Show who somebody is. */
-function openProfile(id) {
-  const person = state.users[id];
-  if (id === me.id || !person) return;
-  const blocked = state.blocked.includes(id);
-  const acts = {
-    blocked,
-    message: async () => {
-      info.close?.();
-      await startConversation({ type: "dm", members: [id] });
-    },
-    block: () => block({ id: view.active, type: "dm", peer: person }, !blocked),
-    report: () => report({ what: { user: id }, author: id, title: _("Report {name}", { name: person.display_name }), lead: `${handle(person.username)}.` }),
-    go: (conv) => {
-      info.close?.();
-      location.hash = conv;
-    },
-  };
-  withElement("profile-dialog", (dialog) => dialog.open(person, acts));
-}
 
 /** What one may do with a conversation of the list. */
 function openRowMenu({ id, at, x, y }) {
@@ -268,12 +181,6 @@ const ROW_ACTS = {
   archive: ({ id }) => shelve(id, { archived: true }),
   unarchive: ({ id }) => shelve(id, { archived: false }),
 };
-
-async function block(conv, on) {
-  const title = titleOf(conv);
-  const text = _("Neither of you can write to the other until you unblock.");
-  if (!on || (await confirm.ask({ title: _("Block {name}?", { name: title }), text, action: _("Block") }))) await setBlocked(conv.peer.id, on);
-}
 
 // --- what one does with a message --------------------------------------------------------------------
 
@@ -342,48 +249,6 @@ async function copy(message) {
     toast(_("This browser does not let pages copy here. Mark the text to copy it."));
   }
 }
-
-async function forwardFrom(some) {
-  const open = sortedConversations(state).filter((conv) => conv.type !== "dm" || conv.peer);
-  const targets = open.map((conv) => ({ id: conv.id, face: faceOf(conv), picture: pictureOf(conv), name: titleOf(conv), hint: conv.type === "dm" ? handle(conv.peer.username) : n("{count} member", "{count} members", conv.members_count) }));
-  const conv = await (await summon("forward-dialog")).ask({ text: some.map((message) => preview(summaryOf(message))).join(" · "), targets });
-  if (!conv) return;
-  for (const message of some) await forward(message, conv);
-  location.hash = conv;
-}
-
-/** Bring something to the moderators, and block its author as well where that is wanted. */
-function report({ what, author, title, lead }) {
-  const blockable = author && !state.blocked.includes(author) ? nameOf(author) : null;
-  const shown = {
-    title,
-    lead: _("{what} The moderators of this server see it as you see it now. Nobody else learns that you reported it.", { what: lead }),
-    block: blockable,
-    send: async ({ category, text, block: also }) => {
-      await api.report({ ...what, category, text });
-      if (also) await setBlocked(author, true);
-      toast(also ? _("Reported, and blocked.") : _("Reported. Thank you."));
-    },
-  };
-  withElement("report-dialog", (dialog) => dialog.report(shown));
-}
-
-const reportMessage = (message) =>
-  report({ what: { message: message.server_id }, author: message.from, title: _("Report this message"), lead: _("“{text}”, by {name}, and what stands around it.", { text: preview(message.body).slice(0, 80), name: nameOf(message.from) }) });
-
-function reportConversation(conv) {
-  info.close();
-  const title = titleOf(conv);
-  report({ what: { conversation: conv.id }, author: conv.peer?.id ?? null, title: _("Report “{name}”", { name: title }), lead: _("Its newest messages.") });
-}
-
-const appeal = (message) =>
-  withElement("report-dialog", (dialog) =>
-    dialog.appeal(async ({ text }) => {
-      await api.appeal(message.server_id, text);
-      toast(_("Sent. The moderators will look at it again."));
-    }),
-  );
 
 /** The page may be one that was kept, from before the last sign-in: the token in its form is an old one. */
 function signOutBy(form) {
@@ -497,11 +362,12 @@ $("archive").addEventListener("click", () => {
   paintList();
 });
 menu.addEventListener("link", ({ detail }) => copyLink(detail.message));
-menu.addEventListener("profile", ({ detail }) => openProfile(detail.message.from));
+menu.addEventListener("profile", ({ detail }) => withPeople(({ openProfile }) => openProfile(detail.message.from)));
 // By a click on the name or the face as well.
 messages.addEventListener("click", ({ target }) => {
   const row = target.closest(".author, .message > .avatar")?.closest(".message");
-  if (row) openProfile(messageOf(row)?.from);
+  const from = row && messageOf(row)?.from;
+  if (from) withPeople(({ openProfile }) => openProfile(from));
 });
 menu.addEventListener("details", ({ detail }) => openDetails(detail.message).catch(failed));
 messages.addEventListener("day", ({ detail }) => goToDay(detail.ts).catch(failed));
@@ -512,10 +378,9 @@ pinnedBar.addEventListener("find", ({ detail }) => goTo(detail.server_id));
 pinnedBar.addEventListener("unpin", ({ detail }) => change("pin", { conv: view.active, server_id: detail.server_id }, { on: false }));
 menu.addEventListener("edit", ({ detail }) => composer.edit({ server_id: detail.message.server_id, text: detail.message.body }));
 menu.addEventListener("copy", ({ detail }) => copy(detail.message));
-menu.addEventListener("forward", ({ detail }) => forwardFrom(detail.messages ?? [detail.message]).catch(failed));
-menu.addEventListener("report", ({ detail }) => reportMessage(detail.message));
-menu.addEventListener("appeal", ({ detail }) => appeal(detail.message));
-messages.addEventListener("appeal", ({ detail }) => appeal(detail.message));
+menu.addEventListener("forward", ({ detail }) => withPeople(({ forwardFrom }) => forwardFrom(detail.messages ?? [detail.message])));
+menu.addEventListener("report", ({ detail }) => withPeople(({ reportMessage }) => reportMessage(detail.message)));
+for (const one of [menu, messages]) one.addEventListener("appeal", ({ detail }) => withPeople(({ appeal }) => appeal(detail.message)));
 menu.addEventListener("delete", ({ detail }) => remove(detail.message));
 composer.addEventListener("edit-last", editLast);
 composer.addEventListener("edited", ({ detail }) => {
@@ -528,9 +393,8 @@ $("welcome-new").addEventListener("click", () => newChat());
 $("new-group").addEventListener("click", newGroup);
 $("search-messages").addEventListener("click", () => openSearch(null, $("search").value.trim()));
 $("thread-search").addEventListener("click", () => openSearch(view.active));
-$("thread-info").addEventListener("click", openInfo);
-$("thread-who").addEventListener("click", openInfo);
-$("notice-act").addEventListener("click", () => block(state.convs[view.active], false).catch((error) => toast(error.message)));
+for (const one of ["thread-info", "thread-who"]) $(one).addEventListener("click", () => withPeople(({ openInfo }) => openInfo()));
+$("notice-act").addEventListener("click", () => setBlocked(state.convs[view.active].peer.id, false).catch(failed));
 $("back").addEventListener("click", () => {
   location.hash = "";
 });
@@ -565,8 +429,8 @@ $("shortcuts").addEventListener("click", () => {
 
 /** Escape closes what is uppermost. */
 function escape() {
-  if (opening) opening = null;
-  else if ($("menu").open) {
+  if (callOff()) return;
+  if ($("menu").open) {
     $("menu").open = false;
     $("menu").querySelector("summary").focus();
   } else if ($("search").value) {

@@ -43,6 +43,7 @@ export const loadLater = () =>
   idle(
     () => {
       LATER.forEach((name) => load(name).catch(() => {}));
+      import("./people.js").catch(() => {});
       JOINS.forEach((name) => import(`./${name}.js`).then(({ begin }) => begin()).catch(() => {}));
     },
     { timeout: LATER_MS },
@@ -61,6 +62,29 @@ export async function summon(name) {
   document.body.append(made);
   return made;
 }
+
+export const failed = (error) => toast(error.message);
+
+/** What is about to open: it may have to be loaded first. */
+let opening = null;
+
+/** Do something with a dialog or menu, unless Escape or another one comes before it is there. */
+export function withElement(name, use) {
+  const mine = (opening = {});
+  summon(name)
+    .then((element) => opening === mine && use(element))
+    .catch(failed)
+    .finally(() => opening === mine && (opening = null));
+}
+
+/** Have what is about to open not do so; returns whether there was anything. */
+export function callOff() {
+  const was = opening;
+  opening = null;
+  return Boolean(was);
+}
+
+export const people = (...how) => withElement("people-dialog", (dialog) => dialog.open(...how));
 
 /** Ask before something is done that is not easily undone. */
 export const confirm = { ask: async (what) => (await summon("confirm-dialog")).ask(what) };

@@ -39,7 +39,7 @@ def ref(user: User) -> str:
 
 def saved(client: Client, user: User, **fields: Any) -> int:
     form = {"username": user.username, "display_name": user.display_name, "email": user.email}
-    form |= {"is_active": "on", "share_presence": "on"}
+    form |= {"is_active": "on", "share_presence": "on", "show_previews": "on"}
     answer = client.post(f"/admin/accounts/user/{user.pk}/change/", {**form, **fields})
     return int(answer.status_code)
 

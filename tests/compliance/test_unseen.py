@@ -20,6 +20,7 @@ from messaging.domain.ids import MessageId, UserId, parse_conversation, parse_se
 from messaging.rights import exports
 from tests.api.conftest import Person, ann, bob, cat, person, route  # noqa: F401  # fixtures
 from tests.compliance.test_pages import store  # noqa: F401  # a fixture
+from tests.conftest import PASSWORD
 from tests.media.objects import Uploads, bytes_of
 
 pytestmark = pytest.mark.django_db
@@ -137,7 +138,7 @@ def test_what_is_over_its_time_is_gone_for_members_and_its_files_with_it(
     both(lambda group, said, ref: ann.say(group, "the file once more", media=[ref]))
     asked(twins)
     # One's own copy has no more of the one than of the other.
-    made = ann.post("me/exports", {}).json()["id"]
+    made = ann.post("me/exports", {"password": PASSWORD}).json()["id"]
     exports.make(made)
     data = bytes_of(ann.get(f"me/exports/{made}/file"))
     rows = zipfile.ZipFile(io.BytesIO(data)).read("messages.jsonl").decode().splitlines()

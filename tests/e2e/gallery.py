@@ -85,7 +85,7 @@ def readme() -> None:
                 page.goto(f"{url}/accounts/login/")
                 page.get_by_label("User name or e-mail").fill("alice")
                 page.get_by_label("Password", exact=True).fill(demo.PASSWORD)
-                page.get_by_role("button", name="Sign in").click()
+                page.get_by_role("button", name="Sign in", exact=True).click()
                 page.wait_for_selector("#app[data-connection=online]")
                 page.locator(".conversation", has_text="Lake weekend").click()
                 page.locator(".message").last.wait_for()

@@ -91,7 +91,7 @@ def test_of_thousands_of_messages_few_are_painted(person: Person) -> None:
     a.get_by_label("Jump to newest").click()
     expect(row(a, MANY - 1)).to_be_in_viewport()
     b.evaluate(f"location.hash = '{conversation(a)}'")
-    expect(row(b, MANY - 1)).to_have_count(1)
+    expect(b.locator(".new-line")).to_be_in_viewport()
     say(b, "still live")
     expect(bubble(a, "still live")).to_be_in_viewport()
     assert a.evaluate(_ROWS) <= MOST_ROWS

@@ -29,7 +29,7 @@ def test_the_phone_shows_one_view_at_a_time(person: Person, account: Callable[[s
     p.get_by_label("Message", exact=True).fill("one")
     p.keyboard.press("Enter")
     p.keyboard.type("two")
-    p.get_by_role("button", name="Send").tap()
+    p.get_by_role("button", name="Send", exact=True).tap()
     expect(p.locator(".message.out .body")).to_have_text("one\ntwo", use_inner_text=True)
     # A dialog takes the whole screen.
     p.get_by_role("button", name="Contact info").tap()

@@ -52,7 +52,7 @@ def test_a_picture_is_dropped_and_looked_at_on_the_other_side(person: Person) ->
     start_chat(a, b.locator("#app").get_attribute("data-username"))
     drop(a, "holiday.png", "image/png", picture(1600, 1200))
     expect(a.locator(".tray li[data-state=ready]")).to_have_count(1)
-    a.get_by_role("button", name="Send").click()
+    a.get_by_role("button", name="Send", exact=True).click()
     expect(a.locator(".tray li")).to_have_count(0)
 
     expect(b.locator(".conversation .preview")).to_contain_text("Photo")
@@ -86,7 +86,7 @@ def test_a_picture_is_dropped_and_looked_at_on_the_other_side(person: Person) ->
     expect(a.locator(".recording-clock")).to_have_text("0:01")
     a.get_by_role("button", name="Finish the recording").click()
     expect(a.locator(".tray li[data-state=ready]")).to_have_count(1)
-    a.get_by_role("button", name="Send").click()
+    a.get_by_role("button", name="Send", exact=True).click()
     note = b.locator(".message.in .sound")
     note.get_by_role("button", name="Play voice note").click()
     expect(note.get_by_role("button", name="Pause")).to_be_visible()
@@ -112,7 +112,7 @@ def test_an_upload_goes_on_after_a_broken_connection_and_can_be_cancelled(person
     a.route("**/v1/media/*/parts/*", through)
     drop(a, "data.bin", "application/octet-stream", data)
     expect(a.locator(".tray li[data-state=waiting]")).to_contain_text("No connection")
-    expect(a.get_by_role("button", name="Send")).to_be_disabled()
+    expect(a.get_by_role("button", name="Send", exact=True)).to_be_disabled()
     broken = False
     a.evaluate("window.dispatchEvent(new Event('online'))")
     expect(a.locator(".tray li[data-state=ready]")).to_have_count(1)
@@ -125,7 +125,7 @@ def test_an_upload_goes_on_after_a_broken_connection_and_can_be_cancelled(person
     with a.expect_request(lambda request: request.method == "DELETE") as cancelled:
         a.get_by_role("button", name="Remove other.bin").click()
     assert cancelled.value.response().status == 204
-    a.get_by_role("button", name="Send").click()
+    a.get_by_role("button", name="Send", exact=True).click()
     open_chat(b, a.locator("#app").get_attribute("data-display-name"))
     card = b.locator(".message.in .file")
     expect(card).to_contain_text("data.bin")

@@ -281,7 +281,7 @@ def test_who_is_signed_out_loses_nothing_that_was_typed(stage: Staged, show: Sho
     show(page, "signed-out")
     page.get_by_label("User name or e-mail").fill(username)
     page.get_by_label("Password", exact=True).fill(PASSWORD)
-    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name="Sign in", exact=True).click()
     expect(page.get_by_label("Message", exact=True)).to_have_value("Bring Geoffrey home on Mon")
     assert page.url == where
 

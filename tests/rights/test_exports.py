@@ -133,7 +133,7 @@ def test_one_is_made_at_a_time_and_one_a_day(ann: Person) -> None:  # noqa: F811
 
 
 def test_how_long_one_waits_is_measured(ann: Person) -> None:  # noqa: F811
-    asked = ann.post("me/exports", {}).json()["id"]
+    asked = ann.post("me/exports", PROOF).json()["id"]
     DataExport.objects.update(requested_at=timezone.now() - timedelta(hours=3))
     exports.measure()
     age = REGISTRY.get_sample_value("chat_exports_wait_age_seconds", {"kind": "own"})

@@ -124,7 +124,10 @@ async def _forgotten_password(home: Home) -> None:
 
 
 async def _revoked_on_the_page(home: Home) -> None:
-    await home.page(f"/settings/devices/{await home.device('phone')}/revoke")
+    path = f"/settings/devices/{await home.device('phone')}/revoke"
+    # It asks who it is once more, and goes on from there.
+    await home.page(path)
+    await do(lambda: home.browser.post("/accounts/reauthenticate/", {"password": PASSWORD, "next": path}, follow=True))
 
 
 @pytest.mark.parametrize(

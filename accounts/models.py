@@ -154,6 +154,9 @@ class Device(models.Model):
     class Meta:
         indexes = [models.Index(fields=["user", "revoked_at"])]
 
+    def __str__(self) -> str:
+        return self.name
+
     @property
     def is_whole(self) -> bool:
         """Whether it is good for all that its user may do: a socket, which shows everything, asks for that."""

@@ -58,6 +58,9 @@ class Subscription(models.Model):
     last_error = models.CharField(max_length=120, blank=True)
     last_error_at = models.DateTimeField(null=True)
 
+    def __str__(self) -> str:
+        return f"{self.get_provider_display()} of {self.device}"
+
 
 class PushSettings(models.Model):
     """What a user wants, on all devices. No row: the defaults."""
@@ -131,3 +134,6 @@ class Push(models.Model):
             models.Index(fields=["claim"], condition=models.Q(state="waiting"), name="push_claimed"),
             models.Index(fields=["created_at"]),
         ]
+
+    def __str__(self) -> str:
+        return f"Push to {self.device}"

@@ -18,6 +18,10 @@ pytestmark = [pytest.mark.process, pytest.mark.slow]
 #: Folder of the catalogues -> what the browser asks for, and the page's direction.
 BROWSERS: Final = {"de": ("de-AT", "ltr"), "es": ("es-MX", "ltr"), "ar": ("ar-EG", "rtl"), "zh_Hans": ("zh-CN", "ltr")}
 
+_REFUSED = (
+    "You refused notifications of this site. To have them, allow them in the browser's settings for this address, and"
+    " reload this page."
+)
 _SAID = """() => {
     const said = [];
     const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
@@ -90,7 +94,7 @@ def test_who_reads_another_language_uses_all_of_it(
 
     page.goto(f"{server.url}/settings/")
     page.get_by_text(said("This browser shows no notifications."), exact=True).or_(
-        page.get_by_text(said("Notifications are blocked for this site in the browser's settings."), exact=True)
+        page.get_by_text(said(_REFUSED), exact=True)
     ).wait_for()
     look(page, language)
 

@@ -38,7 +38,7 @@ class EmojiPicker extends HTMLElement {
     const typed = this.search.value.trim();
     const groups = typed ? [{ category: _("Found"), emoji: found(typed) }] : CATEGORIES;
     const button = ({ emoji, words }) => el("button", { className: "emoji", type: "button", tabIndex: -1, title: words, "aria-label": words, onclick: () => this.#choose(emoji) }, emoji);
-    const group = ({ category, emoji }) => el("section", { "aria-label": category }, el("h3", {}, category), emoji.length ? el("div", { className: "emoji-grid" }, ...emoji.map(button)) : el("p", { className: "hint", role: "status" }, _("Nothing found.")));
+    const group = ({ category, emoji }) => el("section", { "aria-label": category }, el("h2", {}, category), emoji.length ? el("div", { className: "emoji-grid" }, ...emoji.map(button)) : el("p", { className: "hint", role: "status" }, _("Nothing found.")));
     this.grid.replaceChildren(...groups.map(group));
     this.grid.querySelector("button")?.setAttribute("tabindex", "0");
     this.grid.scrollTop = 0;

@@ -272,7 +272,7 @@ function paintThread() {
     mentionsOf,
     mediaOf,
     previewOf: extras.previewOf,
-    isUnread: past || view.lineAfter === null ? null : (message) => Boolean(message.server_id) && store.isUnread(state, message, laterId(view.lineAfter, answered)),
+    isUnread: view.lineAfter === null ? null : (message) => Boolean(message.server_id) && store.isUnread(state, message, laterId(view.lineAfter, answered)),
     loading: !past && !thread.loaded,
     past: Boolean(past),
     complete: thread.complete || Boolean(conv?.closed),

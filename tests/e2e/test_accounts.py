@@ -228,4 +228,6 @@ def test_the_admin_site_shows_people_and_devices(
     page.locator("#result_list tbody input[type=checkbox]").check()
     page.locator("select[name=action]").select_option("sign_out")
     page.get_by_role("button", name="Go").click()
+    page.get_by_label("Reason").fill("They lost it")
+    page.get_by_role("button", name="Sign these devices out").click()
     expect(page.locator("#result_list .field-revoked_at")).not_to_have_text("-")

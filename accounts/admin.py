@@ -342,11 +342,18 @@ class BotAdmin(ReadOnly):
         """Return whether somebody may end bots."""
         return bool(request.user.has_perm(PERMISSION))
 
-    @admin.action(description="End these bots for good", permissions=["end"])
-    def end_bots(self, request: HttpRequest, queryset: QuerySet[Bot]) -> None:
+    @for_a_reason(description="End these bots for good", title="End bots", permissions=["end"])
+    def end_bots(self, request: HttpRequest, queryset: QuerySet[Bot], reason: str) -> None:
         """Shut the bots out; what they wrote stays."""
         for bot in queryset.filter(user__closed_at=None).select_related("user"):
-            end_bot(bot=bot)
+            with transaction.atomic():
+                end_bot(bot=bot)
+                record(
+                    Action.BOT_ENDED,
+                    actor=actor_of(request),
+                    object=user_ref(UserId(bot.user_id)),
+                    reason=reason,
+                )
 
 
 @admin.register(Block)

@@ -86,6 +86,7 @@ class Action(StrEnum):
     USER_CHANGED = "user.changed"
     PASSWORD_CHANGED = "user.password_changed"  # noqa: S105  # an act
     DEVICE_SIGNED_OUT = "device.signed_out"
+    BOT_ENDED = "bot.ended"
     FACTOR_REMOVED = "second_factor.removed"
     SUBSCRIPTION_DELETED = "push_subscription.deleted"
     # The staff themselves, and what a group of them may do.

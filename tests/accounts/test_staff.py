@@ -9,6 +9,7 @@ from django.contrib.auth.models import Group, Permission
 from django.test import Client
 
 from accounts.models import Block, Device, User
+from accounts.services.bots import make_bot
 from messaging.compliance import roles
 from messaging.compliance.models import AuditEntry
 from messaging.domain.ids import DeviceId, UserId, device_ref, user_ref
@@ -127,6 +128,18 @@ def test_all_devices_of_a_list_are_signed_out_at_once(root: Client, zoe: User) -
     assert root.post("/admin/accounts/device/?q=zoe", {**chosen, "reason": "stolen"}).status_code == 302
     assert not Device.objects.filter(user=zoe, revoked_at=None).exists()
     assert len(entries()) == 3
+
+
+def test_a_bot_is_ended_for_a_reason(root: Client, make_user: MakeUser) -> None:
+    bot = make_bot(maker=make_user("boss", is_superuser=True, is_staff=True), username="robo")
+    chosen = {"action": "end_bots", "_selected_action": bot.pk, "index": "0"}
+    assert "End these bots for good" in root.post("/admin/accounts/bot/", chosen).content.decode()
+    assert (User.objects.get(pk=bot.pk).closed_at, entries()) == (None, [])
+    del chosen["index"]
+    assert root.post("/admin/accounts/bot/", {**chosen, "reason": "it spams"}).status_code == 302
+    user = User.objects.get(pk=bot.pk)
+    assert user.closed_at is not None
+    assert [entry[:3] for entry in entries()] == [("bot.ended", ref(user), "it spams")]
 
 
 def test_a_second_factor_is_taken_away_for_a_reason(root: Client, zoe: User) -> None:

@@ -274,7 +274,9 @@ def test_who_is_signed_out_loses_nothing_that_was_typed(stage: Staged, show: Sho
     ).json()["token"]
     page.get_by_label("Message", exact=True).press_sequentially("Bring Geoffrey home on Mon")
     others.request.post(
-        where.split("/#")[0] + "/v1/devices/revoke-others", headers={"Authorization": f"Bearer {token}"}
+        where.split("/#")[0] + "/v1/devices/revoke-others",
+        headers={"Authorization": f"Bearer {token}"},
+        data={"password": PASSWORD},
     )
     others.close()
     expect(page.get_by_role("alert")).to_contain_text("You were signed out in this browser")

@@ -216,3 +216,17 @@ def test_what_is_too_long_is_not_sent(person: Person, account: Callable[[str], A
     a.keyboard.press("Enter")
     expect(a.locator(".message.out .body").last).to_have_text("one\ntwo", use_inner_text=True)
     expect(a.get_by_label("Message", exact=True)).to_have_value("")
+
+
+def test_a_press_on_a_conversation_counts_though_its_row_changes(person: Person, account: Callable[[str], Any]) -> None:
+    a, ben = person(name("ann")), account(name("ben"))
+    conv = ben.begin(me(a))
+    ben.say(conv, "Hello")
+    row = a.locator(".conversation", has_text=ben.username)
+    expect(row).to_contain_text("Hello")
+    row.hover()
+    a.mouse.down()
+    ben.say(conv, "Are you there?")
+    expect(row).to_contain_text("Are you there?")
+    a.mouse.up()
+    expect(a.locator("#thread-name")).to_contain_text(ben.username)

@@ -81,8 +81,8 @@ def test_a_message_far_back_is_found_and_gone_to(found: Any) -> None:
     read: set[str] = set()
     while "news" not in read:
         last = shown_keys(a)[-1]
-        a.locator("message-list .message").last.scroll_into_view_if_needed()
-        a.wait_for_function(f"({_KEYS})().at(-1) !== '{last}'")
+        a.evaluate("[...document.querySelectorAll('message-list .message')].at(-1).scrollIntoView()")
+        a.wait_for_function(f"(last) => ({_KEYS})().at(-1) !== last", arg=last)
         read.update(a.locator("message-list .message .body").all_inner_texts())
     assert {f"filler {number}" for number in range(11, 260)} <= read
 

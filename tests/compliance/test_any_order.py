@@ -4,12 +4,14 @@ And of whoever had the account erased nothing is left that is not held.
 """
 
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.db import connections
 from django.utils import timezone
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -235,10 +237,36 @@ def test_on_sql() -> None:
     assert not AuditCheckpoint.objects.exists()
 
 
-@pytest.mark.django_db
-def test_on_cassandra(cassandra: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def keep_messages_in(cassandra: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     messages = CassandraMessageStore(cassandra)
     conversations = CassandraConversationStore(cassandra, max_inline=100)
     monkeypatch.setattr(container, "message_store", lambda: messages)
     monkeypatch.setattr(container, "conversation_store", lambda: conversations)
+
+
+@pytest.mark.django_db
+def test_on_cassandra(cassandra: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    keep_messages_in(cassandra, monkeypatch)
     run_state_machine_as_test(Machine, settings=settings(max_examples=6, stateful_step_count=20))  # type: ignore[no-untyped-call]
+
+
+@pytest.fixture
+def all_on_postgresql(postgresql: str) -> Iterator[None]:
+    """Have everything that is relational on PostgreSQL: people, holds, policies, erasures, the audit log."""
+    usual = connections["default"]
+    connections["default"] = connections[postgresql]
+    yield
+    connections["default"] = usual
+
+
+@pytest.mark.django_db
+def test_on_postgresql(all_on_postgresql: None) -> None:
+    assert connections["default"].vendor == "postgresql"
+    run_state_machine_as_test(Machine, settings=settings(max_examples=6, stateful_step_count=20))  # type: ignore[no-untyped-call]
+    assert AuditEntry.objects.filter(action="hold.released").exists()
+
+
+@pytest.mark.django_db
+def test_on_cassandra_and_postgresql(cassandra: Any, all_on_postgresql: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    keep_messages_in(cassandra, monkeypatch)
+    run_state_machine_as_test(Machine, settings=settings(max_examples=4, stateful_step_count=20))  # type: ignore[no-untyped-call]

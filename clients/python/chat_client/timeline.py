@@ -7,7 +7,7 @@ shown stands in the order of ids.
 from base64 import urlsafe_b64decode
 from bisect import bisect_left, insort
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 #: The ops of frames that are changes.
@@ -54,7 +54,7 @@ class Message:
     mentions: tuple[str, ...] = ()
     withheld: bool = False
     #: Of a live message of a large group: over how many ms its devices spread their ``delivered``.
-    spread_ms: int = 0
+    spread_ms: int = field(default=0, compare=False)
 
     @classmethod
     def of(cls, frame: Mapping[str, Any]) -> "Message":

@@ -12,8 +12,9 @@ from messaging.domain.errors import Conflict, InvalidInput, NotFound
 from messaging.domain.ids import new_random_id
 from messaging.hooks import signing
 from messaging.hooks.models import EVENTS, Delivery, Endpoint
-from messaging.hooks.outbound import Refused, check_url
+from messaging.hooks.outbound import check_url
 from messaging.jobs import queued
+from messaging.outbound import Refused
 
 MAX_ENDPOINTS: Final = 10
 PING: Final = "ping"

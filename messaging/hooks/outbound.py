@@ -1,27 +1,22 @@
 """Requests to addresses that users give: never to this network, never redirected, bounded in time (decision 0082).
 
-What is checked is what is connected to: the name is looked up once, here, and the connection goes to the address that
-was found good. A name that says something else a moment later changes nothing.
+Where they may go is looked at as ``messaging.outbound`` does it.
 """
 
 import asyncio
 import ipaddress
-import socket
 import ssl
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlsplit
 
 import httpcore
 
-#: Networks by which an address of this network can be spelt as one of the world's: NAT64, 6to4, Teredo.
-_DETOURS: Final = tuple(map(ipaddress.ip_network, ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32")))
+from messaging import outbound
+from messaging.outbound import Refused
+
 _MAX_URL_CHARS: Final = 500
-
-
-class Refused(Exception):
-    """The address is one that nothing is sent to; the message says why."""
 
 
 class Failed(Exception):
@@ -73,48 +68,23 @@ def check_url(url: str, *, hosts: Collection[str]) -> str:
 def is_public(address: str) -> bool:
     """Return whether an IP address belongs to the world, and not to this machine, this network or a detour to them."""
     ip = ipaddress.ip_address(address.partition("%")[0])
-    if isinstance(ip, ipaddress.IPv6Address):
-        if ip.ipv4_mapped is not None:
-            ip = ip.ipv4_mapped
-        elif any(ip in network for network in _DETOURS):
-            return False
-    return ip.is_global and not ip.is_multicast
+    if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped is not None:
+        ip = ip.ipv4_mapped
+    return outbound.is_public(ip)
 
 
-class _Guard(httpcore.AsyncNetworkBackend):
+class _Guard(outbound.CheckedBackend):
     """Connects to public addresses, and to those of trusted hosts, and to no others."""
 
     def __init__(self, hosts: Collection[str]) -> None:
+        super().__init__()
         self._hosts = hosts
-        self._inner = httpcore.AnyIOBackend()
 
-    async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,  # noqa: ASYNC109  # as the interface has it
-        local_address: str | None = None,
-        socket_options: Any = None,
-    ) -> httpcore.AsyncNetworkStream:
-        """Return a stream to the first good address of the host. Raises Refused, httpcore.ConnectError."""
-        loop = asyncio.get_running_loop()
-        try:
-            found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        except OSError:
-            raise httpcore.ConnectError("the name is not known") from None
-        addresses = [str(info[4][0]) for info in found]
+    def check(self, host: str, port: int, addresses: Sequence[str]) -> None:
+        """Look at all addresses of a host. Raises Refused."""
         if not allowed(host, self._hosts) and not all(map(is_public, addresses)):
             # One bad address among good ones is a trick, and not to be tried again until it falls well.
             raise Refused("the name leads to a private network")
-        return await self._inner.connect_tcp(addresses[0], port, timeout, local_address, socket_options)
-
-    async def connect_unix_socket(self, *args: Any, **kwargs: Any) -> httpcore.AsyncNetworkStream:
-        """Refuse. Raises Refused."""
-        raise Refused("no sockets of this machine")
-
-    async def sleep(self, seconds: float) -> None:
-        """Wait."""
-        await self._inner.sleep(seconds)
 
 
 class Outbound:

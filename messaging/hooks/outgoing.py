@@ -35,7 +35,8 @@ from messaging.domain.ids import ConversationId, MessageId, UserId
 from messaging.hooks import signing
 from messaging.hooks.endpoints import PING
 from messaging.hooks.models import Delivery, Endpoint
-from messaging.hooks.outbound import Answer, Failed, Outbound, Refused
+from messaging.hooks.outbound import Answer, Failed, Outbound
+from messaging.outbound import Refused
 from messaging.selectors.access import require_member
 from messaging.selectors.messages import one_message
 

@@ -19,7 +19,8 @@ from prometheus_client import Counter
 from messaging.domain.limits import Limits
 from messaging.domain.links import may_fetch
 from messaging.media import images, sniffing
-from messaging.previews.guard import GuardedBackend, Refused, Resolve, resolve
+from messaging.outbound import Refused, Resolve, resolve
+from messaging.previews.guard import GuardedBackend
 from messaging.previews.pages import Page, decoded, read_page
 
 REQUESTS = Counter("chat_preview_requests_total", "Requests for previews of links, by how they ended.", ["result"])

@@ -1,132 +1,22 @@
-"""Where a request on behalf of users may go: to public addresses of the internet, and nowhere else (ADR 0075).
+"""Which pages may be fetched: those at public addresses, at the ports of the web (docs/decisions/0075)."""
 
-Users choose what this server calls. So names are resolved here, every address is looked at, and the connection is made
-to the very address that was looked at: a name that answers otherwise the second time gains nothing.
-"""
-
-import asyncio
-import socket
-from collections.abc import Awaitable, Callable, Collection, Iterable
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
-from typing import Final
-
-import httpcore
+from collections.abc import Collection, Sequence
+from ipaddress import ip_address
 
 from messaging.domain.links import PORTS
-
-#: IANA's registry of special-purpose addresses, multicast, what is reserved, and what clouds answer at.
-_CLOSED_V4: Final = tuple(
-    IPv4Network(network)
-    for network in (
-        "0.0.0.0/8",
-        "10.0.0.0/8",
-        "100.64.0.0/10",  # shared by the customers of a carrier
-        "127.0.0.0/8",
-        "168.63.129.16/32",  # Azure's own, public by its number
-        "169.254.0.0/16",  # link-local, and the metadata of most clouds
-        "172.16.0.0/12",
-        "192.0.0.0/24",
-        "192.0.2.0/24",
-        "192.31.196.0/24",
-        "192.52.193.0/24",
-        "192.88.99.0/24",
-        "192.168.0.0/16",
-        "192.175.48.0/24",
-        "198.18.0.0/15",
-        "198.51.100.0/24",
-        "203.0.113.0/24",
-        "224.0.0.0/4",
-        "240.0.0.0/4",
-    )
-)
-#: Of IPv6 only what is given out as public counts; of that, not what stands for other addresses or for none.
-_OPEN_V6: Final = IPv6Network("2000::/3")
-_CLOSED_V6: Final = tuple(
-    IPv6Network(network)
-    for network in (
-        "2001::/23",  # Teredo, ORCHID and other protocols' own
-        "2001:db8::/32",
-        "2002::/16",  # 6to4: an IPv4 address within
-        "2620:4f:8000::/48",
-        "3fff::/20",
-    )
-)
-#: Addresses of a name that are tried.
-_MOST_TRIED: Final = 3
-
-Resolve = Callable[[str, int], Awaitable[list[str]]]
+from messaging.outbound import CheckedBackend, Refused, Resolve, is_public, resolve
 
 
-class Refused(Exception):
-    """This is not a place that may be called."""
-
-
-def is_public(address: IPv4Address | IPv6Address) -> bool:
-    """Return whether an address is one of the public internet.
-
-    IPv4 in the clothes of IPv6 (mapped, NAT64, 6to4, Teredo) is not: nobody's page needs it.
-    """
-    if isinstance(address, IPv4Address):
-        return not any(address in network for network in _CLOSED_V4)
-    return address in _OPEN_V6 and not any(address in network for network in _CLOSED_V6)
-
-
-async def resolve(host: str, port: int) -> list[str]:
-    """Return the addresses of a name, as the system's resolver has them. Raises OSError."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return [str(entry[4][0]) for entry in found]
-
-
-class GuardedBackend(httpcore.AsyncNetworkBackend):
-    """Makes the connections of an HTTP client, and only those that may be made.
-
-    ``exempt``: ``host:port`` of numeric addresses that tests serve from; the product has none.
-    """
+class GuardedBackend(CheckedBackend):
+    """Connects to pages only. ``exempt``: ``host:port`` of numeric addresses of tests; the product has none."""
 
     def __init__(self, *, exempt: Collection[str] = (), resolve: Resolve = resolve) -> None:
+        super().__init__(resolve=resolve)
         self._exempt = frozenset(exempt)
-        self._resolve = resolve
-        self._backend = httpcore.AnyIOBackend()
 
-    async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,  # noqa: ASYNC109  # the interface's
-        local_address: str | None = None,
-        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
-    ) -> httpcore.AsyncNetworkStream:
-        """Connect to an address of a host that was looked at. Raises Refused, httpcore.ConnectError."""
-        error: Exception | None = None
-        for address in await self._allowed(host, port):
-            try:
-                return await self._backend.connect_tcp(address, port, timeout, local_address, socket_options)
-            except (httpcore.ConnectError, httpcore.ConnectTimeout) as failed:
-                error = failed
-        raise httpcore.ConnectError("no address answers") from error
-
-    async def connect_unix_socket(
-        self,
-        path: str,
-        timeout: float | None = None,  # noqa: ASYNC109
-        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
-    ) -> httpcore.AsyncNetworkStream:
-        """Refuse: no page is there."""
-        raise Refused("a socket of this machine")
-
-    async def sleep(self, seconds: float) -> None:
-        """Wait; the interface's."""
-        await self._backend.sleep(seconds)
-
-    async def _allowed(self, host: str, port: int) -> list[str]:
-        """Return numeric addresses of a host that may be connected to. Raises Refused, httpcore.ConnectError."""
-        try:
-            found = list(dict.fromkeys(await self._resolve(host, port)))
-        except (OSError, UnicodeError):
-            raise httpcore.ConnectError("the name is not known") from None
-        if not found:
-            raise httpcore.ConnectError("the name has no address")
-        for text in found:
+    def check(self, host: str, port: int, addresses: Sequence[str]) -> None:
+        """Look at all addresses of a host. Raises Refused."""
+        for text in addresses:
             if f"{text}:{port}" in self._exempt:
                 continue
             if port not in PORTS.values():
@@ -134,4 +24,3 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
             # Of one that leads here and there, nobody knows what it is for.
             if "%" in text or not is_public(ip_address(text)):
                 raise Refused("not an address of the public internet")
-        return found[:_MOST_TRIED]

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from messaging.hooks.outbound import Failed, Outbound, Refused, allowed, is_public
+from messaging.hooks.outbound import Failed, Outbound, allowed, is_public
+from messaging.outbound import Refused
 from tests.hooks.receiver import Answer, Receiver
 
 

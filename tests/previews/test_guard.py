@@ -10,9 +10,10 @@ from django.conf import settings
 
 from chatproject import env
 from messaging.domain.limits import Limits
-from messaging.previews import guard, services
+from messaging.outbound import Refused, is_public, resolve
+from messaging.previews import services
 from messaging.previews.fetching import Fetcher, Found
-from messaging.previews.guard import GuardedBackend, Refused, is_public
+from messaging.previews.guard import GuardedBackend
 from tests.previews.site import PAGE, Site, leading
 
 CLOSED = [
@@ -82,9 +83,9 @@ async def test_no_other_port_and_no_socket_file() -> None:
 
 
 async def test_a_name_without_an_address_is_no_fault_of_ours() -> None:
-    for resolve in (resolving([]), guard.resolve):
+    for answers in (resolving([]), resolve):
         with pytest.raises(httpcore.ConnectError):
-            await GuardedBackend(resolve=resolve).connect_tcp("nobody-has-this.invalid", 80, timeout=1)
+            await GuardedBackend(resolve=answers).connect_tcp("nobody-has-this.invalid", 80, timeout=1)
 
 
 @pytest.mark.parametrize(

@@ -1,24 +1,16 @@
 """Where bots have events sent, and each event on its way."""
 
-from typing import Final
+from typing import Final, get_args
 
 from django.db import models
 from django.utils import timezone
 
 from accounts.models import Bot
+from messaging.domain.events import HookKind
 from messaging.domain.ids import new_random_id
 
 #: What an endpoint can ask for. ``mention``: messages that mention the bot, where ``message.created`` is too much.
-EVENTS: Final = (
-    "message.created",
-    "message.edited",
-    "message.deleted",
-    "reaction.added",
-    "reaction.removed",
-    "member.added",
-    "member.removed",
-    "mention",
-)
+EVENTS: Final[tuple[str, ...]] = (*get_args(HookKind), "mention")
 
 
 class Endpoint(models.Model):

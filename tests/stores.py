@@ -6,9 +6,11 @@ from uuid import uuid4
 
 import pytest
 
-from chatproject import env
+from chatproject import container, env
 from messaging.adapters.cassandra import schema
 from messaging.adapters.cassandra.connection import EngineSession, database_settings
+from messaging.adapters.cassandra.conversations import CassandraConversationStore
+from messaging.adapters.cassandra.messages import CassandraMessageStore
 from messaging.adapters.cassandra.session import CassandraSession
 
 
@@ -91,3 +93,15 @@ def postgresql(postgresql_database: dict[str, Any], db: None) -> Iterator[str]:
     connections[alias].close()
     del connections[alias]
     del connections.settings[alias]
+
+
+@pytest.fixture(params=["orm", "cassandra"])
+def store(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Have messages and conversations in each store; ask for it before what writes, such as ``route``."""
+    if request.param == "cassandra":
+        session = request.getfixturevalue("cassandra")
+        messages = CassandraMessageStore(session)
+        conversations = CassandraConversationStore(session, max_inline=100)
+        monkeypatch.setattr(container, "message_store", lambda: messages)
+        monkeypatch.setattr(container, "conversation_store", lambda: conversations)
+    return str(request.param)

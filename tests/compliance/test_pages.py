@@ -8,9 +8,6 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from chatproject import container
-from messaging.adapters.cassandra.conversations import CassandraConversationStore
-from messaging.adapters.cassandra.messages import CassandraMessageStore
 from messaging.compliance import holds, roles
 from messaging.compliance.holds import NewHold
 from messaging.compliance.models import AuditEntry, Hold, RetentionPolicy, Sweep
@@ -21,18 +18,6 @@ from tests.compliance.test_admin import Staff, staff  # noqa: F401  # a fixture
 
 pytestmark = pytest.mark.django_db
 OFFICER = UserId(1)
-
-
-@pytest.fixture(params=["orm", "cassandra"])
-def store(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Have conversations in a store; ask for it first."""
-    if request.param == "cassandra":
-        session = request.getfixturevalue("cassandra")
-        messages = CassandraMessageStore(session)
-        conversations = CassandraConversationStore(session, max_inline=100)
-        monkeypatch.setattr(container, "message_store", lambda: messages)
-        monkeypatch.setattr(container, "conversation_store", lambda: conversations)
-    return str(request.param)
 
 
 def entries() -> list[tuple[str, str, str, Any]]:

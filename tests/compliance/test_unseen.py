@@ -19,7 +19,6 @@ from messaging.compliance.models import RetentionPolicy
 from messaging.domain.ids import MessageId, UserId, parse_conversation, parse_server_id
 from messaging.rights import exports
 from tests.api.conftest import Person, ann, bob, cat, person, route  # noqa: F401  # fixtures
-from tests.compliance.test_pages import store  # noqa: F401  # a fixture
 from tests.conftest import PASSWORD
 from tests.media.objects import Uploads, bytes_of
 
@@ -73,7 +72,7 @@ def apart(one: str, other: str) -> str:
 
 @pytest.fixture
 def twins(
-    store: str,  # noqa: F811
+    store: str,
     ann: Person,  # noqa: F811
     bob: Person,  # noqa: F811
     route: Callable[[], None],  # noqa: F811

@@ -13,11 +13,12 @@ from messaging.domain import ids
 from messaging.hooks.models import Endpoint
 from messaging.hooks.selectors import listening
 from messaging.hooks.tasks import tell_bots
-from messaging.ports import TOPIC_HOOKS, TOPIC_MESSAGES, Record
+from messaging.ports import TOPIC_HOOKS, TOPIC_MESSAGES
 from messaging.router.apply import Applier
 from messaging.services.hook_events import append_noticed, noticed
 from tests.api.conftest import Person, ann, bob, bot_of, cat, person  # noqa: F401  # fixtures
 from tests.hooks.receiver import Receiver
+from tests.topics import unread
 
 
 @pytest.fixture
@@ -25,19 +26,13 @@ def settle(db: None) -> Callable[[], None]:
     """Return a function that stores what is in the log, and tells bots of it, as router, dispatcher and job do."""
     log = container.message_log()
     applier = Applier(messages=container.message_store(), conversations=container.conversation_store())
-    readers: dict[str, Any] = {}
-
-    async def read(topic: str) -> list[Record]:
-        await log.start()
-        reader = readers.setdefault(topic, log.reader(topic, group="tests"))
-        records: list[Record] = await reader.poll(max_records=500, timeout_s=0)
-        return records
+    read = unread()
 
     def step() -> None:
-        while records := async_to_sync(read)(TOPIC_MESSAGES):
+        while records := read(TOPIC_MESSAGES):
             applied = applier.apply(records)
             async_to_sync(append_noticed)(log, noticed(applied.deliveries, listening()))
-        while records := async_to_sync(read)(TOPIC_HOOKS):
+        while records := read(TOPIC_HOOKS):
             tell_bots(msgspec.to_builtins(records))
 
     return step

@@ -24,6 +24,7 @@ from messaging.services.indexing import append_linked
 from tests.api.conftest import Person, problem
 from tests.media import objects
 from tests.previews.site import PAGE, Site, answering
+from tests.topics import unread
 
 pytestmark = pytest.mark.django_db
 Settle = Callable[[], list[Record]]
@@ -39,19 +40,13 @@ def settle(db: None, site: Site, settings: Any, monkeypatch: Any) -> Settle:
     monkeypatch.setattr("messaging.domain.links.PORTS", {"http": int(site.address.rpartition(":")[2]), "https": 443})
     log = container.message_log()
     applier = Applier(messages=container.message_store(), conversations=container.conversation_store())
-    readers: dict[str, Any] = {}
-
-    async def read(topic: str) -> list[Record]:
-        await log.start()
-        reader = readers.setdefault(topic, log.reader(topic, group="tests"))
-        records: list[Record] = await reader.poll(max_records=500, timeout_s=0)
-        return records
+    read = unread()
 
     def step() -> list[Record]:
-        while records := async_to_sync(read)(TOPIC_MESSAGES):
+        while records := read(TOPIC_MESSAGES):
             async_to_sync(append_linked)(log, applier.apply(records).linked)
         done: list[Record] = []
-        while records := async_to_sync(read)(TOPIC_LINKS):
+        while records := read(TOPIC_LINKS):
             look_at_links(msgspec.to_builtins(records))
             done += records
         return done

@@ -16,8 +16,6 @@ from rest_framework.test import APIClient
 
 from accounts.models import Block, Device, User
 from chatproject import container
-from messaging.adapters.cassandra.conversations import CassandraConversationStore
-from messaging.adapters.cassandra.messages import CassandraMessageStore
 from messaging.compliance import holds, roles
 from messaging.compliance.holds import NewHold
 from messaging.compliance.models import AuditEntry, Hold, RetentionPolicy
@@ -37,18 +35,6 @@ Route = Callable[[], None]
 Commits = Callable[..., Any]
 PROOF = {"password": PASSWORD}
 OFFICER, OTHER = UserId(1), UserId(2)
-
-
-@pytest.fixture(params=["orm", "cassandra"])
-def store(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Have messages in a store; ask for it before ``route``."""
-    if request.param == "cassandra":
-        session = request.getfixturevalue("cassandra")
-        messages = CassandraMessageStore(session)
-        conversations = CassandraConversationStore(session, max_inline=100)
-        monkeypatch.setattr(container, "message_store", lambda: messages)
-        monkeypatch.setattr(container, "conversation_store", lambda: conversations)
-    return str(request.param)
 
 
 def due() -> None:

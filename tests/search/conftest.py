@@ -13,6 +13,7 @@ from messaging.router.apply import Applier
 from messaging.search.tasks import index_messages
 from messaging.services.indexing import append_touched
 from tests.api.conftest import Person, ann, bob, cat, person  # noqa: F401  # fixtures
+from tests.topics import unread
 
 
 @pytest.fixture
@@ -23,20 +24,14 @@ def settle(db: None) -> Callable[[], list[Record]]:
     """
     log = container.message_log()
     applier = Applier(messages=container.message_store(), conversations=container.conversation_store())
-    readers: dict[str, Any] = {}
-
-    async def read(topic: str) -> list[Record]:
-        await log.start()
-        reader = readers.setdefault(topic, log.reader(topic, group="tests"))
-        records: list[Record] = await reader.poll(max_records=500, timeout_s=0)
-        return records
+    read = unread()
 
     def step() -> list[Record]:
-        while records := async_to_sync(read)(TOPIC_MESSAGES):
+        while records := read(TOPIC_MESSAGES):
             applied = applier.apply(records)
             async_to_sync(append_touched)(log, applied.touched)
         done: list[Record] = []
-        while records := async_to_sync(read)(TOPIC_SEARCH):
+        while records := read(TOPIC_SEARCH):
             index_messages(msgspec.to_builtins(records))
             done += records
         return done

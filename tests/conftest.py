@@ -308,6 +308,9 @@ _SERVERS: Final = {
 #: Tests with one of these as a parameter do, too.
 _ENGINES: Final = {"redis", "redis-cluster", "kafka", "cassandra", "orm-postgresql"}
 
+#: What stands there uses a browser, or the server that browsers visit.
+_BROWSER_TESTS: Final = Path(__file__).parent / "e2e"
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options of this suite."""
@@ -319,10 +322,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
     """Run the browser last; give tests of several processes a second try (docs/decisions/0033).
 
-    What uses a server is slow, whatever it does there. That is said first, so that ``-m`` knows.
+    What uses a server is slow, whatever it does there; what stands in tests/e2e is ``e2e`` and slow. They are marked
+    before pytest selects by ``-m``.
     """
     for item in items:
         uses_server = _uses_server(item)
+        if _BROWSER_TESTS in item.path.parents:
+            item.add_marker(pytest.mark.e2e)
+            item.add_marker(pytest.mark.slow)
         if uses_server:
             item.add_marker(pytest.mark.slow)
         if item.get_closest_marker("e2e") or item.get_closest_marker("process") or uses_server:

@@ -13,8 +13,6 @@ from tests.e2e.pages import bubble, name
 if TYPE_CHECKING:
     from tests.e2e.conftest import Server
 
-pytestmark = [pytest.mark.process, pytest.mark.slow]
-
 #: Folder of the catalogues -> what the browser asks for, and the page's direction.
 BROWSERS: Final = {"de": ("de-AT", "ltr"), "es": ("es-MX", "ltr"), "ar": ("ar-EG", "rtl"), "zh_Hans": ("zh-CN", "ltr")}
 

@@ -9,7 +9,6 @@ from tests.e2e.pages import bubble, conversation, fill, name, say, start_chat
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 expect = sync_api.expect
-pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 Person = Callable[..., Any]
 

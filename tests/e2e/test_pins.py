@@ -11,7 +11,6 @@ from tests.e2e.test_look import PHONE, nameless
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 expect = sync_api.expect
-pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 Person = Callable[..., Any]
 

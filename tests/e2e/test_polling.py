@@ -10,7 +10,6 @@ from tests.e2e.pages import bubble, name, open_chat, say, start_chat, ticks
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 expect = sync_api.expect
-pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 #: Sockets of a page fail as behind such a network, until the page's `sockets` is true. The looks for one come
 #: soon, so that the test need not wait.

@@ -6,7 +6,6 @@ import subprocess
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-import pytest
 from django.conf import settings
 from websockets.sync.client import connect
 
@@ -15,8 +14,6 @@ from tests.e2e.pages import name
 
 if TYPE_CHECKING:
     from tests.e2e.conftest import Server
-
-pytestmark = [pytest.mark.process, pytest.mark.slow]
 
 
 def test_the_tour_of_the_readme_works_as_written(server: "Server", account: Callable[[str], Any]) -> None:

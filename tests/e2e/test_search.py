@@ -12,7 +12,6 @@ from tests.process.stacks import wait_for
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 expect = sync_api.expect
-pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 Person = Callable[..., Any]
 

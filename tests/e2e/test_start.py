@@ -14,7 +14,6 @@ from tests.process.stacks import EmbeddedStack
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 expect = sync_api.expect
-pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 Person = Callable[..., Any]
 

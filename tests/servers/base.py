@@ -216,10 +216,11 @@ class Server(Service):
     def port(self, use: str = "client") -> int:
         """Return the port for ``use``, chosen at the first call and kept in the directory."""
         file = self.directory / f"port.{use}"
-        if not file.exists():
-            self.directory.mkdir(parents=True, exist_ok=True)
-            file.write_text(str(free_port()))
-        return int(file.read_text())
+        # The members of a cluster start at once, and each asks for the ports of all.
+        with locked(file.with_name(f"{file.name}.lock")):
+            if not file.exists():
+                file.write_text(str(free_port()))
+            return int(file.read_text())
 
     def pid(self) -> int | None:
         """Return the process id while it runs."""

@@ -188,6 +188,26 @@ def _what_a_migration_leaves_is_put_back() -> Iterator[None]:
     flush.emit_post_migrate_signal = emit
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _static_files_are_looked_up_once() -> Iterator[None]:
+    """Every client of a test builds the middleware anew, which would look at each of the page's 200 files again."""
+    from servestatic.middleware import ServeStaticMiddleware
+
+    look_up = ServeStaticMiddleware.add_files_from_finders
+    found: dict[tuple[Any, ...], tuple[dict[str, Any], list[tuple[str, str]]]] = {}
+
+    def look_up_once(middleware: Any) -> None:
+        key = middleware.static_prefix, middleware.max_age, middleware.autorefresh
+        if key not in found:
+            look_up(middleware)
+            found[key] = middleware.files, middleware.directories
+        middleware.files, middleware.directories = (kind.copy() for kind in found[key])
+
+    ServeStaticMiddleware.add_files_from_finders = look_up_once
+    yield
+    ServeStaticMiddleware.add_files_from_finders = look_up
+
+
 def forget_adapters() -> None:
     """Forget what a process remembers; what comes next begins as after a restart, with the same files."""
     from channels.layers import channel_layers

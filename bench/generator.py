@@ -6,6 +6,7 @@ Clients behave as docs/protocol.md asks: they answer ``delivered``, send their h
 
 import asyncio
 import gc
+import os
 import random
 import time
 from collections.abc import Sequence
@@ -346,8 +347,19 @@ def _number_of(msg_id: str | None) -> int:
 
 def work(pipe: Connection, setup: Setup) -> None:
     """Obey commands until the pipe closes: the target of a generator's process."""
+    _let_the_server_finish()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_obey(pipe, Generator(setup)))
+
+
+def _let_the_server_finish() -> None:
+    """Let no frame that arrives take the processor from whoever is writing the next one, as on a machine of its own.
+
+    2,500 writes to one process on the same core are 2,500 switches otherwise. What it reads is noted the later
+    for it.
+    """
+    if hasattr(os, "SCHED_BATCH") and os.sched_getscheduler(0) == os.SCHED_OTHER:
+        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
 
 
 async def _obey(pipe: Connection, generator: Generator) -> None:

@@ -485,6 +485,11 @@ class ChatConsumer(AsyncConsumer):  # type: ignore[misc]  # channels has no type
     async def _receipt(self, effect: machine.SaveReceipt) -> None:
         pod, user = self.pod, self.socket.connection.user
         now = pod.clock.monotonic()
+        key = (effect.conversation, effect.message)
+        if not effect.read and pod.deadlines.in_large_group(key):
+            # The deadline is all that it is for: nobody is told of it, nothing kept (docs/decisions/0090).
+            pod.deadlines.delivered(key, self.socket.connection.device)
+            return
         try:
             if pod.access.cached(user, effect.conversation, now) is None:
                 await pod.access.require(user, effect.conversation, now)
@@ -492,7 +497,6 @@ class ChatConsumer(AsyncConsumer):  # type: ignore[misc]  # channels has no type
             # The two may still read what they have; the other is not told.
             return
         pod.receipts.add(effect, user=user, device=self.socket.connection.device)
-        key = (effect.conversation, effect.message)
         if effect.read:
             pod.deadlines.read(key, user)
         else:

@@ -37,9 +37,10 @@ _Key = tuple[ConversationId, MessageId]
 
 @dataclass(slots=True)
 class _Written:
-    """A message on its way: from whom, and which devices have yet to answer."""
+    """A message on its way: from whom, whether to a large group, and which devices have yet to answer."""
 
     sender: UserId
+    in_large_group: bool
     devices: dict[DeviceId, UserId]
     #: People one of whose devices has answered: they are there, and only the silent device is away.
     answered: set[UserId] = field(default_factory=set)
@@ -87,7 +88,7 @@ class Deadlines:
             devices = {device: user for device, user in devices.items() if device not in before.devices}
             before.devices.update(devices)
         else:
-            self._written[key] = _Written(parse_user(frame.sender), devices)
+            self._written[key] = _Written(parse_user(frame.sender), frame.spread_ms is not None, devices)
             self._wheel.schedule(key, at=self._now() + self._deadline_s)
             self._scheduled += 1
         self._count(len(devices))
@@ -100,6 +101,11 @@ class Deadlines:
             self._count(-1)
             if not written.devices:
                 del self._written[key]
+
+    def in_large_group(self, key: _Key) -> bool:
+        """Return whether this is a message that is watched, and one of a large group."""
+        written = self._written.get(key)
+        return written is not None and written.in_large_group
 
     def read(self, key: _Key, user: UserId) -> None:
         """Note that a user has read a message: none of the user's devices need be told of it any more."""

@@ -56,6 +56,8 @@ class ReceiptApplier:
             receipt
             for receipt in receipts
             if receipt.kind == "delivered"
+            # Thousands for each message help nobody (docs/decisions/0090).
+            and conversations[receipt.conversation].type is not ConversationType.GROUP_LARGE
             and self._authors.get(receipt.conversation, receipt.message) not in (None, receipt.user)
         ]
         self._messages.save_receipts(
@@ -114,10 +116,7 @@ class ReceiptApplier:
         for receipt in delivered:
             author = self._authors.get(receipt.conversation, receipt.message)
             conversation = conversations[receipt.conversation]
-            # Thousands of ticks per message help nobody: large groups count them in the store only.
-            if author is None or conversation.type is ConversationType.GROUP_LARGE:
-                continue
-            if not _is_member(author, conversation):
+            if author is None or not _is_member(author, conversation):
                 continue
             frame = frames.DeliveredEvent(
                 server_id(receipt.conversation, receipt.message), user_ref(receipt.user), receipt.at_ms

@@ -64,6 +64,14 @@ async def told(reader: LogReader) -> list[Any]:
     return [events.decode_push(record.payload) for record in await reader.poll(max_records=100, timeout_s=0)]
 
 
+async def test_it_knows_what_went_to_a_large_group(deadlines: Any) -> None:
+    deadlines.wrote(message(5), {PHONE: BOB})
+    deadlines.wrote(message(6, spread_ms=2_000), {PHONE: BOB})
+    assert [deadlines.in_large_group(key(number)) for number in (5, 6, 7)] == [False, True, False]
+    deadlines.delivered(key(6), PHONE)
+    assert not deadlines.in_large_group(key(6))
+
+
 async def test_who_does_not_answer_in_time_is_told_of_once(deadlines: Any, time: Time, reader: LogReader) -> None:
     deadlines.wrote(message(5), {PHONE: BOB, TABLET: BOB, LAPTOP: CAT})
     deadlines.delivered(key(5), TABLET)

@@ -18,13 +18,13 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from accounts.models import Block, User
 from accounts.services.devices import revoke_device
-from chatproject import container
+from chatproject import container, runtime
 from messaging.domain import events, ids
 from messaging.domain.messages import StoredMessage
 from messaging.ports import TOPIC_RECEIPTS
 from messaging.protocol import chat_pb2
 from messaging.services.conversations import add_members, remove_member
-from tests.conftest import forget_adapters, outside_the_loop
+from tests.conftest import eventually, forget_adapters, outside_the_loop
 from tests.gateway.conftest import Client, Server, conv_ref
 from tests.protocol.test_codec import NASTY_JSON, NASTY_PROTOBUF
 
@@ -298,6 +298,31 @@ async def test_a_receipt_in_the_log_names_the_author_of_what_was_delivered(pair:
         await reader.close()
     [receipt] = [receipt for record in records for receipt in events.decode_receipts(record.payload).receipts]
     assert receipt.author == pair.ann_user.pk
+
+
+async def test_that_a_large_group_has_a_message_is_not_logged(
+    start_server: Start, limits: Callable[..., None], make_user: MakeUser, make_group: Make
+) -> None:
+    limits(max_group_small=2)
+    server = await start_server()
+    users = [make_user(name) for name in ("ann", "bob", "cat")]
+    conv = conv_ref(make_group(*users))
+    ann, bob, cat = [await server.sign_in(user) for user in users]
+    ack = await ann.say(conv)
+    for client in (bob, cat):
+        await client.expect("msg", server_id=ack["server_id"])
+    pod = await runtime.pod()
+    reader = container.message_log().reader(TOPIC_RECEIPTS, group="a test")
+    try:
+        await bob.send("delivered", server_id=ack["server_id"])
+        await cat.send("delivered", server_id=ack["server_id"])
+        await eventually(lambda: not pod.deadlines._written)
+        await bob.send("read", server_id=ack["server_id"])
+        records = await reader.poll(max_records=10, timeout_s=10)
+    finally:
+        await reader.close()
+    receipts = [receipt for record in records for receipt in events.decode_receipts(record.payload).receipts]
+    assert [(receipt.kind, receipt.user) for receipt in receipts] == [("read", users[1].pk)]
 
 
 async def test_protobuf_speaks_with_json(pair: Pair, server: Server, make_user: MakeUser) -> None:

@@ -82,6 +82,9 @@ class ProfileForm(forms.ModelForm):  # type: ignore[type-arg]
         field = self.fields["language"]
         assert isinstance(field, forms.ChoiceField)
         field.choices = [("", _("As the browser asks")), *settings.LANGUAGES]
+        if not settings.LINK_PREVIEWS:
+            # Nothing is fetched for anybody. What was chosen stays, for when the operator turns them on.
+            del self.fields["show_previews"]
 
 
 def _user(request: HttpRequest) -> User:

@@ -174,6 +174,21 @@ def test_settings_save_the_profile(make_user: Callable[..., User]) -> None:
     assert client.post("/settings/profile", {"display_name": "x", "email": "nonsense"}).status_code == 400
 
 
+def test_settings_ask_about_previews_only_where_the_operator_has_them(
+    make_user: Callable[..., User], settings: Any
+) -> None:
+    client = browser(make_user("ann"))
+    body = {"display_name": "Ann", "email": ""}
+    assert settings.LINK_PREVIEWS is False
+    assert 'name="show_previews"' not in client.get("/settings/").content.decode()
+    client.post("/settings/profile", body)
+    assert User.objects.get().show_previews, "what was not asked for stays"
+    settings.LINK_PREVIEWS = True
+    assert 'name="show_previews"' in client.get("/settings/").content.decode()
+    client.post("/settings/profile", body)
+    assert not User.objects.get().show_previews
+
+
 def test_another_address_is_told_to_the_one_before(make_user: Callable[..., User], jobs_run_at_once: None) -> None:
     user = make_user("ann", email="ann@example.org")
     ann = browser(user)

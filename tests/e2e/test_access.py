@@ -448,6 +448,40 @@ def test_the_sheet_of_the_shortcuts_is_what_the_keys_do(person: Person, account:
     expect(page.get_by_label("Message", exact=True)).to_have_value("right?really")
 
 
+def test_what_is_said_in_another_conversation_is_heard(person: Person, account: Callable[[str], Any]) -> None:
+    a, ben, cleo = person(name("ann")), account(name("ben")), account(name("cleo"))
+    direct, group = ben.begin(me(a)), ben.begin(me(a), cleo.id, title="Hikers")
+    noise = ben.begin(me(a), title="Noise")
+    api(a, "PUT", f"conversations/{noise}/mute", {"until": "2100-01-01T00:00:00Z"})
+    opened(a, ben.username)
+    news = a.locator("#news")
+    expect(news).to_have_attribute("role", "status")
+    news.evaluate(
+        """(node) => {
+            globalThis.heard = [];
+            const hear = () => node.textContent && heard.push(node.textContent);
+            new MutationObserver(hear).observe(node, {childList: true});
+        }"""
+    )
+    ben.say(noise, "noise")
+    ben.say(direct, "in the open one")
+    expect(a.locator(".conversation", has_text="Noise")).to_contain_text("noise")
+    expect(bubble(a, "in the open one")).to_be_visible()
+    cleo.say(group, "elsewhere")
+    a.wait_for_function("() => heard.length > 0")
+    # Heard with what is muted and what is open, had it been; and not more than what is new.
+    assert a.evaluate("heard") == [f"{cleo.username}: new message in Hikers"]
+    opened(a, "Hikers")
+    expect(bubble(a, "elsewhere")).to_be_visible()
+    ben.say(direct, "one")
+    ben.say(direct, "two")
+    expect(a.locator(".conversation", has=a.locator(".name", has_text=ben.username))).to_contain_text("two")
+    a.wait_for_function("() => heard.length > 1")
+    # One sentence, or, on a slow machine, one for each.
+    assert re.fullmatch(f"(New message|2 new messages) from {ben.username}", a.evaluate("heard[1]"))
+    assert violations(a) == []
+
+
 def test_the_skip_link_and_the_parts_of_the_page(person: Person, account: Callable[[str], Any]) -> None:
     page, ben = person(name("ann")), account(name("ben"))
     for _ in range(3):

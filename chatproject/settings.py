@@ -418,6 +418,7 @@ SPECTACULAR_SETTINGS = {
     "SERVE_INCLUDE_SCHEMA": False,
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
+        "messaging.poll_schema.with_poll",
         "messaging.api.schema.completed",
     ],
     "SWAGGER_UI_DIST": "SIDECAR",

@@ -25,11 +25,11 @@ from messaging.headers import bare
 logger = logging.getLogger(__name__)
 
 #: The client's name for its session; as good as a secret, and what a balancer tells pods apart by.
-_NAME: Final = re.compile(r"[A-Za-z0-9_-]{16,64}")
+NAME: Final = re.compile(r"[A-Za-z0-9_-]{16,64}")
 _NUMBER: Final = re.compile(r"\d{1,15}")
 #: Below what proxies wait for an answer, which is 30 s where it is short.
 WAIT_S: Final = 25.0
-_MAX_FRAMES: Final = 100
+MAX_FRAMES: Final = 100
 
 
 class _Posted(msgspec.Struct):
@@ -64,7 +64,7 @@ class PollDoor:
     def _name(self, scope: Scope) -> str:
         # No page of another origin can send this header without asking first, and nobody here says yes.
         name: str = dict(scope["headers"]).get(b"chat-session", b"").decode("latin-1")
-        if not _NAME.fullmatch(name):
+        if not NAME.fullmatch(name):
             raise InvalidInput("the header Chat-Session must be 16 to 64 letters, digits, dashes or underscores")
         return name
 
@@ -78,8 +78,8 @@ class PollDoor:
             frames = [bytes(frame).decode() for frame in posted.frames]
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise BadFrame(f"the body cannot be read: {type(error).__name__}") from None
-        if len(frames) > _MAX_FRAMES:
-            raise TooLarge(f"{len(frames)} frames; the limit is {_MAX_FRAMES}")
+        if len(frames) > MAX_FRAMES:
+            raise TooLarge(f"{len(frames)} frames; the limit is {MAX_FRAMES}")
         session = await self._sessions.open(key, scope) if posted.open else self._sessions.find(key)
         await session.post(frames)
         if posted.close:

@@ -6,10 +6,13 @@ from typing import Any
 from uuid import uuid4
 
 import httpx
+import hypothesis
+import jsonschema
 import pytest
 from django.conf import settings
 from django.test import Client as Browser
 from prometheus_client import REGISTRY
+from schemathesis import Case
 
 from accounts.models import Device, User
 from accounts.services.devices import revoke_device
@@ -18,11 +21,28 @@ from messaging.domain import ids
 from messaging.gateway import poll
 from tests.conftest import eventually, outside_the_loop
 from tests.gateway.conftest import Frame, Server, conv_ref
+from tests.openapi import CHECKS, SCHEMA
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 MakeUser = Callable[..., User]
 Make = Callable[..., Any]
+
+DESCRIPTION = SCHEMA.raw_schema
+
+
+async def as_described(answer: httpx.Response) -> None:
+    """Hold an answer of long polling against the description of the API."""
+    method = answer.request.method.lower()
+    if method not in ("get", "post"):
+        return
+    response = DESCRIPTION["paths"]["/v1/poll"][method]["responses"][str(answer.status_code)]
+    content = await answer.aread()
+    if answer.status_code == 204:
+        assert content == b""
+        return
+    schema = response["content"][answer.headers["content-type"]]["schema"]
+    jsonschema.Draft7Validator(schema | {"components": DESCRIPTION["components"]}).validate(answer.json())
 
 
 class Poller:
@@ -30,6 +50,7 @@ class Poller:
 
     def __init__(self, http: httpx.AsyncClient, headers: dict[str, str]) -> None:
         self.http = http
+        self.http.event_hooks["response"].append(as_described)
         self.headers = headers
         self.last = 0
         self.passed: list[Frame] = []
@@ -336,6 +357,29 @@ async def test_what_cannot_be_served_is_a_problem(
     assert (answer.headers["x-content-type-options"], answer.headers["cache-control"]) == ("nosniff", "no-store")
     await ann.send("ping")
     await ann.expect("pong")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_whatever_is_asked_is_answered_as_described(
+    server: Server, poller: Callable[..., Poller], make_user: MakeUser, door: Callable[[float], None], method: str
+) -> None:
+    door(0.01)
+    ann = await opened(poller(server.token(make_user("ann"))))
+    operation = SCHEMA["/v1/poll"][method]
+    credentials = {"Authorization": ann.http.headers["Authorization"]}
+    names = [ann.headers["Chat-Session"], None, "short"]
+
+    # One of a session that is there, one of a session that is not, and one that cannot be.
+    @hypothesis.given(case=operation.as_strategy(), name=hypothesis.strategies.sampled_from(names))
+    @hypothesis.settings(max_examples=60, deadline=None, database=None)
+    def ask(case: Case, name: str | None) -> None:
+        given = {} if name is None else {"Chat-Session": name}
+        case.call_and_validate(
+            base_url=f"http://127.0.0.1:{server.port}", headers=credentials | given, checks=CHECKS, timeout=10
+        )
+
+    await asyncio.to_thread(ask)
 
 
 # --- bounds -------------------------------------------------------------------------------------------

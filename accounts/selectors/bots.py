@@ -36,6 +36,12 @@ def bots_of(user: User) -> list[Bot]:
     return list(rows.order_by("-created_at"))
 
 
+def owned_by(user: User) -> list[Bot]:
+    """Return the bots that the user answers for, the oldest first; not the installation's, whoever looks after them."""
+    rows = Bot.objects.filter(owner=user, user__closed_at=None).select_related("user")
+    return list(rows.order_by("created_at", "pk"))
+
+
 def bot_of(user: User, bot_id: UserId) -> Bot:
     """Return a bot that the user looks after. Raises NotFound: there is none, or it is another's."""
     rows = Bot.objects.filter(_managed(user), pk=bot_id, user__closed_at=None).select_related("user", "owner")

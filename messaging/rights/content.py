@@ -7,13 +7,15 @@ from django.template.loader import render_to_string
 from django.utils import timezone
 
 from accounts.language import speaking_to
-from accounts.models import User
-from accounts.selectors import credentials, people
+from accounts.models import Bot, Device, User
+from accounts.selectors import bots, credentials, people
 from chatproject import container
 from messaging.archive import Archive, time_of, written
 from messaging.domain import ids
 from messaging.domain.ids import ConversationId, MessageId, UserId
 from messaging.domain.messages import ConversationType
+from messaging.hooks.models import Endpoint
+from messaging.hooks.selectors import endpoints_of
 from messaging.moderation.models import Report
 from messaging.moderation.selectors import notices_for
 from messaging.ports import InboxRow
@@ -29,7 +31,8 @@ _ON_THE_PAGE: Final = 5_000
 def write(user: User, file: IO[bytes]) -> None:
     """Write the copy of a user's data as a zip.
 
-    It has what the user wrote (also what was deleted or is withheld, while it is stored), and nothing that others did.
+    It has what the user wrote (also what was deleted or is withheld, while it is stored), and nothing that others did,
+    their bots included. It has no secrets: of tokens and webhooks what they are, not what gets in.
     What is over its time is left out as everywhere, also where it is kept: a copy that had it would tell of a hold.
     """
     made_at = timezone.now()
@@ -43,6 +46,7 @@ def write(user: User, file: IO[bytes]) -> None:
     archive.lines("messages.jsonl", _noting(shown, _messages(UserId(user.pk), rows)))
     archive.lines("drafts.jsonl", map(_draft, drafts_of(UserId(user.pk))))
     archive.lines("scheduled.jsonl", map(_scheduled, scheduled_of(UserId(user.pk))))
+    archive.lines("bots.jsonl", map(_bot, bots.owned_by(user)))
     archive.lines("reports.jsonl", map(_report, Report.objects.filter(reporter=user).order_by("pk")))
     archive.lines("decisions.jsonl", map(_notice, notices_for(UserId(user.pk), limit=10_000)))
     context = {"user": user, "made_at": made_at, "files": archive.files, "messages": shown, "most": _ON_THE_PAGE}
@@ -148,6 +152,41 @@ def _scheduled(row: ScheduledMessage) -> dict[str, Any]:
         "media": row.media,
         "send_at": written(row.send_at),
         "state": row.state,
+    }
+
+
+def _bot(bot: Bot) -> dict[str, Any]:
+    """Return a bot with what gets in as it, and where its events go."""
+    return {
+        "id": ids.user_ref(bot.pk),
+        "username": bot.user.username,
+        "display_name": bot.user.display_name,
+        "description": bot.description,
+        "direct": bot.direct,
+        "created_at": written(bot.created_at),
+        "tokens": [_credential(it) for it in bots.credentials_of(bot, Device.Kind.BOT)],
+        "webhooks": [_credential(it) for it in bots.credentials_of(bot, Device.Kind.HOOK)],
+        "endpoints": [_endpoint(it) for it in endpoints_of(bot)],
+    }
+
+
+def _credential(device: Device) -> dict[str, Any]:
+    where = device.conversations
+    return _device(device) | {
+        "scopes": device.scopes,
+        "conversations": None if where is None else [ids.conversation_ref(ConversationId(it)) for it in where],
+        "expires_at": written(device.expires_at),
+    }
+
+
+def _endpoint(endpoint: Endpoint) -> dict[str, Any]:
+    return {
+        "id": ids.endpoint_ref(endpoint.pk),
+        "url": endpoint.url,
+        "events": endpoint.events,
+        "created_at": written(endpoint.created_at),
+        "off_at": written(endpoint.off_at),
+        "last_success_at": written(endpoint.last_success_at),
     }
 
 

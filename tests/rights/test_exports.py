@@ -14,11 +14,17 @@ from django.test import Client as Browser
 from django.utils import timezone
 from prometheus_client import REGISTRY
 
+from accounts.models import WRITE, Bot
+from accounts.services.bots import end_bot, make_bot_token, make_hook
+from accounts.services.devices import revoke_device
 from messaging.archive import written as in_archives
 from messaging.compliance.models import AuditEntry
+from messaging.domain import ids
+from messaging.hooks.endpoints import make as make_endpoint
+from messaging.hooks.models import Endpoint
 from messaging.rights import exports
 from messaging.rights.models import DataExport, DataExportPart
-from tests.api.conftest import Person, ann, bob, cat, person, problem, route  # noqa: F401  # fixtures
+from tests.api.conftest import Person, ann, bob, bot_of, cat, person, problem, route  # noqa: F401  # fixtures
 from tests.conftest import PASSWORD
 from tests.media.objects import bytes_of
 
@@ -84,6 +90,38 @@ def test_it_has_what_one_wrote_and_nothing_of_others(ann: Person, bob: Person, r
     for file in manifest["files"]:
         assert file["sha256"] == hashlib.sha256(files[file["name"]].encode()).hexdigest()
     assert AuditEntry.objects.get().action == "data_export.requested"
+
+
+def test_it_has_ones_bots_and_no_secrets(
+    ann: Person,  # noqa: F811
+    bob: Person,  # noqa: F811
+    bot_of: Callable[..., Bot],  # noqa: F811
+) -> None:
+    bot, gone, his = bot_of(ann, description="reminds"), bot_of(ann, username="old"), bot_of(bob, username="his")
+    ours = bot_of(username="ours")
+    made = ann.post("conversations", {"type": "group", "members": [bob.ref, ids.user_ref(bot.pk)]}).json()
+    group = ids.parse_conversation(str(made["id"]))
+    _, token = make_bot_token(bot=bot, name="server", scopes=[WRITE], conversations=[group])
+    _, hook = make_hook(bot=bot, name="builds", conversation=group)
+    end, secret = make_endpoint(bot=bot, url="https://example.org/in", events=["mention"])
+    revoked, _ = make_bot_token(bot=bot, name="revoked")
+    revoke_device(user=bot.user, device_id=ids.DeviceId(revoked.pk))
+    end_bot(bot=gone)
+    asked = ann.post("me/exports", PROOF)
+    exports.make(asked.json()["id"])
+    files = unzipped(ann.get(f"me/exports/{asked.json()['id']}/file"))
+    [it] = rows(files["bots.jsonl"])
+    assert (it["id"], it["username"], it["description"]) == (ids.user_ref(bot.pk), "robbie", "reminds")
+    where = [ids.conversation_ref(group)]
+    assert [(one["name"], one["scopes"], one["conversations"]) for one in it["tokens"]] == [("server", [WRITE], where)]
+    assert [(one["name"], one["conversations"]) for one in it["webhooks"]] == [("builds", where)]
+    assert [(one["id"], one["url"], one["events"]) for one in it["endpoints"]] == [
+        (ids.endpoint_ref(end.pk), "https://example.org/in", ["mention"])
+    ]
+    stored = Endpoint.objects.get().secret
+    for text in files.values():
+        assert not any(hidden in text for hidden in (token, hook, secret, stored))
+        assert not any(name in text for name in (his.user.username + '"', ours.user.username + '"'))
 
 
 def test_it_has_what_one_wrote_where_one_is_no_more(ann: Person, bob: Person, route: Route) -> None:  # noqa: F811

@@ -65,7 +65,7 @@ def test_every_metric_that_tells_of_trouble_is_on_the_dashboard() -> None:
     missing = {
         name
         for name in ours()
-        if re.search(r"_(dropped|failures|failed|refused|held|out|lag|skew|poison|strangers|missed)(_|$)", name)
+        if re.search(r"_(dropped|failures|failed|refused|held|out|lag|skew|poison|strangers|missed|waiting)(_|$)", name)
         and name not in shown
     }
     # Each has its gauge there, and says how often.

@@ -6,7 +6,7 @@ from typing import Final
 from django.utils.translation import gettext as _
 
 from messaging.domain import ids
-from messaging.domain.ids import MessageId
+from messaging.domain.ids import ConversationId, MessageId, ScheduledId
 from messaging.domain.messages import Conversation, ConversationType, StoredMessage
 from push.models import Content
 from push.providers.base import Notice
@@ -80,6 +80,18 @@ def taken_back(conversation_id: int, message_id: int, *, badge: int) -> Notice:
     where = ids.conversation_ref(conversation_id)
     data = {"conv": where, "read": ids.server_id(conversation_id, message_id)}
     return Notice("", "", data, collapse=where, badge=badge, expires_s=3600)
+
+
+def unsent(conversation_id: ConversationId, scheduled: ScheduledId, *, title: str, content: str, badge: int) -> Notice:
+    """Return the notification that a message which was to be sent later was not. Its text is its author's to look up.
+
+    ``title``: what the conversation is called.
+    """
+    where = ids.conversation_ref(conversation_id)
+    data = {"conv": where, "scheduled": ids.scheduled_ref(scheduled)}
+    shown = _("Chat") if content == Content.NOTHING else title
+    # Beside what is shown of the conversation's messages, and not in its place.
+    return Notice(shown, _("A scheduled message could not be sent."), data, collapse=f"unsent-{where}", badge=badge)
 
 
 def test_notice() -> Notice:

@@ -24,6 +24,7 @@ from messaging.domain import ids
 from messaging.domain.errors import ChatError, Conflict, InvalidInput, NotFound, Unavailable
 from messaging.domain.ids import ConversationId, ScheduledId, UserId
 from messaging.domain.messages import DedupeKey
+from messaging.jobs import queued
 from messaging.media.services import attach, release
 from messaging.selectors.access import may_send, require_member
 from messaging.services.changes import may_mention
@@ -169,6 +170,8 @@ def send_due() -> int:
     Raises:
         Unavailable: the log does not answer; what is due stays so.
     """
+    from messaging.unsent.tasks import tell_failed
+
     began, sent = time.monotonic(), 0
     for row in ScheduledMessage.objects.filter(_due()).order_by("send_at", "pk")[:_MOST]:
         if time.monotonic() - began > _BUDGET_S:
@@ -180,6 +183,8 @@ def send_due() -> int:
         except Unavailable:
             raise
         except ChatError:
+            # Nobody is there to hear it, as with ``send_now``. Where the broker is away it is seen in the page alone.
+            queued(tell_failed, row.pk)
             continue
         except Exception:
             # One that cannot be sent for a fault of ours does not hold up the others; it is tried again.

@@ -47,7 +47,8 @@ async function receive(push) {
   await setBadge(push.badge ?? 0);
   if (push.read) return takeBack(push);
   if (push.replaces) return replace(push);
-  if (!push.title || (push.conv && (await isWatched()))) return undefined;
+  // That a scheduled message failed is seen in its own conversation only, which may not be the open one.
+  if (!push.title || (push.conv && !push.scheduled && (await isWatched()))) return undefined;
   // The tag replaces the conversation's last one; it should be heard all the same.
   return show(push, { renotify: true });
 }

@@ -653,6 +653,14 @@ class ConnectionRef:
     last_seen: float
 
 
+@dataclass(frozen=True, slots=True)
+class Whereabouts:
+    """Where somebody is connected, and when (Unix s) pods unregistered a connection in the last ``ENTRY_TTL_S``."""
+
+    refs: list[ConnectionRef]
+    left: dict[str, float]
+
+
 class ConnectionRegistry(Protocol):
     """Who is connected where. Not durable: it is rebuilt from the connections (design sections 3 and 6).
 
@@ -666,13 +674,13 @@ class ConnectionRegistry(Protocol):
         """
 
     async def unregister(self, pod: str, entries: Sequence[tuple[UserId, str]]) -> None:
-        """Remove them; unknown ones are no error. ``left`` remembers it."""
-
-    async def left(self, users: Sequence[UserId]) -> dict[UserId, dict[str, float]]:
-        """Return, per user, the pods that unregistered a connection in the last ``ENTRY_TTL_S``, and when (Unix s)."""
+        """Remove them; unknown ones are no error. ``whereabouts`` remembers it."""
 
     async def lookup(self, users: Sequence[UserId]) -> dict[UserId, list[ConnectionRef]]:
         """Return the live connections of those users who have any; one round trip for all."""
+
+    async def whereabouts(self, users: Sequence[UserId]) -> dict[UserId, Whereabouts]:
+        """Return of those users of whom there is anything where they are, and were lately; one round trip for all."""
 
     async def heartbeat(self, pod: str) -> None:
         """Keep the pod's entries alive; without one for ``POD_TTL_S`` (30 s) they count no more."""

@@ -8,7 +8,7 @@ from typing import Final
 from prometheus_client import Counter
 
 from messaging.domain.ids import UserId
-from messaging.ports import ConnectionRef, ConnectionRegistry, RegistryUnavailable
+from messaging.ports import ConnectionRef, ConnectionRegistry, RegistryUnavailable, Whereabouts
 
 SERVED = Counter("chat_registry_cache_served_total", "Users found in the cache while the registry was out.")
 MISSED = Counter("chat_registry_cache_missed_total", "Users taken for offline while the registry was out.")
@@ -75,9 +75,9 @@ class CachedConnectionRegistry:
         """Remove connections; see the port."""
         await self._inner.unregister(pod, entries)
 
-    async def left(self, users: Sequence[UserId]) -> dict[UserId, dict[str, float]]:
-        """Return when pods unregistered connections of those users; see the port."""
-        return await self._inner.left(users)
+    async def whereabouts(self, users: Sequence[UserId]) -> dict[UserId, Whereabouts]:
+        """Return where those users are, and were lately; see the port."""
+        return await self._inner.whereabouts(users)
 
     async def heartbeat(self, pod: str) -> None:
         """Keep a pod alive; see the port."""

@@ -11,7 +11,7 @@ from messaging.domain.events import PresenceChanged
 from messaging.domain.frames import PresenceState
 from messaging.domain.ids import UserId, user_ref
 from messaging.gateway.outbox import Encoded
-from messaging.ports import ConnectionRegistry, PodBus, RegistryUnavailable
+from messaging.ports import ConnectionRegistry, PodBus, RegistryUnavailable, Whereabouts
 from messaging.selectors import access, presence
 from messaging.services.fanout import locate, send_batches
 from messaging.services.presence import save_last_seen
@@ -150,24 +150,25 @@ class PresenceTracker:
 
         Who has left another pod since is still in the grace of that one, which has the last word (docs/decisions/0067).
         """
-        located = await locate(self._registry, users)
-        gone = [user for user in users if user not in located and not self._hub.is_here(user)]
+        gone = [user for user in users if not self._hub.is_here(user)]
         if not gone:
             return
         try:
-            left = await self._registry.left(gone)
+            found = await self._registry.whereabouts(gone)
         except RegistryUnavailable:
-            left = {}
-        gone = [user for user in gone if self._was_last(left.get(user, {}))]
+            # Nobody can be told. When they were here is noted all the same: it is shown of those who are away alone.
+            found = {}
+        gone = [user for user in gone if user not in found or self._is_last(found[user])]
         if not gone:
             return
         await self._database.run(save_last_seen, gone, now_ms)
         await self._broadcast([PresenceChanged(user, "offline", now_ms) for user in gone])
 
-    def _was_last(self, left: dict[str, float]) -> bool:
-        """Is this the pod that somebody left last, of all pods and when (Unix s) they were left? Of equals, one is."""
-        mine = left.get(self._pod)
-        return mine is None or max(left, key=lambda pod: (left[pod], pod)) == self._pod
+    def _is_last(self, found: Whereabouts) -> bool:
+        """Is somebody connected nowhere, and this the pod that was left last? Of several at one time, one is."""
+        left = found.left
+        last = self._pod not in left or max(left, key=lambda pod: (left[pod], pod)) == self._pod
+        return last and not found.refs
 
     async def _broadcast(self, events: list[PresenceChanged]) -> None:
         try:

@@ -81,22 +81,45 @@ async def test_removing_takes_one_connection_and_no_other(registry: ConnectionRe
     assert await where(registry, ANN) == {}
 
 
+async def left(registry: ConnectionRegistry, *users: UserId) -> dict[UserId, dict[str, float]]:
+    return {user: it.left for user, it in (await registry.whereabouts(users)).items() if it.left}
+
+
 async def test_who_left_which_pod_is_remembered_for_a_minute(registry: ConnectionRegistry, time: Time) -> None:
     await registry.register("p1", [(ANN, "a"), (BOB, "b")])
     await registry.register("p2", [(ANN, "c")])
-    assert await registry.left([ANN, BOB]) == {}
+    assert await left(registry, ANN, BOB) == {}
     began = time.now
     await registry.unregister("p2", [(ANN, "c")])
     time.now += 10
     await registry.unregister("p1", [(ANN, "a")])
-    assert await registry.left([ANN, BOB, CAT]) == {ANN: {"p1": began + 10, "p2": began}}
+    assert await left(registry, ANN, BOB, CAT) == {ANN: {"p1": began + 10, "p2": began}}
     assert await where(registry, ANN, BOB) == {BOB: {("p1", "b")}}, "a pod that was left is no connection"
     time.now += 10
     await registry.register("p2", [(ANN, "d")])
     await registry.unregister("p2", [(ANN, "d")])
-    assert await registry.left([ANN]) == {ANN: {"p1": began + 10, "p2": began + 20}}
+    assert await left(registry, ANN) == {ANN: {"p1": began + 10, "p2": began + 20}}
     time.now += ENTRY_TTL_S - 5
-    assert await registry.left([ANN]) == {ANN: {"p2": began + 20}}
+    assert await left(registry, ANN) == {ANN: {"p2": began + 20}}
+
+
+async def test_whereabouts_are_where_one_is_and_was_in_one_answer(registry: ConnectionRegistry, time: Time) -> None:
+    for pod, conn in (("p1", "a"), ("p1", "b"), ("p2", "c")):
+        await registry.register(pod, [(ANN, conn)])
+    await registry.register("p2", [(BOB, "d")])
+    await registry.unregister("p1", [(ANN, "b")])
+    found = await registry.whereabouts([ANN, BOB, CAT])
+    assert {user: {(ref.pod, ref.conn) for ref in it.refs} for user, it in found.items()} == {
+        ANN: {("p1", "a"), ("p2", "c")},
+        BOB: {("p2", "d")},
+    }
+    assert {user: it.left for user, it in found.items()} == {ANN: {"p1": time.now}, BOB: {}}
+    await registry.unregister("p2", [(ANN, "c"), (BOB, "d")])
+    time.now += POD_TTL_S + 1
+    await registry.heartbeat("p2")
+    found = await registry.whereabouts([ANN, BOB])
+    assert [found[user].refs for user in (ANN, BOB)] == [[], []], "of a pod that is dead nobody is there"
+    assert set(found[ANN].left) == {"p1", "p2"}
 
 
 async def test_a_pod_that_stops_beating_counts_no_more(registry: ConnectionRegistry, time: Time) -> None:

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from messaging.domain.ids import UserId
-from messaging.ports import ENTRY_TTL_S, POD_TTL_S, ConnectionRef
+from messaging.ports import ENTRY_TTL_S, POD_TTL_S, ConnectionRef, Whereabouts
 
 
 class MemoryConnectionRegistry:
@@ -40,14 +40,14 @@ class MemoryConnectionRegistry:
         while self._left and now - self._left[next(iter(self._left))] > ENTRY_TTL_S:
             del self._left[next(iter(self._left))]
 
-    async def left(self, users: Sequence[UserId]) -> dict[UserId, dict[str, float]]:
-        """Return when pods unregistered connections of those users; see the port."""
+    async def whereabouts(self, users: Sequence[UserId]) -> dict[UserId, Whereabouts]:
+        """Return where those users are, and were lately; see the port."""
         self._forget_left(self._clock())
         wanted = set(users)
-        found: dict[UserId, dict[str, float]] = {}
+        found = {user: Whereabouts(refs, {}) for user, refs in (await self.lookup(users)).items()}
         for (user, pod), when in self._left.items():
             if user in wanted:
-                found.setdefault(user, {})[pod] = when
+                found.setdefault(user, Whereabouts([], {})).left[pod] = when
         return found
 
     def _alive(self, pod: str, now: float) -> bool:

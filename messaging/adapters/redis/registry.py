@@ -38,7 +38,7 @@ from messaging.adapters.redis.clients import (
     LoopClients,
 )
 from messaging.domain.ids import UserId
-from messaging.ports import ENTRY_TTL_S, POD_TTL_S, WATCH_TTL_S, ConnectionRef, RegistryUnavailable
+from messaging.ports import ENTRY_TTL_S, POD_TTL_S, WATCH_TTL_S, ConnectionRef, RegistryUnavailable, Whereabouts
 
 logger = logging.getLogger(__name__)
 
@@ -153,14 +153,16 @@ class RedisConnectionRegistry:
                 for bucket in self._calls(part)
             )
 
-    async def left(self, users: Sequence[UserId]) -> dict[UserId, dict[str, float]]:
-        """Return when pods unregistered connections of those users; see the port."""
-        _, members = await self._read("u", users, ttl_s=ENTRY_TTL_S)
-        found: dict[UserId, dict[str, float]] = {}
+    async def whereabouts(self, users: Sequence[UserId]) -> dict[UserId, Whereabouts]:
+        """Return where those users are, and were lately; see the port."""
+        alive, members = await self._read("u", users, ttl_s=ENTRY_TTL_S)
+        found: dict[UserId, Whereabouts] = {}
         for user, entries in members.items():
             refs = [_ref(member, when) for member, when in entries]
-            if ended := {ref.pod: ref.last_seen for ref in refs if not ref.conn}:
-                found[user] = ended
+            live = [ref for ref in refs if ref.conn and ref.pod in alive]
+            left = {ref.pod: ref.last_seen for ref in refs if not ref.conn}
+            if live or left:
+                found[user] = Whereabouts(live, left)
         return found
 
     async def lookup(self, users: Sequence[UserId]) -> dict[UserId, list[ConnectionRef]]:

@@ -47,7 +47,7 @@ from messaging.gateway.access import AccessCache
 from messaging.gateway.deadlines import Deadlines
 from messaging.gateway.hub import Hub
 from messaging.gateway.outbox import Encoded
-from messaging.gateway.presence import PresenceTracker
+from messaging.gateway.presence import LOOK_S, PresenceTracker
 from messaging.gateway.receipts import ReceiptBuffer
 from messaging.gateway.tails import Tails
 from messaging.ports import BatchesLost, Clock, ConnectionRegistry, MessageLog, PodBus, RegistryUnavailable
@@ -137,7 +137,14 @@ class Pod:
         #: Of what was delivered here; the receipts that answer it carry them, so that no router has to look.
         self._authors = Authors()
         self.receipts = ReceiptBuffer(log, pod=name, now_ms=self.now_ms, authors=self._authors)
-        self.presence = PresenceTracker(pod=name, hub=self.hub, registry=registry, bus=bus, database=database)
+        self.presence = PresenceTracker(
+            pod=name,
+            hub=self.hub,
+            registry=registry,
+            bus=bus,
+            database=database,
+            grace_s=limits.presence_grace_s,
+        )
         self._wheel: TimerWheel[Socket] = TimerWheel(tick_s=_TICK_S, now=self.clock.monotonic())
         self._left: TimerWheel[UserId] = TimerWheel(tick_s=_TICK_S, now=self.clock.monotonic())
         #: Users who left, and when (monotonic) their grace ends.
@@ -175,6 +182,7 @@ class Pod:
             "deadlines": self.deadlines.run,
             "typing": self._send_typing,
             "presence": self.presence.run,
+            "whereabouts": self._look_after_watched,
             "credentials": self._recheck_devices,
         }
         loop = asyncio.get_running_loop()
@@ -405,6 +413,13 @@ class Pod:
                 self._lost.set()
                 pause_s = _HEARTBEAT_RETRY_S
             await asyncio.sleep(pause_s)
+
+    async def _look_after_watched(self) -> None:
+        turn = 0
+        while True:
+            await asyncio.sleep(LOOK_S)
+            await self.presence.look(turn, now=self.clock.monotonic(), now_ms=self.now_ms())
+            turn += 1
 
     async def _catch_up(self) -> None:
         """After an outage of the bus or the registry, have everybody ask for what may have been lost meanwhile.

@@ -27,20 +27,37 @@ DROPPED = Counter("chat_presence_dropped_total", "Changes of presence dropped be
 
 _MAX_WAITING: Final = 2_000
 _MAX_BATCH: Final = 100
+#: A pod looks after a share of whom it watches so often, and after all in so many turns.
+LOOK_S: Final = 10.0
+_LOOK_TURNS: Final = 3
+_LOOK_BATCH: Final = 1_000
+#: Who is missed for so long is away: a registry that has lost its memory is told everything again well within it.
+_SETTLE_S: Final = 20.0
 
 
 class PresenceTracker:
     """The pod's side of presence: local watchers, and the coming and going of local users."""
 
     def __init__(
-        self, *, pod: str, hub: "Hub", registry: ConnectionRegistry, bus: PodBus, database: DatabaseThreads
+        self,
+        *,
+        pod: str,
+        hub: "Hub",
+        registry: ConnectionRegistry,
+        bus: PodBus,
+        database: DatabaseThreads,
+        grace_s: float,
     ) -> None:
         self._pod = pod
+        self._grace_s = grace_s
         self._hub = hub
         self._registry = registry
         self._bus = bus
         self._database = database
         self._watchers: dict[UserId, set[Socket]] = defaultdict(set)
+        #: Of those who are watched: who was told to be online, and of these who is missed, since when (monotonic, s).
+        self._online: set[UserId] = set()
+        self._missed: dict[UserId, float] = {}
         #: Changes on their way to the sockets here. Overflow rule: the newest are dropped.
         self._news: asyncio.Queue[PresenceChanged] = asyncio.Queue(maxsize=_MAX_WAITING)
 
@@ -62,6 +79,10 @@ class PresenceTracker:
         except RegistryUnavailable:
             logger.warning("registry unavailable: presence of %d users is not watched", len(fresh))
         online = await locate(self._registry, list(visible))
+        # What others here were told of those they watch already, they are told anew by ``look`` where it is wrong.
+        for user in fresh:
+            if user in online and user in self._watchers:
+                self._note(user, is_online=True)
         away = [user for user in visible if user not in online]
         seen = await self._database.run(presence.last_seen_ms, away)
         for user in users:
@@ -83,6 +104,7 @@ class PresenceTracker:
                 watchers.discard(socket)
                 if not watchers:
                     del self._watchers[user]
+                    self._note(user, is_online=False)
                     unwatched.append(user)
         socket.watching -= users
         return unwatched
@@ -122,7 +144,18 @@ class PresenceTracker:
             try:
                 self._news.put_nowait(event)
             except asyncio.QueueFull:
+                # ``look`` makes it good.
                 DROPPED.inc()
+            else:
+                self._note(event.user, is_online=event.state == "online")
+
+    def _note(self, user: UserId, *, is_online: bool) -> None:
+        """Remember what those who watch the user were told."""
+        self._missed.pop(user, None)
+        if is_online:
+            self._online.add(user)
+        else:
+            self._online.discard(user)
 
     async def run(self) -> None:
         """Pass changes on until cancelled, to those who may see them now: people leave groups while they watch."""
@@ -169,6 +202,56 @@ class PresenceTracker:
         left = found.left
         last = self._pod not in left or max(left, key=lambda pod: (left[pod], pod)) == self._pod
         return last and not found.refs
+
+    # --- whom no pod speaks for ---------------------------------------------------------------------
+
+    async def look(self, turn: int, *, now: float, now_ms: int) -> None:
+        """Tell the sockets here what no pod tells them of those they watch (docs/decisions/0076).
+
+        A pod that has ended, drained or killed, says nothing of those who were there and never came back. ``turn``: the
+        share that is looked at, besides those who are missed; ``now`` is monotonic (s). Does nothing while the registry
+        is out, and begins anew with whom it misses.
+        """
+        share = turn % _LOOK_TURNS
+        due = [user for user in self._watchers if user % _LOOK_TURNS == share or user in self._missed]
+        try:
+            for start in range(0, len(due), _LOOK_BATCH):
+                await self._look_at(due[start : start + _LOOK_BATCH], now, now_ms)
+        except RegistryUnavailable:
+            self._missed.clear()
+
+    async def _look_at(self, users: list[UserId], now: float, now_ms: int) -> None:
+        found = await self._registry.whereabouts(users)
+        came: list[UserId] = []
+        gone: list[UserId] = []
+        for user in users:
+            it = found.get(user)
+            if (it is not None and it.refs) or self._hub.is_here(user):
+                self._missed.pop(user, None)
+                if user not in self._online:
+                    came.append(user)
+            elif user in self._online and self._is_away(user, it, now, now_ms):
+                gone.append(user)
+        if not came and not gone:
+            return
+        shared = await self._database.run(presence.shared, [*came, *gone])
+        await self._database.run(save_last_seen, gone, now_ms)
+        # Where a pod has spoken meanwhile, or nobody watches any more, there is nothing left to say.
+        events = [PresenceChanged(user, "online") for user in came if user not in self._online]
+        events += [PresenceChanged(user, "offline", now_ms) for user in gone if user in self._missed]
+        for event in events:
+            if event.user in self._watchers:
+                self._note(event.user, is_online=event.state == "online")
+        for event in events:
+            if event.user in shared:
+                # As many as there are: nobody else will say it.
+                await self._news.put(event)
+
+    def _is_away(self, user: UserId, found: Whereabouts | None, now: float, now_ms: int) -> bool:
+        """Note that somebody is missed; return whether that is for long enough, and no pod is about to say it."""
+        since = self._missed.setdefault(user, now)
+        left = max(found.left.values(), default=0.0) if found is not None else 0.0
+        return now - since >= max(_SETTLE_S, self._grace_s) and now_ms / 1000 - left >= self._grace_s
 
     async def _broadcast(self, events: list[PresenceChanged]) -> None:
         try:

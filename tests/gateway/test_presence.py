@@ -1,10 +1,13 @@
 """Presence on the socket: who sees whom, and who sees nobody any more (design section 6)."""
 
 import asyncio
-from collections.abc import Callable
+import socket
+import time
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
+from channels.routing import ProtocolTypeRouter
 
 from accounts.models import User
 from accounts.services.people import block, unblock, update_profile
@@ -12,6 +15,10 @@ from chatproject import container, runtime
 from messaging.domain import ids
 from messaging.domain.events import PodBatch, PresenceChanged, encode
 from messaging.gateway import pod as pod_module
+from messaging.gateway.consumer import ChatConsumer
+from messaging.gateway.pod import Pod
+from messaging.gateway.server import build_server
+from messaging.ports import POD_TTL_S, RegistryUnavailable
 from messaging.services.conversations import remove_member
 from tests.conftest import eventually, outside_the_loop
 from tests.gateway.conftest import Client, Frame, Server
@@ -75,6 +82,110 @@ async def test_who_is_away_for_a_moment_after_having_been_at_another_pod_is_not_
     await registry.unregister("elsewhere", there)
     await eventually(lambda: not pod._in_grace, timeout_s=5.0)
     assert await watcher.quiet() == [], "what is left to say is for the pod where he was last"
+
+
+@pytest.fixture
+async def other_pod(server: Server) -> AsyncIterator[tuple[Pod, Server]]:
+    """Return a second pod, which shares registry, bus and log with the first, and the server of its sockets."""
+    first = await runtime.pod()
+    pod = Pod(
+        name="other",
+        limits=first.limits,
+        log=first.log,
+        registry=first.registry,
+        bus=first.bus,
+        database=first.database,
+    )
+    await pod.start()
+
+    async def here() -> Pod:
+        return pod
+
+    app = ProtocolTypeRouter({"websocket": ChatConsumer.as_asgi(pod=here)})
+    listener = socket.create_server(("127.0.0.1", 0))
+    serving = build_server(app, host="127.0.0.1", port=0, limits=first.limits)
+    task = asyncio.create_task(serving.serve(sockets=[listener]))
+    await serving.listening.wait()
+
+    async def end() -> None:
+        serving.should_exit = True
+        await task
+
+    there = Server(listener.getsockname()[1], end)
+    yield pod, there
+    await pod.stop()
+    await there.stop()
+
+
+async def test_who_does_not_come_back_from_a_pod_that_drained_is_said_to_be_away_by_another(
+    watch: Watch, other_pod: tuple[Pod, Server]
+) -> None:
+    other, there = other_pod
+    await there.sign_in(watch.users["bob"])
+    cat = await there.sign_in(watch.users["cat"])
+    ann, first = await watch.watching("ann", "bob", "cat", "dan")
+    assert (first["bob"], first["cat"]) == ("online", "online")
+    await other.drain()
+    assert await cat.close_code() == 1012
+    await watch.sign_in("cat")
+    # Said by the pod that she came to; it does not know what ann was told before.
+    await ann.expect("presence", user=watch.refs["cat"], state="online")
+    await other.stop()
+    pod = await runtime.pod()
+    began = pod.now_ms()
+
+    async def look(at_s: float) -> list[tuple[str, str]]:
+        for turn in range(3):
+            await pod.presence.look(turn, now=at_s, now_ms=began + int(1000 * at_s))
+        return await watch.told(ann)
+
+    # Nobody is missed for long enough: the one may be on the way, and the other is here.
+    assert [await look(at_s) for at_s in (0.0, 10.0, 19.0)] == [[], [], []]
+    assert await look(20.0) == [("bob", "offline")]
+    assert await look(60.0) == [], "it is said once"
+    seen = await asyncio.to_thread(outside_the_loop, lambda: User.objects.get(username="bob").last_seen_at)
+    assert seen is not None
+    assert int(seen.timestamp() * 1000) == began + 20_000
+    await watch.sign_in("bob")
+    await ann.expect("presence", user=watch.refs["bob"], state="online")
+
+
+async def test_a_pod_that_was_killed_or_cut_off_is_looked_after_by_the_others(
+    watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pod, registry = await runtime.pod(), container.registry()
+    bob = [(ids.UserId(watch.users["bob"].pk), "elsewhere-1")]
+    await registry.register("elsewhere", bob)
+    ann, first = await watch.watching("ann", "bob", "dan")
+    assert first["bob"] == "online"
+
+    async def look(at_s: float) -> list[tuple[str, str]]:
+        # What is registered here stays so.
+        await registry.heartbeat(pod.name)
+        for turn in range(3):
+            await pod.presence.look(turn, now=at_s, now_ms=pod.now_ms() + int(1000 * at_s))
+        return await watch.told(ann)
+
+    assert [await look(at_s) for at_s in (0.0, 100.0)] == [[], []]
+    monkeypatch.setattr(registry, "_clock", lambda: time.time() + POD_TTL_S + 1)
+    assert [await look(at_s) for at_s in (200.0, 219.0, 220.0)] == [[], [], [("bob", "offline")]]
+    # It was cut off, and is there again.
+    await registry.register("elsewhere", bob)
+    assert await look(230.0) == [("bob", "online")]
+    # Where the registry was out, it begins anew with whom it misses.
+    await registry.unregister("elsewhere", bob)
+    assert await look(300.0) == []
+    with monkeypatch.context() as out:
+        out.setattr(pod.presence, "_registry", Out())
+        await pod.presence.look(0, now=310.0, now_ms=pod.now_ms())
+    assert [await look(at_s) for at_s in (320.0, 339.0, 400.0)] == [[], [], [("bob", "offline")]]
+
+
+class Out:
+    """A registry that does not answer."""
+
+    async def whereabouts(self, users: Any) -> Any:
+        raise RegistryUnavailable
 
 
 async def do(function: Callable[[], Any]) -> None:

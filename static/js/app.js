@@ -1,5 +1,5 @@
 /** Starts the client and ties the pieces together: addresses, keys and buttons to what they do. */
-import { actsOn, change, discard, markAllRead, retry, send, setBlocked, shelve, startConversation } from "./acts.js";
+import { change, discard, markAllRead, retry, send, setBlocked, shelve, startConversation } from "./acts.js";
 import * as api from "./api.js";
 import { attached, recorder } from "./attach.js";
 import { paintAvatar } from "./dom.js";
@@ -166,6 +166,11 @@ function openRowMenu({ id, at, x, y }) {
   withElement("conversation-menu", (opened) => opened.open({ message: conv, can, at, x, y }));
 }
 
+const mute = (seconds) => ({ id }) =>
+  import("./manage.js")
+    .catch(() => Promise.reject(new Error(_("No connection to the server."))))
+    .then(({ actsOn }) => actsOn(id).mute(seconds));
+
 /** What the items of that menu do. */
 const ROW_ACTS = {
   top: ({ id }) => shelve(id, { pinned: true }),
@@ -175,9 +180,9 @@ const ROW_ACTS = {
     if (view.active === id) location.hash = "";
     return shelve(id, { marked_unread: true });
   },
-  mute: ({ id }) => actsOn(id).mute(Infinity),
-  "mute-8h": ({ id }) => actsOn(id).mute(8 * 3_600),
-  unmute: ({ id }) => actsOn(id).mute(0),
+  mute: mute(Infinity),
+  "mute-8h": mute(8 * 3_600),
+  unmute: mute(0),
   archive: ({ id }) => shelve(id, { archived: true }),
   unarchive: ({ id }) => shelve(id, { archived: false }),
 };

@@ -2,7 +2,7 @@
  * Drafts on all of one's devices: what is begun here goes to the server a moment later, and what was begun elsewhere comes
  * from there. What this browser and the server agreed on last is remembered, so that it is known who has changed it since.
  */
-import * as api from "./api.js";
+import * as api from "./api-more.js";
 import { changed, me, setDraft, state, view } from "./model.js";
 
 const AFTER_MS = 800;

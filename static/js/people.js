@@ -2,9 +2,10 @@
  * What one does with people, with a conversation as a whole, and with the house: its info, profiles, invitations, forwarding,
  * reports and appeals. Loaded when there is nothing else to do, or with the first of them.
  */
-import { actsOn, forward, setBlocked, startConversation } from "./acts.js";
-import * as api from "./api.js";
+import { forward, setBlocked, startConversation } from "./acts.js";
+import * as api from "./api-more.js";
 import { _, handle, n } from "./i18n.js";
+import { actsOn } from "./manage.js";
 import { me, state, view } from "./model.js";
 import { faceOf, nameOf, pictureOf, preview, summaryOf, titleOf } from "./names.js";
 import { confirm, info, infoOf, people, summon, toast, withElement } from "./page.js";

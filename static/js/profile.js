@@ -1,5 +1,5 @@
 /** Who somebody is: what they say of themselves, when they were here as far as they let one know, and what both are in. */
-import * as api from "./api.js";
+import * as api from "./api-more.js";
 import { avatar, el } from "./dom.js";
 import { lastSeen } from "./format.js";
 import { _, n } from "./i18n.js";

@@ -1,5 +1,5 @@
 /** The section "Notifications" of the settings. */
-import * as api from "./api.js";
+import * as api from "./api-more.js";
 import { _ } from "./i18n.js";
 import * as push from "./push.js";
 

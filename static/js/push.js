@@ -1,5 +1,5 @@
 /** Notifications of this browser: whether it can, subscribing and leaving, and what the server knows of it. */
-import * as api from "./api.js";
+import * as api from "./api-more.js";
 import { _ } from "./i18n.js";
 import { register } from "./worker.js";
 

@@ -1,5 +1,5 @@
 /** The search for messages, loaded when it is opened first: its dialog, its style, and what its rows say. */
-import * as api from "./api.js";
+import * as api from "./api-more.js";
 import { style } from "./dom.js";
 import "./elements/search-dialog.js";
 import { _ } from "./i18n.js";

@@ -21,7 +21,7 @@ export class Upload extends EventTarget {
   #attempt = 0;
   #wake = () => {};
 
-  /** `api` has the calls of api.js; `env` the timers and chance. */
+  /** `api` has the calls of api-more.js; `env` the timers and chance. */
   constructor(file, { conv, name, voice = false, duration = null, api, env = {} }) {
     super();
     Object.assign(this, { file, conv, name: name ?? file.name, voice, duration, api });

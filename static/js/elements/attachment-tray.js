@@ -1,5 +1,5 @@
 /** What will go with the next message: files on their way up, each with its progress. Tells by `change`. */
-import * as api from "../api.js";
+import * as api from "../api-more.js";
 import { el, icon } from "../dom.js";
 import { bytes, minutes } from "../format.js";
 import { _, n } from "../i18n.js";

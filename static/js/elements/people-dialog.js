@@ -1,5 +1,5 @@
 /** A dialog to find people: for a new chat, a new group, or new members of a group. */
-import * as api from "../api.js";
+import * as api from "../api-more.js";
 import { avatar, botMark, el, icon } from "../dom.js";
 import { _, handle } from "../i18n.js";
 

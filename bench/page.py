@@ -21,8 +21,10 @@ from bench.stack import EmbeddedStack, StackFailed
 
 _FAILED: Final = 2
 _PASSWORD: Final = "correct-horse-7"
-#: Messages of each of the other conversations, and how many go over one socket.
-_SOME, _CHUNK = 20, 1_000
+#: Who else is in each group.
+_OTHERS: Final = 9
+#: How many messages go over one socket.
+_CHUNK: Final = 1_000
 _PATIENCE_MS: Final = 600_000
 
 _FILL: Final = """async ([conv, from, to]) => {
@@ -68,6 +70,16 @@ _SWITCH: Final = """async (conv) => {
     }
     await frame();
     return performance.now() - from;
+}"""
+
+_VISIT: Final = """async (conv) => {
+    location.hash = conv;
+    const from = performance.now();
+    const open = () => document.querySelector(".conversation[aria-current]")?.getAttribute("href") === `#${conv}`;
+    while (!open() || !document.querySelector("message-list .message")) {
+        await new Promise((resolve) => requestAnimationFrame(resolve));
+        if (performance.now() - from > 20_000) throw new Error(`${conv} was not shown`);
+    }
 }"""
 
 _SEND: Final = """async (text) => {
@@ -121,6 +133,7 @@ class PageReport(msgspec.Struct):
 
     conversations: int
     messages: int
+    each: int
     runs: int
     warm_start_ms: tuple[float, float]
     offline_start_ms: tuple[float, float]
@@ -134,6 +147,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     """Add what the command line says of it."""
     parser.add_argument("--conversations", type=int, default=200, help="besides the long one")
     parser.add_argument("--messages", type=int, default=100_000, help="of the long one")
+    parser.add_argument("--each", type=int, default=60, help="messages of each of the others")
     parser.add_argument("--scroll", type=int, default=20_000, help="messages that are scrolled through")
     parser.add_argument("--step", type=int, default=400, help="pixels of scrolling in each frame")
     parser.add_argument("--runs", type=int, default=7, help="how often each time is taken")
@@ -144,7 +158,7 @@ def run(args: Namespace) -> int:
     """Measure, print and return the exit code."""
     stack = EmbeddedStack()
     try:
-        stack.prepare({"accounts": 0, "conversations": [], "hot": {}})
+        stack.prepare({"accounts": _OTHERS, "conversations": [], "hot": {}})
         stack.start()
         report = _measure(stack, args)
     except StackFailed as error:
@@ -185,15 +199,14 @@ def _measure(stack: EmbeddedStack, args: Namespace) -> PageReport:
         context.set_default_timeout(_PATIENCE_MS)
         _sign_up(context, url)
         page = context.new_page()
+        # Not the chat itself: it would keep all that is said, as it comes.
+        page.goto(f"{url}/settings/")
+        long, others = _fill(page, args)
         page.goto(url)
         _online(page)
-        long, others = _fill(page, args)
-        # The page keeps what it has shown; from the second start on it is warm.
-        page.evaluate(f"location.hash = '{long}'")
-        page.locator("message-list .message").first.wait_for()
-        for conv in others[: args.runs + 1]:
-            page.evaluate(f"location.hash = '{conv}'")
-            page.wait_for_timeout(300)
+        # The browser keeps what the page has shown; from the second start on it is warm.
+        for conv in [*others, long]:
+            page.evaluate(_VISIT, conv)
         page.evaluate("location.hash = ''")
         page.wait_for_function("() => Boolean(navigator.serviceWorker.controller)")
         page.wait_for_timeout(2_000)
@@ -218,6 +231,7 @@ def _measure(stack: EmbeddedStack, args: Namespace) -> PageReport:
     return PageReport(
         conversations=args.conversations,
         messages=args.messages,
+        each=args.each,
         runs=args.runs,
         warm_start_ms=_spread(warm),
         offline_start_ms=_spread(offline),
@@ -242,14 +256,16 @@ def _online(page: Any) -> None:
 
 
 def _fill(page: Any, args: Namespace) -> tuple[str, list[str]]:
-    """Make the conversations, groups of one; return the long one and the others."""
+    """Make the conversations, groups; return the long one and the others."""
     made = page.evaluate(
         """async (count) => {
             const token = document.cookie.split("; ").find((one) => one.startsWith("csrftoken=")).slice(10);
             const headers = {"Content-Type": "application/json", "X-CSRFToken": token};
+            const found = await (await fetch("/v1/users?q=bench-")).json();
+            const members = found.results.map((one) => one.id);
             const ids = [];
             for (let number = 0; number <= count; number += 1) {
-                const body = JSON.stringify({type: "group", name: `Group ${number}`, members: []});
+                const body = JSON.stringify({type: "group", name: `Group ${number}`, members});
                 const answer = await fetch("/v1/conversations", {method: "POST", headers, body});
                 ids.push((await answer.json()).id);
             }
@@ -262,7 +278,7 @@ def _fill(page: Any, args: Namespace) -> tuple[str, list[str]]:
     for first in range(0, args.messages, _CHUNK):
         page.evaluate(_FILL, [long, first, min(args.messages, first + _CHUNK)])
     for conv in others:
-        page.evaluate(_FILL, [conv, 0, _SOME])
+        page.evaluate(_FILL, [conv, 0, args.each])
     print(f"filled in {time.monotonic() - began:.0f} s", file=sys.stderr)
     return long, others
 

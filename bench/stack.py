@@ -34,6 +34,7 @@ _OPEN_LIMITS: Final = {
     "CHAT_SEND_RATE": "1000000",
     "CHAT_SEND_BURST": "1000000",
     "CHAT_HOT_RATE": "0",
+    "CHAT_API_RATE": "1000000/min",
     "CHAT_LOG_LEVEL": "WARNING",
 }
 

@@ -5,7 +5,7 @@ import { attached, recorder } from "./attach.js";
 import { paintAvatar } from "./dom.js";
 import { moment } from "./format.js";
 import { _, n } from "./i18n.js";
-import { changed, database, dispatch, leaveDatabase, me, onChange, openDatabase, root, setDraft, state, view } from "./model.js";
+import { changed, database, dispatch, leaveDatabase, me, onChange, openDatabase, restore, restoreOthers, root, setDraft, state, view } from "./model.js";
 import { excerpt, lookForMembers, mentionable, mentionsOfText, nameOf, preview, summaryOf } from "./names.js";
 import { $, banner, callOff, composer, confirm, draining, failed, info, list, listed, loadLater, menu, messages, paint, paintConnection, paintList, paintNetwork, people, pinnedBar, rowMenu, seen, summon, toast, withElement } from "./page.js";
 import { keyOf } from "./rows.js";
@@ -463,7 +463,7 @@ async function start() {
     await openDatabase();
     view.drafts = database.drafts();
     takeAside();
-    dispatch({ type: "cached", ...(await database.snapshot()) });
+    await restore(location.hash.slice(1).split("/")[0]);
     for (const message of await database.outbox()) {
       if (message.op) {
         dispatch({ type: "change-queued", change: message });
@@ -481,6 +481,8 @@ async function start() {
   route();
   paint();
   if (sessionStorage.getItem("chat-begun")) import("./update.js").then(({ resume }) => resume(), () => {});
+  // What is said now comes to what was kept.
+  await restoreOthers();
   wire.connect();
   loadConversations();
   withKeys().catch(() => {});

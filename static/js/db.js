@@ -20,6 +20,20 @@ const committed = (transaction) =>
     transaction.onerror = transaction.onabort = () => reject(transaction.error);
   });
 
+/** The newest messages of a conversation. Not one by one: each step of a cursor is a way to another process and back. */
+const newestOf = (index, conv) =>
+  new Promise((resolve, reject) => {
+    const all = IDBKeyRange.bound([conv], [conv, []]);
+    const cursor = index.openKeyCursor(all, "prev");
+    let steps = 0;
+    cursor.onerror = () => reject(cursor.error);
+    cursor.onsuccess = () => {
+      const at = cursor.result;
+      if (at && steps++ === 0) at.advance(KEEP - 1);
+      else done(index.getAll(at ? IDBKeyRange.bound(at.key, [conv, []]) : all)).then(resolve, reject);
+    };
+  });
+
 const PREFIX = "chat-";
 
 export class Database {
@@ -42,6 +56,9 @@ export class Database {
     };
     return new Database(await done(request), user);
   }
+
+  /** What was written of the list last; null before, and where it may not have been. */
+  #convs = null;
 
   constructor(db, user) {
     this.db = db;
@@ -82,12 +99,21 @@ export class Database {
     await committed(transaction);
   }
 
-  /** Replace the list of conversations, and forget the messages of those that are gone. */
-  putConversations(convs) {
-    return this.#write("convs", (store) => {
-      store.clear();
-      convs.forEach((one) => store.put(one));
-    });
+  /** Replace the list of conversations. Of hundreds few have changed since the last time: the same object is not written again. */
+  async putConversations(convs) {
+    const before = this.#convs;
+    const now = new Map(convs.map((one) => [one.id, one]));
+    this.#convs = now;
+    try {
+      await this.#write("convs", (store) => {
+        if (!before) store.clear();
+        else for (const id of before.keys()) if (!now.has(id)) store.delete(id);
+        for (const one of convs) if (before?.get(one.id) !== one) store.put(one);
+      });
+    } catch (error) {
+      this.#convs = null;
+      throw error;
+    }
   }
 
   putReceipts(receipts) {
@@ -144,34 +170,19 @@ export class Database {
     await committed(transaction);
   }
 
-  /** Return what is needed for the first paint: conversations, their newest messages, receipts. */
-  async snapshot() {
-    const transaction = this.db.transaction(["convs", "messages", "marks"]);
-    const convs = await done(transaction.objectStore("convs").getAll());
-    const receipts = (await done(transaction.objectStore("marks").get("receipts"))) ?? {};
-    const marks = (await done(transaction.objectStore("marks").get("rows"))) ?? {};
-    const index = transaction.objectStore("messages").index("conv");
-    const messages = {};
-    await Promise.all(
-      convs.map(
-        (conv) =>
-          new Promise((resolve, reject) => {
-            const rows = [];
-            const cursor = index.openCursor(IDBKeyRange.bound([conv.id], [conv.id, []]), "prev");
-            cursor.onerror = () => reject(cursor.error);
-            cursor.onsuccess = () => {
-              if (!cursor.result || rows.length >= KEEP) {
-                if (rows.length) messages[conv.id] = rows;
-                resolve();
-                return;
-              }
-              rows.push(cursor.result.value);
-              cursor.result.continue();
-            };
-          }),
-      ),
-    );
-    return { convs, messages, receipts, marks };
+  /** Return what the list is painted from: conversations, receipts, and up to where in each nothing is missing. */
+  async heads() {
+    const transaction = this.db.transaction(["convs", "marks"]);
+    const said = transaction.objectStore("marks");
+    const [convs, receipts = {}, marks = {}] = await Promise.all([done(transaction.objectStore("convs").getAll()), done(said.get("receipts")), done(said.get("rows"))]);
+    return { convs, receipts, marks };
+  }
+
+  /** Return the newest messages that are kept of conversations, in their order: id -> messages, without those of which there are none. */
+  async tails(convs) {
+    const index = this.db.transaction("messages").objectStore("messages").index("conv");
+    const found = await Promise.all(convs.map(async (conv) => [conv, await newestOf(index, conv)]));
+    return Object.fromEntries(found.filter(([, messages]) => messages.length));
   }
 
   /** Forget what was read here; what was written and never sent stays for its author's next visit. */

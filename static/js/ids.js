@@ -27,7 +27,7 @@ export function compareIds(a, b) {
 }
 
 /** Return the later of two ids. */
-export const laterId = (a, b) => (compareIds(a, b) < 0 ? b : a);
+export const laterId = (a, b) => (!a || compareIds(a, b) < 0 ? b : a);
 
 /** Return the number of the chain that an id is in: 0, but for what is said in a hot conversation. */
 export const chainOf = (serverId) => (Number.parseInt(orderKey(serverId).slice(-6), 16) >> 17) & 31;

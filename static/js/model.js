@@ -37,8 +37,12 @@ export function changed() {
     painting = false;
     painter();
   };
-  requestAnimationFrame(now);
-  setTimeout(now, PAINT_MS);
+  whenShown(now);
+}
+
+function whenShown(work) {
+  requestAnimationFrame(work);
+  setTimeout(work, PAINT_MS);
 }
 
 export function dispatch(action) {
@@ -50,6 +54,35 @@ export function dispatch(action) {
 
 export async function openDatabase() {
   database = await Database.open(me.id);
+}
+
+/** Conversations whose messages are read at once: the page stays answerable meanwhile. */
+const CHUNK = 50;
+let marks = {};
+let restoring = null;
+
+/** Is kept when the state has all messages that the browser has. */
+export const restored = () => restoring;
+
+/** Take up what the browser keeps: the list, and the messages of the conversation that is open. */
+export async function restore(open) {
+  const [heads, messages] = await Promise.all([database.heads(), database.tails([open])]);
+  ({ marks } = heads);
+  dispatch({ type: "cached", ...heads, messages });
+}
+
+/** Take up the messages of all other conversations, once the list is on the screen. */
+export function restoreOthers() {
+  const read = async () => {
+    await new Promise((resolve) => whenShown(resolve));
+    const others = store.sortedConversations(state).filter((conv) => !store.threadOf(state, conv.id).loaded);
+    for (let at = 0; at < others.length; at += CHUNK) {
+      const messages = await database.tails(others.slice(at, at + CHUNK).map((conv) => conv.id));
+      dispatch({ type: "cached", convs: [], marks, messages });
+    }
+  };
+  restoring = read().catch(ignore);
+  return restoring;
 }
 
 /**

@@ -283,7 +283,7 @@ function paintThread() {
 
 /** What is on the screen of somebody who looks at it counts as read. */
 export function seen() {
-  if (document.visibilityState === "visible" && document.hasFocus() && messages.atBottom && !state.past) markRead();
+  if (view.active && document.visibilityState === "visible" && document.hasFocus() && messages.atBottom && !state.past) markRead();
 }
 
 /** The list was read anew: a line that was drawn from an older copy goes. */

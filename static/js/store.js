@@ -48,8 +48,8 @@ export const mentionsMe = (state, message) => Boolean(message.mentions?.some((on
 
 /** Conversations, pinned ones first, then by newest activity, without those that one is no longer in. */
 export function sortedConversations(state) {
-  const open = Object.values(state.convs).filter((conv) => !conv.closed);
-  return open.sort((a, b) => Number(b.pinned ?? false) - Number(a.pinned ?? false) || activityOf(state, b) - activityOf(state, a) || (a.id < b.id ? -1 : 1));
+  const open = Object.values(state.convs).filter((conv) => !conv.closed).map((conv) => ({ conv, pinned: Number(conv.pinned ?? false), at: activityOf(state, conv) }));
+  return open.sort((a, b) => b.pinned - a.pinned || b.at - a.at || (a.conv.id < b.conv.id ? -1 : 1)).map(({ conv }) => conv);
 }
 
 /** Return a message with one's own changes of it that are on their way. */
@@ -120,7 +120,7 @@ export const isExpired = (conv, message, now) =>
 
 /** Unread messages of all conversations that are not muted or put away; one that is marked as unread counts as one. */
 export const totalUnread = (state, now) =>
-  sortedConversations(state).reduce((sum, conv) => sum + (isMuted(conv, now) || conv.archived ? 0 : conv.unread_count || Number(conv.marked_unread ?? false)), 0);
+  Object.values(state.convs).reduce((sum, conv) => sum + (conv.closed || isMuted(conv, now) || conv.archived ? 0 : conv.unread_count || Number(conv.marked_unread ?? false)), 0);
 
 /** May the reader let people into a conversation, and manage it? */
 export const manages = (conv) => conv?.type === "group" && !conv.closed && ["owner", "admin"].includes(conv.role);
@@ -328,42 +328,55 @@ function readByMe(state, conv, serverId) {
   return withConv(state, conv, { last_read: serverId, unread_count: all ? 0 : Math.min(it.unread_count, left.length), mentioned, marked_unread: false });
 }
 
-function putConversation(state, conv) {
-  const users = { ...state.users };
-  for (const one of [...(conv.members ?? []), ...(conv.peer ? [conv.peer] : [])]) {
-    users[one.id] = { ...users[one.id], id: one.id, username: one.username, display_name: one.display_name, is_bot: one.is_bot };
-  }
-  const held = state.convs[conv.id];
+/** Return a conversation as it was read, but for what is known better here. */
+function freshOf(held, conv) {
   const fresh = { ...conv };
-  if (held) {
-    fresh.pins = conv.pins ?? held.pins;
-    // The answer may have been made before what the socket has brought since.
-    if (compareIds(held.last_message?.server_id, conv.last_message?.server_id) > 0) {
-      fresh.last_message = held.last_message;
-      fresh.unread_count = held.unread_count;
-      fresh.mentioned = held.mentioned;
-    }
-    fresh.expired_before = laterId(held.expired_before, conv.expired_before);
-    if (compareIds(held.last_read, conv.last_read) > 0) {
-      fresh.last_read = held.last_read;
-      fresh.unread_count = held.unread_count;
-      fresh.mentioned = held.mentioned;
-    }
+  if (!held) return fresh;
+  fresh.pins = conv.pins ?? held.pins;
+  // The answer may have been made before what the socket has brought since.
+  if (compareIds(held.last_message?.server_id, conv.last_message?.server_id) > 0) {
+    fresh.last_message = held.last_message;
+    fresh.unread_count = held.unread_count;
+    fresh.mentioned = held.mentioned;
   }
-  let next = { ...state, users, convs: { ...state.convs, [conv.id]: fresh } };
-  for (const one of [...(conv.members ?? []), ...(conv.peer ? [conv.peer] : [])]) {
-    if (one.last_read) next = withReceipt(next, conv.id, "read", one.id, one.last_read);
+  fresh.expired_before = laterId(held.expired_before, conv.expired_before);
+  if (compareIds(held.last_read, conv.last_read) > 0) {
+    fresh.last_read = held.last_read;
+    fresh.unread_count = held.unread_count;
+    fresh.mentioned = held.mentioned;
   }
-  return next;
+  return fresh;
+}
+
+/** Return a conversation's receipts with marks of one kind, by user. */
+function joinReceipts(of = {}, kind, marks) {
+  const joined = { ...of[kind] };
+  for (const [user, mark] of Object.entries(marks)) joined[user] = laterId(joined[user], mark);
+  return { ...of, [kind]: joined };
+}
+
+/** Take conversations up. There may be hundreds with dozens of members: what is copied is copied once for all of them. */
+function putConversations(state, list) {
+  const users = { ...state.users };
+  const convs = { ...state.convs };
+  const receipts = { ...state.receipts };
+  for (const conv of list) {
+    const people = [...(conv.members ?? []), ...(conv.peer ? [conv.peer] : [])];
+    for (const one of people) users[one.id] = { ...users[one.id], id: one.id, username: one.username, display_name: one.display_name, is_bot: one.is_bot };
+    convs[conv.id] = freshOf(convs[conv.id], conv);
+    const read = people.filter((one) => one.last_read).map((one) => [one.id, one.last_read]);
+    if (read.length) receipts[conv.id] = joinReceipts(receipts[conv.id], "read", Object.fromEntries(read));
+  }
+  return { ...state, users, convs, receipts };
 }
 
 /** Return the state after an action. Unknown conversations are left to the caller to fetch. */
 export function reduce(state, action) {
   switch (action.type) {
     case "conversations":
-      return { ...action.results.reduce(putConversation, state), listLoaded: true };
+      return { ...putConversations(state, action.results), listLoaded: true };
     case "conversation":
-      return putConversation(state, action.conversation);
+      return putConversations(state, [action.conversation]);
     case "conversation-gone": {
       const { [action.conv]: _conv, ...convs } = state.convs;
       const { [action.conv]: _thread, ...threads } = state.threads;
@@ -386,18 +399,17 @@ export function reduce(state, action) {
     case "users":
       return { ...state, users: { ...state.users, ...Object.fromEntries(action.users.map((one) => [one.id, one])) } };
     case "cached": {
-      let next = state;
-      for (const conv of action.convs) if (!next.convs[conv.id]) next = putConversation(next, conv);
+      let next = putConversations(state, action.convs.filter((conv) => !state.convs[conv.id]));
       for (const [conv, messages] of Object.entries(action.messages)) {
         next = withThread(next, conv, { messages: merge(threadOf(next, conv).messages, messages), loaded: true });
       }
-      for (const [conv, receipts] of Object.entries(action.receipts ?? {})) {
-        for (const kind of ["delivered", "read"]) {
-          for (const [user, mark] of Object.entries(receipts[kind] ?? {})) next = withReceipt(next, conv, kind, user, mark);
-        }
+      const receipts = { ...next.receipts };
+      for (const [conv, of] of Object.entries(action.receipts ?? {})) {
+        for (const kind of ["delivered", "read"]) if (of[kind]) receipts[conv] = joinReceipts(receipts[conv], kind, of[kind]);
       }
-      for (const [conv, messages] of Object.entries(action.messages)) {
-        next = reached(next, conv, action.marks?.[conv] ?? messages.map((one) => one.server_id).reduce(joinMarks));
+      next = { ...next, receipts };
+      for (const conv of new Set([...action.convs.map((one) => one.id), ...Object.keys(action.messages)])) {
+        next = reached(next, conv, action.marks?.[conv] ?? action.messages[conv]?.map((one) => one.server_id).reduce(joinMarks));
       }
       return { ...next, listLoaded: state.listLoaded || action.convs.length > 0 };
     }

@@ -2,7 +2,7 @@
 import * as api from "./api.js";
 import { refusal } from "./i18n.js";
 import { covers } from "./ids.js";
-import { changed, database, dispatch, dropKept, keep, me, saveSoon, state, view } from "./model.js";
+import { changed, database, dispatch, dropKept, keep, me, restored, saveSoon, state, view } from "./model.js";
 import { startedTyping, stoppedTyping, titleOf } from "./names.js";
 import * as store from "./store.js";
 import { Wire } from "./wire.js";
@@ -146,6 +146,8 @@ function take(frame) {
     else tellDelivered();
   }
   if (!state.convs[frame.conv]) fetchConversation(frame.conv);
+  // Of what nobody looks at not everything is held either.
+  if (frame.conv !== view.active && store.isLong(state, frame.conv)) dispatch({ type: "trim", conv: frame.conv, around: null });
   if (gap) repair(frame.conv);
   else keep([frame]);
 }
@@ -242,6 +244,8 @@ function receipt(frame) {
 
 /** A message's id carries its conversation's: the first eight bytes. */
 function sameConversation(conv, serverId) {
+  // Ten letters are seven and a half of them, and tell nearly all apart.
+  if (serverId.slice(2, 12) !== conv.id.slice(2, 12)) return false;
   const decode = (text) => atob(text.slice(2).replaceAll("-", "+").replaceAll("_", "/"));
   return decode(serverId).slice(0, 8) === decode(conv.id);
 }
@@ -354,14 +358,14 @@ export async function loadBlocks() {
 }
 
 /** Have the newest messages of a conversation, and its people's presence. The promise is kept when the messages are there. */
-export function openThread(conv) {
-  const thread = store.threadOf(state, conv);
-  const behind = !thread.loaded || store.newestHeld(state, conv) !== state.convs[conv]?.last_message?.server_id;
-  const loaded = behind ? loadNewest(conv) : Promise.resolve();
+export async function openThread(conv) {
   loadPins(conv);
   loadRequests(conv);
   watchPresence();
-  return loaded;
+  if (!store.threadOf(state, conv).loaded) await restored();
+  const thread = store.threadOf(state, conv);
+  const behind = !thread.loaded || store.newestHeld(state, conv) !== state.convs[conv]?.last_message?.server_id;
+  if (behind) await loadNewest(conv);
 }
 
 /** Read who asks to be let into a group that one manages. Best effort: the next opening asks again. */

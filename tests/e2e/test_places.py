@@ -109,16 +109,16 @@ def test_on_a_phone(person: Person, account: Callable[[str], Any]) -> None:
 
 _KEPT = """async (count) => {
     const address = document.querySelector("script[src*='js/app']").src.replace("app.js", "");
-    const [{Database}, {compareIds}] = await Promise.all(["db.js", "ids.js"].map((one) => import(address + one)));
+    const {Database} = await import(address + "db.js");
     const database = await Database.open("somebody");
     const id = (row) => "m_" + btoa(String.fromCharCode(0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, row, row, row))
         .replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
     const rows = Array.from({length: count}, (_, at) => ({server_id: id(at), conv: "c_a", ts: 7}));
     await database.putConversations([{id: "c_a"}]);
     await database.putMessages(rows, {});
-    const {messages} = await database.snapshot();
+    const messages = await database.tails(["c_a", "c_b"]);
     await database.destroy();
-    const kept = messages.c_a.map((one) => one.server_id).sort(compareIds);
+    const kept = messages.c_a.map((one) => one.server_id);
     return [kept.length, kept.join() === rows.slice(-kept.length).map((one) => one.server_id).join()];
 }"""
 

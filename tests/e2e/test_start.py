@@ -9,7 +9,7 @@ import pytest
 from django.conf import settings
 
 from tests.e2e.conftest import PASSWORD, RATES, Server
-from tests.e2e.pages import api, bubble, name, open_chat, say, start_chat, ticks
+from tests.e2e.pages import api, bubble, fill, name, open_chat, say, start_chat, ticks
 from tests.process.stacks import EmbeddedStack
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -172,3 +172,53 @@ def test_the_page_can_be_installed(person: Person, server: Server) -> None:
         expect(a.get_by_role("dialog").filter(has_text=dialog)).to_be_visible()
         a.keyboard.press("Escape")
         a.goto("about:blank")
+
+
+def test_without_a_connection_every_conversation_opens_with_what_was_kept_of_it(person: Person, server: Server) -> None:
+    ann = name("ann")
+    others = [name(stem) for stem in ("ben", "cleo", "dan")]
+    a = person(ann)
+    server.people(*others)
+    for other in others:
+        start_chat(a, other)
+        say(a, f"Hello {other}")
+        expect(ticks(a)).to_have_attribute("data-status", "sent")
+    kept(a)
+    a.evaluate("location.hash = ''")
+    server.kill()
+    try:
+        a.reload()
+        # The list is there before the messages are; whoever is quicker than these waits for them.
+        a.locator(".conversation", has_text=others[0]).click()
+        expect(bubble(a, f"Hello {others[0]}")).to_be_visible()
+        for other in others[1:]:
+            open_chat(a, other)
+            expect(bubble(a, f"Hello {other}")).to_be_visible()
+        # What is written then is among what was kept, and still there after another start.
+        say(a, "And one more")
+        expect(ticks(a)).to_have_attribute("data-status", "sending")
+        a.reload()
+        expect(bubble(a, f"Hello {others[-1]}")).to_be_visible()
+        expect(bubble(a, "And one more")).to_be_visible()
+    finally:
+        server.start()
+    expect(ticks(a)).to_have_attribute("data-status", "sent")
+
+
+def test_of_a_conversation_that_nobody_looks_at_not_everything_is_held(person: Person) -> None:
+    a, ben = person(name("ann")), name("ben")
+    person(ben)
+    conv = start_chat(a, ben)
+    say(a, "The first")
+    a.evaluate("location.hash = ''")
+    for first in range(0, 3_200, 200):
+        fill(a, conv, [f"no. {number}" for number in range(first, first + 200)])
+    held = """async (conv) => {
+        const address = document.querySelector("script[src*='js/app']").src.replace("app.js", "model.js");
+        const {messages} = (await import(address)).state.threads[conv];
+        return [messages.length, messages.at(-1).body];
+    }"""
+    a.wait_for_function(f"async (conv) => (await ({held})(conv))[1] === 'no. 3199'", arg=conv)
+    assert a.evaluate(held, conv)[0] < 3_000
+    open_chat(a, ben)
+    expect(bubble(a, "no. 3199")).to_be_in_viewport()

@@ -31,3 +31,12 @@ def test_script_and_style_of_the_page_are_within_250_kib() -> None:
     assert len(scripts) > 20
     size = sum(path.stat().st_size for path in styles | scripts)
     assert size < MOST, f"{size / 1024:.1f} KiB"
+
+
+def test_modules_are_asked_for_at_once_and_not_one_after_the_other() -> None:
+    """What ``app.js`` imports is named on the page, so that a start does not wait once for each level of imports."""
+    page = (BASE / "templates" / "chat" / "app.html").read_text()
+    entry = BASE / "static" / "js" / "app.js"
+    wanted = modules(entry, set()) - {entry}
+    named = re.findall(r"""<link rel="modulepreload" href="{% static '(js/[^']+)' %}">""", page)
+    assert named == sorted(str(path.relative_to(BASE / "static")) for path in wanted)

@@ -28,6 +28,7 @@ from messaging.compliance.forms import ReasonField, ReasonForm
 from messaging.compliance.why import DeletedForAReason, actor_of, for_a_reason, reason_page, sentence
 from messaging.domain.errors import ChatError
 from messaging.domain.ids import DeviceId, UserId, device_ref, user_ref
+from messaging.media.portraits import set_portrait
 from messaging.rights import erasures
 
 
@@ -155,9 +156,35 @@ class PersonAdmin(UserAdmin):  # type: ignore[type-arg]
         return answer
 
     def get_urls(self) -> list[URLPattern]:
-        """Add the page that asks why an account is to be erased."""
+        """Add the pages that ask why an account is to be erased, and why a picture is taken down."""
+        picture = path("<int:pk>/picture/", self.admin_site.admin_view(self.picture_view), name="accounts_user_picture")
         erase = path("<int:pk>/erase/", self.admin_site.admin_view(self.erase_view), name="accounts_user_erase")
-        return [erase, *super().get_urls()]
+        return [erase, picture, *super().get_urls()]
+
+    def picture_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Take somebody's picture down, with a reason; they may set another."""
+        if not request.user.has_perm("moderation.decide_case"):
+            raise PermissionDenied
+        person = get_object_or_404(User, pk=pk)
+        form = ReasonForm(request.POST or None)
+        page = reverse("admin:accounts_user_change", args=[pk])
+        if request.method == "POST" and form.is_valid():
+            with transaction.atomic():
+                set_portrait(UserId(pk), None)
+                self._record(request, Action.USER_CHANGED, person, form.cleaned_data["reason"], {"fields": ["picture"]})
+            self.message_user(request, "The picture is taken down.", messages.SUCCESS)
+            return redirect(page)
+        return reason_page(
+            self,
+            request,
+            title=f"Take down the picture of {person.get_full_name()}",
+            intro="Nobody sees it any more, and the file is deleted, unless a legal hold keeps it. Their initials are"
+            " shown until they set another picture.",
+            form=form,
+            back=page,
+            confirm="Take it down",
+            danger=True,
+        )
 
     def erase_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Have somebody's account erased, with a reason; a hold refuses it."""

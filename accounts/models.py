@@ -10,7 +10,7 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from messaging.domain.ids import new_random_id
+from messaging.domain.ids import MediaId, new_random_id
 
 username_validator = RegexValidator(
     r"^[a-z0-9][a-z0-9_.-]{1,31}\Z",
@@ -37,6 +37,8 @@ class User(AbstractUser):
     last_seen_at = models.DateTimeField(null=True, blank=True)
     #: What others read on the profile, as its owner writes it.
     about = models.CharField(max_length=140, blank=True, default="", db_default="")
+    #: The file that is its picture; only ``messaging.media.portraits`` changes it.
+    picture_id = models.BigIntegerField(null=True, editable=False)
     #: Whether others may see that the user is online, and when they last were.
     share_presence = models.BooleanField(default=True)
     #: Code of the language of pages, mails and pushes; empty: pages as the browser asks.
@@ -61,6 +63,11 @@ class User(AbstractUser):
         """Whether moderators keep the user out now."""
         until = self.suspended_until
         return self.suspended_at is not None and (until is None or until > timezone.now())
+
+    @property
+    def picture(self) -> MediaId | None:
+        """The file that is its picture; None for none."""
+        return None if self.picture_id is None else MediaId(self.picture_id)
 
     @property
     def presence(self) -> PresenceChoice:

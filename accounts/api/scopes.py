@@ -19,6 +19,9 @@ OPEN_TO_BOTS: Final = frozenset(
         "patch me",
         "get users",
         "get users/<str:user>",
+        "get users/<str:user>/picture",
+        "put me/picture",
+        "delete me/picture",
         "delete tokens/current",
         "get conversations",
         "get conversations/<str:conversation>",
@@ -50,7 +53,9 @@ OPEN_TO_BOTS: Final = frozenset(
     }
 )
 #: Of these, what shows nothing of any conversation: good for a token that is limited to some.
-_OF_NO_CONVERSATION: Final = frozenset({"get me", "get users", "get users/<str:user>", "delete tokens/current"})
+_OF_NO_CONVERSATION: Final = frozenset(
+    {"get me", "get users", "get users/<str:user>", "get users/<str:user>/picture", "delete tokens/current"}
+)
 _PREFIX: Final = "v1/"
 
 

@@ -96,6 +96,10 @@ class UserSerializer(serializers.Serializer[Any]):
     username = serializers.CharField()
     display_name = serializers.CharField()
     is_bot = serializers.BooleanField(help_text="A program's account; show it.")
+    picture = serializers.CharField(
+        allow_null=True,
+        help_text="`f_…`: it changes with the picture, which is at `/v1/users/:id/picture`. Null: none for you.",
+    )
 
 
 class MeSerializer(UserSerializer):
@@ -148,6 +152,7 @@ def user_json(user: User | UserCard) -> dict[str, Any]:
         "username": user.username,
         "display_name": user.display_name or user.username,
         "is_bot": user.is_bot,
+        "picture": None if user.picture is None else ids.media_ref(user.picture),
     }
 
 

@@ -318,7 +318,7 @@ class UserView(AccountsAPIView):
     def get(self, request: Request, user: str) -> Response:
         """Show a user."""
         user_id = _user_id(user)
-        card = people.display_names([user_id]).get(user_id)
+        card = people.cards_for(UserId(user_of(request).pk), [user_id]).get(user_id)
         if card is None:
             raise NotFound("no such user")
         return Response(user_json(card))

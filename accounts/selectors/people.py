@@ -1,14 +1,14 @@
 """Reads about people, for those who only hold ids."""
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
 from django.db.models import Q
 
 from accounts.models import Block, Bot, User
-from messaging.domain.ids import UserId
+from messaging.domain.ids import MediaId, UserId
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +19,7 @@ class UserCard:
     username: str
     display_name: str
     is_bot: bool = False
+    picture: MediaId | None = None
 
 
 #: What is shown of somebody whose account is closed or erased.
@@ -32,6 +33,19 @@ def display_names(ids: Iterable[UserId]) -> dict[UserId, UserCard]:
     }
 
 
+def cards_for(viewer: UserId, ids: Iterable[UserId]) -> dict[UserId, UserCard]:
+    """Return the ``display_names`` as ``viewer`` sees them: across a block nobody has a picture."""
+    return {card.id: card for card in _as_seen(viewer, display_names(ids).values())}
+
+
+def _as_seen(viewer: UserId, cards: Iterable[UserCard]) -> list[UserCard]:
+    found = list(cards)
+    pictured = [card.id for card in found if card.picture is not None]
+    # Most people have none, and nobody asks for what is between them then.
+    hidden = blocked_pairs(viewer, pictured) if pictured else set()
+    return [replace(card, picture=None) if card.id in hidden else card for card in found]
+
+
 def names_on_file(ids: Iterable[UserId]) -> dict[UserId, UserCard]:
     """Return the cards with the names that are stored: for the staff, who may have to keep them for a case."""
     return {id_: card for id_, (card, _) in _on_file(ids).items()}
@@ -39,14 +53,14 @@ def names_on_file(ids: Iterable[UserId]) -> dict[UserId, UserCard]:
 
 def _on_file(ids: Iterable[UserId]) -> dict[UserId, tuple[UserCard, datetime | None]]:
     rows = User.objects.filter(pk__in=set(ids)).values_list(*_CARD, "closed_at")
-    return {UserId(row[0]): (_card(*row[:4]), row[4]) for row in rows}
+    return {UserId(row[0]): (_card(*row[:5]), row[5]) for row in rows}
 
 
-_CARD: Final = ("id", "username", "display_name", "is_bot")
+_CARD: Final = ("id", "username", "display_name", "is_bot", "picture_id")
 
 
-def _card(id_: int, username: str, name: str, is_bot: bool) -> UserCard:
-    return UserCard(UserId(id_), username, name or username, is_bot)
+def _card(id_: int, username: str, name: str, is_bot: bool, picture: int | None = None) -> UserCard:
+    return UserCard(UserId(id_), username, name or username, is_bot, None if picture is None else MediaId(picture))
 
 
 def reachable(ids: Iterable[UserId]) -> set[UserId]:
@@ -151,11 +165,11 @@ def search(*, viewer: UserId, query: str, limit: int = 20) -> list[UserCard]:
         .order_by("username")
         .values_list(*_CARD)[:limit]
     )
-    return [_card(*row) for row in rows]
+    return _as_seen(viewer, [_card(*row) for row in rows])
 
 
 def blocked_by(user: UserId) -> list[UserCard]:
-    """Return whom ``user`` has blocked, newest first."""
+    """Return whom ``user`` has blocked, newest first; without pictures, as everywhere across a block."""
     rows = (
         Block.objects.filter(owner_id=user, target__closed_at=None)
         .order_by("-created_at")

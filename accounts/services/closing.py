@@ -36,7 +36,7 @@ def empty(user: User) -> None:
     user.user_permissions.clear()
     user.username = f"deleted_{user.pk:x}"
     user.display_name = user.about = user.email = user.suspension_reason = ""
-    user.last_login = user.last_seen_at = None
+    user.last_login = user.last_seen_at = user.picture_id = None
     user.is_active = user.share_presence = False
     user.set_unusable_password()
     user.save()

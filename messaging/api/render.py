@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from messaging.domain import frames, ids
-from messaging.domain.ids import ConversationId, MessageId
+from messaging.domain.ids import ConversationId, MediaId, MessageId
 from messaging.domain.messages import ConversationType
 from messaging.selectors.history import expired_before
 from messaging.selectors.inbox import ConversationView, MemberView
@@ -57,6 +57,11 @@ def message(frame: frames.Msg) -> dict[str, Any]:
     return body
 
 
+def picture(media: MediaId | None) -> str | None:
+    """Return what tells one picture from the one before."""
+    return None if media is None else ids.media_ref(media)
+
+
 def pin(pinned: PinnedMessage) -> dict[str, Any]:
     """Return a pinned message, with who pinned it and when."""
     return {"message": message(pinned.message), "by": ids.user_ref(pinned.user_id), "ts": pinned.ts_ms}
@@ -68,6 +73,7 @@ def profile(seen: Profile) -> dict[str, Any]:
         "id": ids.user_ref(seen.card.id),
         "username": seen.card.username,
         "display_name": seen.card.display_name,
+        "picture": picture(seen.card.picture),
         "about": seen.about,
         "presence": None if seen.seen is None else {"state": seen.seen.state, "last_seen": seen.seen.last_seen},
         "groups": [
@@ -75,7 +81,7 @@ def profile(seen: Profile) -> dict[str, Any]:
                 "id": ids.conversation_ref(it.id),
                 "name": it.name,
                 "members_count": it.members_count,
-                "picture": None if it.picture is None else ids.media_ref(it.picture),
+                "picture": picture(it.picture),
             }
             for it in seen.groups
         ],
@@ -90,6 +96,7 @@ def member(view: MemberView) -> dict[str, Any]:
         "username": view.username,
         "display_name": view.display_name,
         "is_bot": view.is_bot,
+        "picture": picture(view.picture),
         "role": place.role.value,
         "joined_at": moment(place.joined_at),
         "last_read": mark(place.conversation_id, place.last_read_id),
@@ -116,7 +123,7 @@ def conversation(view: ConversationView) -> dict[str, Any]:
         "pinned": view.membership.shelf.pinned,
         "archived": view.archived,
         "marked_unread": view.marked_unread,
-        "picture": None if it.picture is None else ids.media_ref(it.picture),
+        "picture": picture(it.picture),
         "timer_s": it.timer_s,
         "expired_before": expired_before(it.id, it.expired_id),
         "created_at": moment(it.created_at),

@@ -9,6 +9,7 @@ from celery import shared_task
 from chatproject import container
 from messaging.compliance import audit, exports, holds, retention
 from messaging.compliance.models import Sweep
+from messaging.media import portraits
 
 #: How long one job sweeps; the next goes on. Under the time limit of jobs.
 _SWEEP_S: Final = 180.0
@@ -36,7 +37,8 @@ def checkpoint_audit() -> None:
 
 @shared_task(ignore_result=True)  # type: ignore[untyped-decorator]
 def begin_sweep() -> None:
-    """Begin to delete what is over its time, and go on for a while."""
+    """Begin to delete what is over its time, and go on for a while; also pictures of people that only a hold kept."""
+    portraits.sweep()
     retention.go_on(retention.begin(), until=time.monotonic() + _SWEEP_S)
 
 

@@ -10,7 +10,7 @@ from django.utils import timezone
 from accounts.selectors import people
 from chatproject import container
 from messaging.domain.errors import Conflict, NotFound
-from messaging.domain.ids import ConversationId, UserId
+from messaging.domain.ids import ConversationId, MediaId, UserId
 from messaging.domain.messages import Conversation, ConversationType, Membership, Role
 from messaging.invites.models import Invite, JoinRequest
 from messaging.selectors.access import Access, require_member, require_role
@@ -35,6 +35,7 @@ class Asking:
     user_id: UserId
     username: str
     display_name: str
+    picture: MediaId | None
     created_at: datetime
 
 
@@ -70,12 +71,12 @@ def asking(actor: UserId, conversation_id: ConversationId) -> list[Asking]:
     """
     require_manager(actor, conversation_id)
     rows = list(JoinRequest.objects.filter(conversation_id=conversation_id, declined_at=None).order_by("created_at"))
-    cards = people.display_names([UserId(row.user_id) for row in rows])
+    cards = people.cards_for(actor, [UserId(row.user_id) for row in rows])
     found = []
     for row in rows:
         card = cards.get(UserId(row.user_id))
-        names = (card.username, card.display_name) if card else ("", "")
-        found.append(Asking(UserId(row.user_id), *names, row.created_at))
+        who = (card.username, card.display_name, card.picture) if card else ("", "", None)
+        found.append(Asking(UserId(row.user_id), *who, row.created_at))
     return found
 
 

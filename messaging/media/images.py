@@ -18,6 +18,8 @@ from messaging.domain.limits import Limits
 _FORMATS: Final = {"image/jpeg": "JPEG", "image/png": "PNG", "image/gif": "GIF", "image/webp": "WEBP"}
 _MAX_FRAMES: Final = 500
 _THUMBNAIL_PX, _PREVIEW_PX = 640, 24
+#: The thumbnail of a portrait: on a screen of three dots a pixel the largest place has 228.
+_FACE_PX: Final = 256
 _JPEG_QUALITY, _WEBP_QUALITY, _THUMBNAIL_QUALITY, _PREVIEW_QUALITY = 88, 85, 78, 40
 #: A frame without a time of its own, in ms.
 _FRAME_MS: Final = 100
@@ -35,6 +37,7 @@ class Picture:
     """A picture as it is given out. ``preview`` is a ``data:`` address; sizes in pixels."""
 
     data: bytes
+    content_type: str
     width: int
     height: int
     thumbnail: bytes
@@ -48,6 +51,17 @@ def rewrite(data: bytes, *, content_type: str, limits: Limits) -> Picture:
         BadPicture: it is not one of ``content_type``, is cut off, or has too many pixels.
     """
     return _opened(data, content_type, limits, lambda image: _made(image, content_type, limits))
+
+
+def portrait(data: bytes, *, content_type: str, limits: Limits) -> Picture:
+    """Return the square in the middle of a picture's first frame, of at most 640 pixels, as a WebP.
+
+    What was around it is not kept. The thumbnail is the same in the size of what stands beside a name.
+
+    Raises:
+        BadPicture: see ``rewrite``.
+    """
+    return _opened(data, content_type, limits, lambda image: _square(image))
 
 
 def thumbnail(data: bytes, *, content_type: str, limits: Limits) -> tuple[bytes, int, int]:
@@ -101,13 +115,24 @@ def _made(image: Any, content_type: str, limits: Limits) -> Picture:
     else:
         still.save(written, _FORMATS[content_type])
     thumbnail = _small(still, _THUMBNAIL_PX, _THUMBNAIL_QUALITY)
-    preview = _small(still, _PREVIEW_PX, _PREVIEW_QUALITY)
+    return Picture(written.getvalue(), content_type, still.width, still.height, thumbnail, _preview(still))
+
+
+def _preview(image: Any) -> str:
+    return f"data:image/webp;base64,{b64encode(_small(image, _PREVIEW_PX, _PREVIEW_QUALITY)).decode()}"
+
+
+def _square(image: Any) -> Picture:
+    still = _upright(image)
+    side = min(*still.size, _THUMBNAIL_PX)
+    square = ImageOps.fit(still, (side, side), Image.Resampling.LANCZOS)
     return Picture(
-        written.getvalue(),
-        still.width,
-        still.height,
-        thumbnail,
-        f"data:image/webp;base64,{b64encode(preview).decode()}",
+        _small(square, side, _WEBP_QUALITY),
+        "image/webp",
+        side,
+        side,
+        _small(square, _FACE_PX, _THUMBNAIL_QUALITY),
+        _preview(square),
     )
 
 

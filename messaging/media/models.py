@@ -30,7 +30,7 @@ class MediaObject(models.Model):
 
     id = models.BigIntegerField(primary_key=True, default=new_random_id, editable=False)
     owner_id = models.BigIntegerField()
-    #: For which it was uploaded; it may be used in others as well.
+    #: For which it was uploaded; it may be used in others as well. 0: for none, to be its owner's own picture.
     conversation_id = models.BigIntegerField()
     state = models.CharField(max_length=10, choices=State, default=State.UPLOADING)
     #: Why it was refused, for its owner to read.
@@ -77,7 +77,8 @@ class MediaObject(models.Model):
 class MediaUse(models.Model):
     """A message that refers to an object, written before the message is: an object with none may go (0053).
 
-    The message is named by what makes it the same message, since its id comes from the log only.
+    The message is named by what makes it the same message, since its id comes from the log only. The picture of a
+    group, or of a person (conversation 0), has one as well, with a word in the place of a message's id.
     """
 
     media = models.ForeignKey(MediaObject, on_delete=models.CASCADE, related_name="uses")

@@ -6,6 +6,7 @@ from typing import Final
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+from accounts.selectors import people
 from chatproject import container
 from messaging.domain import ids
 from messaging.domain.errors import InvalidInput, NotFound
@@ -46,7 +47,16 @@ def readable(user_id: UserId, media_id: MediaId, *, message: str | None) -> Medi
 
 def picture_of(user_id: UserId, conversation_id: ConversationId) -> MediaObject:
     """Return the picture of a group that the user is a member of. Raises NotFound: also where it has none."""
-    media_id = require_member(user_id, conversation_id).conversation.picture
+    return _picture(require_member(user_id, conversation_id).conversation.picture)
+
+
+def portrait_of(viewer: UserId, user_id: UserId) -> MediaObject:
+    """Return somebody's own picture. Raises NotFound: also where there is none, and across a block."""
+    card = people.cards_for(viewer, [user_id]).get(user_id)
+    return _picture(None if card is None else card.picture)
+
+
+def _picture(media_id: MediaId | None) -> MediaObject:
     item = None if media_id is None else MediaObject.objects.filter(pk=media_id, state=State.READY).first()
     if item is None:
         raise NotFound("no such picture")

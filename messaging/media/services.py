@@ -48,11 +48,13 @@ _DAY: Final = timedelta(days=1)
 _REQUEUE_AFTER: Final = timedelta(minutes=10)
 _SWEEP_PAGE: Final = 500
 _MAX_DURATION_MS: Final = 24 * 3600 * 1000
+#: In place of a conversation: the file is to be its owner's own picture.
+OF_NO_CONVERSATION: Final = ConversationId(0)
 
 
 @dataclass(frozen=True, slots=True)
 class NewUpload:
-    """What its sender says of a file. ``size`` in bytes."""
+    """What its sender says of a file. ``size`` in bytes. For one's own picture it is ``OF_NO_CONVERSATION``."""
 
     conversation_id: ConversationId
     name: str
@@ -70,15 +72,18 @@ def begin_upload(owner: UserId, new: NewUpload) -> MediaObject:
 
     Raises:
         NotFound, Blocked: the owner may not write in the conversation.
-        InvalidInput: an empty file. TooLarge: over ``max_media_bytes``.
+        InvalidInput: an empty file. TooLarge: over ``max_media_bytes``; of one's own picture, ``max_picture_bytes``.
         RateLimited: too many uploads that are not finished, or too many bytes in 24 hours.
     """
-    may_send(owner, new.conversation_id)
+    portrait = new.conversation_id == OF_NO_CONVERSATION
+    if not portrait:
+        may_send(owner, new.conversation_id)
     limits = container.limits()
+    most = min(limits.max_picture_bytes, limits.max_media_bytes) if portrait else limits.max_media_bytes
     if new.size < 1:
         raise InvalidInput("an empty file cannot be sent")
-    if new.size > limits.max_media_bytes:
-        raise TooLarge(f"the file has {new.size} bytes; the limit is {limits.max_media_bytes}")
+    if new.size > most:
+        raise TooLarge(f"the file has {new.size} bytes; the limit is {most}")
     mine = MediaObject.objects.filter(owner_id=owner)
     if mine.filter(state=State.UPLOADING).count() >= limits.max_uploads:
         raise RateLimited("too many uploads at once; finish or cancel some", retry_after=60.0)
@@ -90,7 +95,8 @@ def begin_upload(owner: UserId, new: NewUpload) -> MediaObject:
     item = MediaObject(
         owner_id=owner,
         conversation_id=new.conversation_id,
-        name=clean_name(new.name),
+        # What a person's own picture is called on their disk is told to nobody.
+        name="picture" if portrait else clean_name(new.name),
         size=new.size,
         content_type=new.content_type[:60] or sniffing.OCTETS,
         voice=new.voice,
@@ -222,7 +228,10 @@ def _looked_at(item: MediaObject, store: MediaStore, original: str) -> dict[str,
     """Return the fields of a ready object. Raises BadPicture."""
     head = b"".join(store.read(original, end=min(item.size, sniffing.HEAD_BYTES)))
     content_type = sniffing.content_type(head, declared=item.content_type)
+    portrait = item.conversation_id == OF_NO_CONVERSATION
     if content_type not in sniffing.IMAGES:
+        if portrait:
+            raise images.BadPicture("this is no picture")
         digest = sha256()
         for piece in store.read(original):
             digest.update(piece)
@@ -237,12 +246,14 @@ def _looked_at(item: MediaObject, store: MediaStore, original: str) -> dict[str,
     limits = container.limits()
     if item.size > limits.max_picture_bytes:
         raise images.BadPicture(f"a picture may have {limits.max_picture_bytes // (1024 * 1024)} MiB")
-    picture = images.rewrite(b"".join(store.read(original)), content_type=content_type, limits=limits)
+    data = b"".join(store.read(original))
+    make = images.portrait if portrait else images.rewrite
+    picture = make(data, content_type=content_type, limits=limits)
     store.put(item.key("content"), picture.data)
     store.put(item.key("thumbnail"), picture.thumbnail)
     return {
         "state": State.READY,
-        "content_type": content_type,
+        "content_type": picture.content_type,
         "kind": Kind.IMAGE,
         "size": len(picture.data),
         "sha256": sha256(picture.data).hexdigest(),
@@ -344,10 +355,11 @@ def release(messages: Sequence[DedupeKey]) -> None:
         released.update(uses.values_list("media_id", flat=True))
         uses.delete()
     if released:
-        transaction.on_commit(lambda: _delete_released(released))
+        transaction.on_commit(lambda: delete_released(released))
 
 
-def _delete_released(objects: Collection[int]) -> None:
+def delete_released(objects: Collection[int]) -> None:
+    """Delete those objects to which nothing refers; where the store of media is away, a later ``sweep`` does."""
     try:
         RELEASED.inc(sum(delete_unused(MediaId(media_id)) for media_id in objects))
     except (MediaUnavailable, OSError):
@@ -371,19 +383,31 @@ def set_picture(actor: UserId, conversation_id: ConversationId, media_id: MediaI
     if media_id == before:
         return
     if media_id is not None:
-        with transaction.atomic():
-            # Locked: nobody deletes it as unused meanwhile.
-            mine = MediaObject.objects.select_for_update().filter(pk=media_id, owner_id=actor, uses=None)
-            if not mine.filter(state=State.READY, kind=Kind.IMAGE).exists():
-                raise NotFound("no such picture")
-            MediaUse.objects.create(
-                media_id=media_id, conversation_id=conversation_id, sender_id=actor, client_msg_id=_PICTURE
-            )
+        claim(media_id, owner=actor, conversation=conversation_id, use=_PICTURE)
     conversations.set_picture(actor=actor, conversation_id=conversation_id, picture=media_id)
     if before is not None:
         uses = MediaUse.objects.filter(media_id=before, conversation_id=conversation_id, client_msg_id=_PICTURE)
         uses.delete()
         delete_unused(before)
+
+
+def claim(media_id: MediaId, *, owner: UserId, conversation: ConversationId, use: bytes) -> None:
+    """Note that something other than a message refers to a picture, which its owner has uploaded and not sent.
+
+    ``conversation``: what refers to it; ``OF_NO_CONVERSATION`` for a person, whose picture was uploaded as such.
+    ``use``: in the place of a message's own id, at most 16 bytes.
+
+    Raises:
+        NotFound: the owner has no such picture that is ready.
+    """
+    with transaction.atomic():
+        # Locked: nobody deletes it as unused meanwhile.
+        mine = MediaObject.objects.select_for_update().filter(pk=media_id, owner_id=owner, uses=None)
+        if conversation == OF_NO_CONVERSATION:
+            mine = mine.filter(conversation_id=OF_NO_CONVERSATION)
+        if not mine.filter(state=State.READY, kind=Kind.IMAGE).exists():
+            raise NotFound("no such picture")
+        MediaUse.objects.create(media_id=media_id, conversation_id=conversation, sender_id=owner, client_msg_id=use)
 
 
 # --- deletion -------------------------------------------------------------------------------------
@@ -413,7 +437,7 @@ def delete_unused_of(owner: UserId) -> None:
     """Delete, once the transaction is committed, what somebody uploaded and no message refers to."""
     mine = set(MediaObject.objects.filter(owner_id=owner, uses=None).values_list("pk", flat=True))
     if mine:
-        transaction.on_commit(lambda: _delete_released(mine))
+        transaction.on_commit(lambda: delete_released(mine))
 
 
 def sweep() -> int:

@@ -42,6 +42,7 @@ from messaging.domain.ids import ConversationId, MessageId, UserId, user_ref
 from messaging.domain.messages import ConversationType, DedupeKey, Membership, StoredMessage
 from messaging.invites.services import forget_requests
 from messaging.jobs import queued
+from messaging.media.portraits import forget_portraits
 from messaging.media.services import delete_unused_of, release
 from messaging.ports import LogUnavailable, StoreUnavailable
 from messaging.rights.models import DataExport, Erasure, ErasureRest
@@ -369,6 +370,7 @@ class _Erasing:
         with holds.deleting(users=[self._user]) as (_, held):
             if held:
                 return False
+            forget_portraits(self._user)
             delete_unused_of(self._user)
             DataExport.objects.filter(user_id=self._user).delete()
             forget_settings(self._user)

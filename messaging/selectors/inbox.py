@@ -10,7 +10,7 @@ from accounts.selectors import people
 from chatproject import container
 from messaging.domain import frames
 from messaging.domain.errors import NotFound
-from messaging.domain.ids import ConversationId, MessageId, UserId
+from messaging.domain.ids import ConversationId, MediaId, MessageId, UserId
 from messaging.domain.messages import Conversation, ConversationType, Membership, Unread
 from messaging.ports import InboxRow
 from messaging.selectors.access import require_member
@@ -33,6 +33,7 @@ class MemberView:
     username: str
     display_name: str
     is_bot: bool = False
+    picture: MediaId | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +117,7 @@ def members_page(*, user_id: UserId, conversation_id: ConversationId, cursor: st
     rows = container.conversation_store().members(conversation_id, after=after, limit=limit + 1)
     page = rows[:limit]
     following = seal(_MEMBERS, conversation_id, page[-1].user_id) if len(rows) > limit else None
-    return MembersPage(_named(page), following)
+    return MembersPage(_named(user_id, page), following)
 
 
 def members_named(*, user_id: UserId, conversation_id: ConversationId, query: str, limit: int) -> list[MemberView]:
@@ -132,7 +133,7 @@ def members_named(*, user_id: UserId, conversation_id: ConversationId, query: st
         wanted = people.named_among([place.user_id for place in page], query)
         found += [place for place in page if place.user_id in wanted]
         after = page[-1].user_id
-    return _named(found[:limit])
+    return _named(user_id, found[:limit])
 
 
 def member_view(*, user_id: UserId, conversation_id: ConversationId, member_id: UserId) -> MemberView:
@@ -141,16 +142,18 @@ def member_view(*, user_id: UserId, conversation_id: ConversationId, member_id: 
     place = container.conversation_store().membership(member_id, conversation_id)
     if place is None or not place.active:
         raise NotFound("no such member")
-    return _named([place])[0]
+    return _named(user_id, [place])[0]
 
 
-def _named(places: Sequence[Membership]) -> list[MemberView]:
-    cards = people.display_names([place.user_id for place in places])
+def _named(viewer: UserId, places: Sequence[Membership]) -> list[MemberView]:
+    cards = people.cards_for(viewer, [place.user_id for place in places])
     views = []
     for place in places:
         card = cards.get(place.user_id)
         views.append(
-            MemberView(place, card.username, card.display_name, card.is_bot) if card else MemberView(place, "", "")
+            MemberView(place, card.username, card.display_name, card.is_bot, card.picture)
+            if card
+            else MemberView(place, "", "")
         )
     return views
 
@@ -162,7 +165,7 @@ def _views(user_id: UserId, rows: Sequence[InboxRow]) -> list[ConversationView]:
     rosters = container.conversation_store().rosters([row.conversation.id for row in rows])
     named: dict[tuple[ConversationId, UserId], MemberView] = {
         (view.membership.conversation_id, view.membership.user_id): view
-        for view in _named([place for roster in rosters.values() for place in roster])
+        for view in _named(user_id, [place for roster in rosters.values() for place in roster])
     }
     last = messages.get(
         [

@@ -48,7 +48,7 @@ def profile(viewer: UserId, user: UserId) -> Profile:
     Raises:
         NotFound: there is no such person.
     """
-    card = people.display_names([user]).get(user)
+    card = people.cards_for(viewer, [user]).get(user)
     if card is None:
         raise NotFound("no such user")
     groups = _in_common(viewer, user) if viewer != user else []

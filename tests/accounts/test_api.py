@@ -39,7 +39,13 @@ def test_sign_up_gives_a_token_that_works() -> None:
     )
     assert answer.status_code == 201
     body = answer.json()
-    assert body["user"] == {"id": body["user"]["id"], "username": "nina", "display_name": "Nina H", "is_bot": False}
+    assert body["user"] == {
+        "id": body["user"]["id"],
+        "username": "nina",
+        "display_name": "Nina H",
+        "is_bot": False,
+        "picture": None,
+    }
     client = APIClient()
     client.credentials(HTTP_AUTHORIZATION=f"Bearer {body['token']}")
     assert client.get("/v1/me").json()["username"] == "nina"
@@ -337,7 +343,13 @@ def test_a_person_is_shown_by_id(make_user: Callable[..., User]) -> None:
     client, _ = signed_in(make_user("ann"))
     other = make_user("bob", display_name="Bob")
     shown = client.get(f"/v1/users/{ids.user_ref(other.pk)}").json()
-    assert shown == {"id": ids.user_ref(other.pk), "username": "bob", "display_name": "Bob", "is_bot": False}
+    assert shown == {
+        "id": ids.user_ref(other.pk),
+        "username": "bob",
+        "display_name": "Bob",
+        "is_bot": False,
+        "picture": None,
+    }
     for ref in ("u_nonsense", ids.user_ref(77)):
         assert client.get(f"/v1/users/{ref}").status_code == 404
 

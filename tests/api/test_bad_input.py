@@ -154,6 +154,7 @@ FIELDS: dict[str, dict[str, Any]] = {
     },
     "patch scheduled/<str:scheduled>": {"send_at": "2030-01-01T00:00:00Z", "body": "hello", "mentions": []},
     "put conversations/<str:conversation>/picture": {"media": "f_AAAAAAAAAAE"},
+    "put me/picture": {"media": "f_AAAAAAAAAAE"},
     "post conversations/<str:conversation>/invites": {"expires_in_s": 60, "max_uses": 5, "approval": True},
     "post conversations/<str:conversation>/requests/<str:user>": {"accept": True},
     "post media": {

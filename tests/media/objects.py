@@ -73,15 +73,15 @@ class Uploads:
     def __init__(self, person: Any) -> None:
         self.person = person
 
-    def begin(self, conversation: str, data: bytes, name: str = "x", **more: Any) -> Any:
-        body = {"conversation": conversation, "name": name, "size": len(data), **more}
+    def begin(self, conversation: str | None, data: bytes, name: str = "x", **more: Any) -> Any:
+        body = {"conversation": conversation, "name": name, "size": len(data)} | more
         return self.person.post("media", body)
 
     def part(self, ref: str, number: int | str, data: bytes) -> Any:
         path = f"/v1/media/{ref}/parts/{number}"
         return self.person.client.put(path, data, content_type="application/octet-stream")
 
-    def whole(self, conversation: str, data: bytes, name: str = "x", **more: Any) -> dict[str, Any]:
+    def whole(self, conversation: str | None, data: bytes, name: str = "x", **more: Any) -> dict[str, Any]:
         """Upload a file, have it looked at, and return what its owner is told."""
         begun = self.begin(conversation, data, name, **more)
         assert begun.status_code == 201, begun.json()

@@ -28,7 +28,7 @@ from messaging.rights.models import Erasure
 from messaging.unsent.models import Draft, ScheduledMessage
 from tests.api.conftest import Person, ann, bob, cat, person, problem, route  # noqa: F401  # fixtures
 from tests.conftest import PASSWORD
-from tests.media.objects import Uploads
+from tests.media.objects import Uploads, picture
 
 pytestmark = pytest.mark.django_db
 Route = Callable[[], None]
@@ -179,6 +179,8 @@ def test_files_go_with_it_but_not_what_others_forwarded(
     assert bob.say(other, media=[passed_on], forwarded_from=said).status_code == 201
     route()
     key = MediaObject.objects.get(pk=ids.parse_media(sent)).content_key
+    mine = Uploads(ann).whole(None, picture())["id"]
+    assert ann.put("me/picture", {"media": mine}).status_code == 204
     with django_capture_on_commit_callbacks(execute=True):
         erase(ann)
     route()

@@ -26,7 +26,7 @@ from messaging.rights import exports
 from messaging.rights.models import DataExport, DataExportPart
 from tests.api.conftest import Person, ann, bob, bot_of, cat, person, problem, route  # noqa: F401  # fixtures
 from tests.conftest import PASSWORD
-from tests.media.objects import bytes_of
+from tests.media.objects import Uploads, bytes_of, picture
 
 pytestmark = pytest.mark.django_db
 Route = Callable[[], None]
@@ -122,6 +122,18 @@ def test_it_has_ones_bots_and_no_secrets(
     for text in files.values():
         assert not any(hidden in text for hidden in (token, hook, secret, stored))
         assert not any(name in text for name in (his.user.username + '"', ours.user.username + '"'))
+
+
+def test_it_has_ones_own_picture(ann: Person) -> None:  # noqa: F811
+    media = Uploads(ann).whole(None, picture())["id"]
+    assert ann.put("me/picture", {"media": media}).status_code == 204
+    ann.user.refresh_from_db()
+    asked = ann.post("me/exports", PROOF).json()["id"]
+    exports.make(asked)
+    files = zipfile.ZipFile(io.BytesIO(bytes_of(ann.get(f"me/exports/{asked}/file"))))
+    [profile] = rows(files.read("profile.jsonl").decode())
+    assert files.read(profile["picture"])[8:12] == b"WEBP"
+    assert "<li>picture.webp</li>" in files.read("index.html").decode()
 
 
 def test_it_has_what_one_wrote_where_one_is_no_more(ann: Person, bob: Person, route: Route) -> None:  # noqa: F811

@@ -62,6 +62,7 @@ class AskingSerializer(serializers.Serializer[Any]):
     id = serializers.CharField()
     username = serializers.CharField()
     display_name = serializers.CharField()
+    picture = serializers.CharField(allow_null=True, help_text="As of `GET /v1/users/:id`.")
     created_at = serializers.DateTimeField()
 
 

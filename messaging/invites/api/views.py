@@ -10,7 +10,7 @@ from rest_framework.response import Response
 
 from messaging.api.endpoints import answers, checked
 from messaging.api.parsing import conversation_of, me, user_of
-from messaging.api.render import moment
+from messaging.api.render import moment, picture
 from messaging.api.views import MessagingView
 from messaging.domain import ids
 from messaging.domain.errors import NotFound
@@ -122,6 +122,7 @@ class RequestsView(MessagingView):
                         "id": ids.user_ref(one.user_id),
                         "username": one.username,
                         "display_name": one.display_name,
+                        "picture": picture(one.picture),
                         "created_at": moment(one.created_at),
                     }
                     for one in found

@@ -11,7 +11,9 @@ from messaging.media.models import Kind, State
 class NewMediaSerializer(serializers.Serializer[Any]):
     """A file to upload."""
 
-    conversation = StrictCharField(help_text="`c_…` for which it is meant.")
+    conversation = StrictCharField(
+        required=False, allow_null=True, default=None, help_text="`c_…` for which it is meant. Null: one's own picture."
+    )
     name = StrictCharField(max_length=1024, help_text="As its owner calls it.")
     size = serializers.IntegerField(help_text="Bytes; 1 to `max_media_bytes`.")
     type = StrictCharField(
@@ -58,7 +60,7 @@ class UploadSerializer(MediaSerializer):
 class PictureSerializer(serializers.Serializer[Any]):
     """A picture that is ready and one's own."""
 
-    media = StrictCharField(help_text="`f_…`, uploaded for this conversation and not sent.")
+    media = StrictCharField(help_text="`f_…`, uploaded for this conversation (one's own: for none) and not sent.")
 
 
 class MediaListSerializer(serializers.Serializer[Any]):

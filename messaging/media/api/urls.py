@@ -11,5 +11,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("media/<str:media>/complete", views.CompleteView.as_view()),
     path("media/<str:media>/content", views.ContentView.as_view()),
     path("conversations/<str:conversation>/picture", views.PictureView.as_view()),
+    path("users/<str:user>/picture", views.PortraitView.as_view()),
+    path("me/picture", views.OwnPortraitView.as_view()),
     path("media/<str:media>/thumbnail", views.ThumbnailView.as_view()),
 ]

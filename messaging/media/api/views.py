@@ -13,11 +13,11 @@ from rest_framework.throttling import ScopedRateThrottle
 from rest_framework.views import APIView
 
 from messaging.api.endpoints import answers, checked
-from messaging.api.parsing import BoundedJSONParser, bounded, conversation_of, me
+from messaging.api.parsing import BoundedJSONParser, bounded, conversation_of, me, user_of
 from messaging.domain import ids
 from messaging.domain.errors import InvalidInput, NotFound, TooLarge
 from messaging.domain.ids import MediaId
-from messaging.media import selectors, services
+from messaging.media import portraits, selectors, services
 from messaging.media.api import render, serializers
 from messaging.media.api.serving import serve
 from messaging.media.models import MediaObject
@@ -87,10 +87,8 @@ class MediaListView(MediaView):
     def post(self, request: Request) -> Response:
         """Begin an upload; the answer says which parts to send, and where."""
         data = checked(serializers.NewMediaSerializer(data=request.data))
-        try:
-            conversation = ids.parse_conversation(data["conversation"])
-        except ids.InvalidId:
-            raise NotFound("no such conversation") from None
+        where = data["conversation"]
+        conversation = services.OF_NO_CONVERSATION if where is None else conversation_of(where)
         new = services.NewUpload(
             conversation, data["name"], data["size"], data["type"], data["voice"], data["duration_ms"]
         )
@@ -189,6 +187,36 @@ class PictureView(BytesView):
     def delete(self, request: Request, conversation: str) -> Response:
         """Take the picture away; for the owner and admins."""
         services.set_picture(me(request), conversation_of(conversation), None)
+        return Response(status=204)
+
+
+class PortraitView(BytesView):
+    """A person's picture."""
+
+    @extend_schema(operation_id="users_picture", responses={**answers(401, 404, 429, 503), **_BYTES})
+    def get(self, request: Request, user: str) -> HttpResponseBase:
+        """Give a square WebP of at most 256 pixels, to everybody but across a block."""
+        return serve(request, selectors.portrait_of(me(request), user_of(user)), thumbnail=True)
+
+
+class OwnPortraitView(MediaView):
+    """One's own picture."""
+
+    @extend_schema(
+        operation_id="me_picture_set",
+        request=serializers.PictureSerializer,
+        responses=answers(400, 401, 403, 404, 413, 429, 503, _204=None),
+    )
+    def put(self, request: Request) -> Response:
+        """Have another picture; the one before is deleted."""
+        data = checked(serializers.PictureSerializer(data=request.data))
+        portraits.set_portrait(me(request), _media_of(data["media"]))
+        return Response(status=204)
+
+    @extend_schema(operation_id="me_picture_remove", responses=answers(401, 403, 429, 503, _204=None))
+    def delete(self, request: Request) -> Response:
+        """Have none, and the file deleted."""
+        portraits.set_portrait(me(request), None)
         return Response(status=204)
 
 

@@ -128,6 +128,7 @@ def _render(request: HttpRequest, form: ProfileForm, status: int = 200) -> HttpR
     ]
     blocked = [{"ref": ids.user_ref(card.id), "card": card} for card in people.blocked_by(UserId(user.pk))]
     context = {"form": form, "devices": devices, "blocked": blocked, "user_ref": ids.user_ref(user.pk)}
+    context |= {"picture": None if user.picture is None else ids.media_ref(user.picture)}
     context |= {"notices": notices_for(UserId(user.pk)), "exports": exports_of(user)}
     context |= {"reported": reported_by(UserId(user.pk), limit=10)}
     return render(request, "account/settings.html", context, status=status)

@@ -14,11 +14,11 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import ensure_csrf_cookie
 from django.views.decorators.http import require_GET
 
+from accounts.api.serializers import user_json
 from accounts.models import User
 from accounts.selectors.credentials import device_for_session
 from accounts.services.devices import touch
 from messaging import shell
-from messaging.domain import ids
 
 
 @require_GET
@@ -43,12 +43,7 @@ def app(request: HttpRequest) -> HttpResponse:
     device = device_for_session(key, user_agent=request.headers.get("User-Agent", ""))
     if device is not None:
         touch(device)
-    me = {
-        "id": ids.user_ref(user.pk),
-        "username": user.username,
-        "display_name": user.display_name or user.username,
-        "previews": settings.LINK_PREVIEWS and user.show_previews,
-    }
+    me = {**user_json(user), "previews": settings.LINK_PREVIEWS and user.show_previews}
     response = render(request, "chat/app.html", {"me": me})
     response["Chat-Shell"] = shell.shell().version
     return response

@@ -42,8 +42,9 @@ export const cancelMedia = (id) => call("DELETE", `media/${id}`);
 export const drafts = () => call("GET", "drafts");
 export const draft = (id) => call("GET", `conversations/${id}/draft`);
 export const keepDraft = (id, body) => call("PUT", `conversations/${id}/draft`, { body });
-export const setPicture = (id, media) => call("PUT", `conversations/${id}/picture`, { media });
-export const removePicture = (id) => call("DELETE", `conversations/${id}/picture`);
+/** `of`: `me`, or `conversations/…` of a group. */
+export const setPicture = (of, media) => call("PUT", `${of}/picture`, { media });
+export const removePicture = (of) => call("DELETE", `${of}/picture`);
 export const devices = () => call("GET", "devices");
 export const push = (device) => call("GET", `devices/${device}/push`);
 export const putPush = (device, subscription) => call("PUT", `devices/${device}/push`, subscription);

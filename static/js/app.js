@@ -457,7 +457,7 @@ if (matchMedia("(hover: none)").matches) {
 // --- start -------------------------------------------------------------------------------------------
 
 async function start() {
-  paintAvatar($("my-avatar"), me.id, me.display_name);
+  paintAvatar($("my-avatar"), me.id, me.display_name, false, me.picture);
   if (/Mac|iPhone|iPad/u.test(navigator.platform)) document.querySelectorAll("kbd").forEach((key) => (key.textContent = key.textContent.replace("Ctrl ", "⌘").replace("Alt ", "⌥")));
   try {
     await openDatabase();

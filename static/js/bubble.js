@@ -29,7 +29,7 @@ export function cut(text) {
 }
 
 /**
- * Return the element of a message. `shown`: {key, message, text, first, last, out, status, name, is_bot, group, quote, whole, edited,
+ * Return the element of a message. `shown`: {key, message, text, first, last, out, status, name, is_bot, picture, group, quote, whole, edited,
  * gone, forwarded, changing, reactions, mentions, toMe, can}: `quote` is {author, text} or null, `whole` says that a long
  * text was opened, `gone` that it was deleted or is withheld, `changing` that a change of it is on its way, `mentions` whom
  * it mentions ({id, username, name, mine}), `toMe` that the reader is among them, `can` what one may do with it. `files` is
@@ -54,7 +54,7 @@ export function bubble(shown, emit, files = null) {
     status === "failed" ? failure(message, emit) : null,
     can.includes("appeal") ? el("button", { className: "appeal", type: "button", onclick: () => emit("appeal", { key }) }, _("Appeal")) : null,
   );
-  const face = group && !out ? (last ? avatar(message.from, name) : el("span", { className: "avatar-space" })) : null;
+  const face = group && !out ? (last ? avatar(message.from, name, false, shown.picture) : el("span", { className: "avatar-space" })) : null;
   const classes = ["message", out ? "out" : "in", first && "first", last && "last", status === "failed" && "failed", gone && "gone", reactions.length && "reacted", toMe && "to-me"];
   return el(
     "div",

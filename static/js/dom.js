@@ -44,12 +44,14 @@ export function initials(name) {
   return letters.map((word) => [...word][0]).join("").toUpperCase() || "?";
 }
 
-/** `picture`: an address; where it gives none, the initials stay. */
+/** `picture`: what tells the person's or group's picture from the one before; where there is none to be had, the initials stay. */
 export function paintAvatar(node, id, name, online = false, picture = null) {
   node.dataset.hue = hueOf(id);
-  if (picture && node.querySelector("img")?.getAttribute("src") === picture) return node;
-  const image = picture ? el("img", { src: picture, alt: "", onerror: (event) => event.target.remove() }) : null;
-  node.replaceChildren(initials(name), ...(image ? [image] : []), ...(online ? [el("span", { className: "online" })] : []));
+  const src = picture && `/v1/${id[0] === "u" ? "users" : "conversations"}/${id}/picture?v=${picture}`;
+  // The same one stays, also where it could not be had: painting is no reason to ask again.
+  const held = node.querySelector("img");
+  const image = held?.getAttribute("src") === src ? held : src && el("img", { src, alt: "", onerror: (event) => (event.target.hidden = true) });
+  node.replaceChildren(...[initials(name), image, online && el("span", { className: "online" })].filter(Boolean));
   return node;
 }
 

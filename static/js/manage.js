@@ -1,6 +1,5 @@
 /** What one may do to a conversation as a whole. */
 import * as api from "./api-more.js";
-import { _ } from "./i18n.js";
 import { me } from "./model.js";
 import { fetchConversation, gone, loadRequests } from "./sync.js";
 
@@ -21,17 +20,10 @@ export function actsOn(id) {
     remove: (user) => then(api.removeMember(id, user)),
     setRole: (user, role) => then(api.setRole(id, user, role)),
     setPicture: async (file) => {
-      const { Upload } = await import("./uploads.js");
-      const upload = new Upload(file, { conv: id, api });
-      await upload.run();
-      if (upload.state !== "ready") throw new Error(upload.error ?? _("The picture could not be uploaded."));
-      if (upload.info.kind !== "image") {
-        upload.cancel();
-        throw new Error(_("This is no picture."));
-      }
-      await then(api.setPicture(id, upload.info.id));
+      const { uploadPicture } = await import("./uploads.js");
+      await then(api.setPicture(`conversations/${id}`, await uploadPicture(file, { conv: id, api })));
     },
-    removePicture: () => then(api.removePicture(id)),
+    removePicture: () => then(api.removePicture(`conversations/${id}`)),
     decide: async (user, accept) => {
       await then(api.decideRequest(id, user, accept));
       await loadRequests(id);

@@ -8,7 +8,7 @@ const LEAVE_MS = 1_000;
 const ignore = () => {};
 
 export const root = document.getElementById("app");
-export const me = { id: root.dataset.user, username: root.dataset.username, display_name: root.dataset.displayName };
+export const me = { id: root.dataset.user, username: root.dataset.username, display_name: root.dataset.displayName, picture: root.dataset.picture };
 
 export let state = store.initialState(me);
 export let database = null;

@@ -36,8 +36,8 @@ export function titleOf(conv) {
 /** Whose colour the avatar has: in a direct conversation it is the other person's everywhere. */
 export const faceOf = (conv) => conv.peer?.id ?? conv.id;
 
-/** Where a group's picture is; the address changes with it. */
-export const pictureOf = (conv) => (conv.picture ? `/v1/conversations/${conv.id}/picture?v=${conv.picture}` : null);
+/** The picture of the same. */
+export const pictureOf = (conv) => conv.peer?.picture ?? conv.picture;
 
 export const textOf = (message) => {
   if (message.kind === "event") return eventText(message, spoken, me.id);
@@ -98,9 +98,9 @@ export async function lookForMembers(conv, text) {
   }
 }
 
-/** Whom one can mention in a conversation: {id, username, name}. */
+/** Whom one can mention in a conversation: {id, username, name, picture}. */
 export function mentionable(conv) {
-  const people = peopleOf(conv).filter((one) => one.id !== me.id).map((one) => ({ id: one.id, username: one.username, name: one.display_name }));
+  const people = peopleOf(conv).filter((one) => one.id !== me.id).map((one) => ({ id: one.id, username: one.username, name: one.display_name, picture: one.picture }));
   return mayMentionAll(conv) ? [...people, { id: ALL, username: ALL, name: _("Everybody here") }] : people;
 }
 

@@ -266,7 +266,7 @@ function paintThread() {
     group: conv?.type === "group",
     statusOf: (message) => store.statusOf(state, message),
     nameOf,
-    isBot: (id) => state.users[id]?.is_bot,
+    userOf: (id) => state.users[id],
     textOf,
     quoteOf,
     mentionsOf,

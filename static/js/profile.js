@@ -16,7 +16,7 @@ export function aboutOf({ about, groups }, go) {
       el(
         "button",
         { className: "person", type: "button", onclick: () => go(id) },
-        avatar(id, name || _("Group"), false, picture && `/v1/conversations/${id}/picture?v=${picture}`),
+        avatar(id, name || _("Group"), false, picture),
         el("span", { className: "person-text" }, el("span", { dir: "auto" }, name || _("Group")), el("small", {}, n("{count} member", "{count} members", members_count))),
       ),
     );

@@ -36,6 +36,7 @@ export const SENTENCES = [
   _("no such device"),
   _("no such media"),
   _("no such upload"),
+  _("this is no picture"),
   _("no such invitation, or it is over"),
   _("the message is deleted"),
   _("the message is withheld by moderators"),

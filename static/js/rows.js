@@ -56,6 +56,7 @@ export function rowOf(row, view, isWhole) {
   const text = view.textOf(message);
   if (kind === "event") return { kind, key, text };
   const out = message.from === view.me;
+  const author = view.userOf?.(message.from);
   const gone = Boolean(message.deleted || message.withheld);
   const mentions = gone ? [] : view.mentionsOf(message);
   return {
@@ -67,7 +68,8 @@ export function rowOf(row, view, isWhole) {
     out,
     status: out ? view.statusOf(message) : null,
     name: out ? _("You") : view.nameOf(message.from),
-    is_bot: Boolean(view.isBot?.(message.from)),
+    is_bot: Boolean(author?.is_bot),
+    picture: author?.picture,
     group: view.group,
     quote: gone ? null : view.quoteOf(message),
     whole: isWhole(key),

@@ -5,7 +5,7 @@ import "./elements/search-dialog.js";
 import { _ } from "./i18n.js";
 import { mediaOf, wordsFor } from "./media.js";
 import { me, state } from "./model.js";
-import { faceOf, nameOf, titleOf } from "./names.js";
+import { faceOf, nameOf, pictureOf, titleOf } from "./names.js";
 import { fetchConversation } from "./sync.js";
 
 const dialog = document.querySelector("search-dialog");
@@ -23,7 +23,7 @@ function describe(hit) {
   }
   const mine = hit.from === me.id;
   const author = mine ? _("You") : conv?.type === "dm" ? null : nameOf(hit.from);
-  return { face: conv ? faceOf(conv) : hit.conv, title: conv ? titleOf(conv) : "…", author, files: wordsFor(mediaOf(hit)) };
+  return { face: conv ? faceOf(conv) : hit.conv, picture: conv && pictureOf(conv), title: conv ? titleOf(conv) : "…", author, files: wordsFor(mediaOf(hit)) };
 }
 
 /** Open it for a conversation, or, without one, for all; `pick(hit)` goes to a result. */

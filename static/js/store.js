@@ -362,7 +362,7 @@ function putConversations(state, list) {
   const receipts = { ...state.receipts };
   for (const conv of list) {
     const people = [...(conv.members ?? []), ...(conv.peer ? [conv.peer] : [])];
-    for (const one of people) users[one.id] = { ...users[one.id], id: one.id, username: one.username, display_name: one.display_name, is_bot: one.is_bot };
+    for (const one of people) users[one.id] = { ...users[one.id], id: one.id, username: one.username, display_name: one.display_name, is_bot: one.is_bot, picture: one.picture };
     convs[conv.id] = freshOf(convs[conv.id], conv);
     const read = people.filter((one) => one.last_read).map((one) => [one.id, one.last_read]);
     if (read.length) receipts[conv.id] = joinReceipts(receipts[conv.id], "read", Object.fromEntries(read));

@@ -122,3 +122,15 @@ export class Upload extends EventTarget {
     this.dispatchEvent(new Event("change"));
   }
 }
+
+/** Upload a picture of a group's (`conv`) or, without one, one's own; resolves to its reference. Throws with a sentence. */
+export async function uploadPicture(file, { conv = null, api }) {
+  const upload = new Upload(file, { conv, api });
+  await upload.run();
+  if (upload.state !== "ready") throw new Error(upload.error ?? _("The picture could not be uploaded."));
+  if (upload.info.kind !== "image") {
+    upload.cancel();
+    throw new Error(_("This is no picture."));
+  }
+  return upload.info.id;
+}

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from django.conf import settings
 
-from tests.e2e.pages import name, no_overflow, open_chat, start_chat
+from tests.e2e.pages import api, me, name, no_overflow, open_chat, start_chat
+from tests.e2e.test_look import PHONE
 from tests.media.objects import picture
 
 if TYPE_CHECKING:
@@ -155,3 +156,73 @@ def test_a_group_has_a_picture(person: Person, account: Callable[[str], Any]) ->
     expect(a.locator(".avatar img")).to_have_count(0)
     a.keyboard.press("Escape")
     expect(a.locator(".event", has_text="You changed the group's picture")).to_have_count(2)
+
+
+@pytest.mark.usefixtures("worker")
+def test_a_person_has_a_picture_that_others_see_wherever_they_are(
+    person: Person, account: Callable[[str], Any], server: "Server"
+) -> None:
+    ben_name = name("ben")
+    a, b, cat = person(name("ann")), person(ben_name, **PHONE), account(name("cat"))
+    ben = me(b)
+    cat.say(cat.begin(ben, me(a), title="Hikers"), "Sunday at nine?")
+    b.locator(".me").tap()
+    expect(b.get_by_role("button", name="Remove picture")).to_be_hidden()
+    with b.expect_file_chooser() as chooser:
+        b.get_by_role("button", name="Add picture").tap()
+    chooser.value.set_files({"name": "no.png", "mimeType": "image/png", "buffer": b"%PDF-1.7 and so on"})
+    expect(b.get_by_role("group", name="Your picture")).to_contain_text("Refused: this is no picture.")
+    with b.expect_file_chooser() as chooser:
+        b.get_by_role("button", name="Add picture").tap()
+    chooser.value.set_files({"name": "me.png", "mimeType": "image/png", "buffer": picture(900, 600)})
+    expect(b.get_by_role("group", name="Your picture")).to_contain_text("Saved.")
+    expect(b.get_by_role("button", name="Change picture")).to_be_focused()
+    assert no_overflow(b)
+    b.get_by_role("link", name="Back to the chat").tap()
+    b.wait_for_selector("#app[data-connection=online]")
+    expect(b.locator("#my-avatar img")).to_be_visible()
+    b.locator(".conversation", has_text="Hikers").tap()
+    b.get_by_label("Message", exact=True).fill("Yes")
+    b.get_by_role("button", name="Send", exact=True).tap()
+
+    a.reload()
+    a.wait_for_selector("#app[data-connection=online]")
+    seen: list[Any] = []
+
+    def shown(place: str) -> None:
+        image = a.locator(f"{place} .avatar img")
+        expect(image).to_have_count(1)
+        seen.append(image.evaluate("(image) => image.decode().then(() => [image.naturalWidth, image.naturalHeight])"))
+
+    asked: list[str] = []
+    a.on("request", lambda request: asked.append(request.url) if f"users/{ben}/picture" in request.url else None)
+    open_chat(a, "Hikers")
+    shown(".message.in:has-text('Yes')")
+    a.get_by_label("Message", exact=True).fill(f"@{ben_name}")
+    shown("mention-list")
+    a.keyboard.press("Escape")
+    a.get_by_role("button", name="Group info").click()
+    shown(f"conversation-info .person:has-text('@{ben_name}')")
+    a.locator("conversation-info .person-who", has_text=f"@{ben_name}").click()
+    shown("profile-dialog .info-head")
+    a.locator("profile-dialog").get_by_role("button", name="Write a message").click()
+    shown(".thread-who")
+    shown(".conversation[aria-current]")
+    a.get_by_role("button", name="New chat", exact=True).click()
+    expect(a.locator("people-dialog dialog")).to_be_visible()
+    a.locator("people-dialog input[name=people]").fill(ben_name)
+    shown("people-dialog .people")
+    assert seen == [[256, 256]] * 7
+    assert len(set(asked)) == 1
+    a.keyboard.press("Escape")
+
+    # Across a block there are initials.
+    api(a, "PUT", f"blocks/{ben}")
+    a.reload()
+    expect(a.locator(".thread-who .avatar")).to_be_visible()
+    expect(a.locator(".avatar img")).to_have_count(0)
+
+    b.goto(f"{server.url}/settings/")
+    b.get_by_role("button", name="Remove picture").tap()
+    expect(b.get_by_role("button", name="Add picture")).to_be_focused()
+    assert api(b, "GET", "me")["picture"] is None

@@ -150,7 +150,7 @@ export class ConversationInfo extends HTMLElement {
     const { asking } = this.last;
     if (!asking.length) return "";
     const decide = (one, accept, label) => button(`${accept}-${one.id}`, label, () => this.#do(() => this.#acts.decide(one.id, accept)), { className: accept ? "button small" : "button quiet small", "aria-label": `${label}: ${one.display_name}` });
-    const row = (one) => el("li", { className: "person" }, avatar(one.id, one.display_name), el("span", { className: "person-text" }, el("span", { dir: "auto" }, one.display_name), el("small", {}, handle(one.username))), decide(one, false, _("Decline")), decide(one, true, _("Let in")));
+    const row = (one) => el("li", { className: "person" }, avatar(one.id, one.display_name, false, one.picture), el("span", { className: "person-text" }, el("span", { dir: "auto" }, one.display_name), el("small", {}, handle(one.username))), decide(one, false, _("Decline")), decide(one, true, _("Let in")));
     return el("section", { className: "asking", "aria-label": _("Want to join") }, el("h3", {}, _("Want to join")), el("ul", { className: "people" }, ...asking.map(row)));
   }
 
@@ -167,7 +167,7 @@ export class ConversationInfo extends HTMLElement {
     }
     if (below) acts.push(el("button", { className: "icon-button", type: "button", title: _("Remove"), "data-key": `remove-${one.id}`, "aria-label": _("Remove {name}", { name: one.display_name }), onclick: () => this.#do(() => this.#acts.remove(one)) }, icon("close")));
     const text = el("span", { className: "person-text" }, el("span", { dir: "auto" }, self ? _("{name} (you)", { name: one.display_name }) : one.display_name, botMark(one)), el("small", {}, [handle(one.username), ROLE[one.role]].filter(Boolean).join(" · ")));
-    const who = self ? [avatar(one.id, one.display_name), text] : [el("button", { className: "person-who", type: "button", "data-key": `who-${one.id}`, onclick: () => this.#acts.profile(one.id) }, avatar(one.id, one.display_name), text)];
+    const who = self ? [avatar(one.id, one.display_name, false, one.picture), text] : [el("button", { className: "person-who", type: "button", "data-key": `who-${one.id}`, onclick: () => this.#acts.profile(one.id) }, avatar(one.id, one.display_name, false, one.picture), text)];
     return el("li", { className: "person" }, ...who, ...acts);
   }
 

@@ -21,7 +21,7 @@ export class MentionList extends HTMLElement {
 
   /**
    * Serve a field, also where an `@` is in it already. It is asked before the field's own keys. `people()` returns who can be
-   * mentioned: {id, username, name, face}; `lookFor(text)` looks for more by what was typed, and resolves to whether
+   * mentioned: {id, username, name, picture}; `lookFor(text)` looks for more by what was typed, and resolves to whether
    * `people` has some now that it had not.
    */
   serve(field, { people, lookFor }) {
@@ -71,7 +71,7 @@ export class MentionList extends HTMLElement {
   }
 
   #option(one, at) {
-    const face = one.id === ALL ? el("span", { className: "avatar everybody", "aria-hidden": "true" }, icon("group")) : avatar(one.id, one.name);
+    const face = one.id === ALL ? el("span", { className: "avatar everybody", "aria-hidden": "true" }, icon("group")) : avatar(one.id, one.name, false, one.picture);
     return el(
       "li",
       { id: `${this.list.id}-${at}`, role: "option", "aria-selected": "false", onclick: () => this.#take(at), onpointermove: () => this.#at !== at && this.#choose(at) },

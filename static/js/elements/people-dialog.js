@@ -122,7 +122,7 @@ export class PeopleDialog extends HTMLElement {
         el(
           "button",
           { className: "person", type: "button", "aria-pressed": this.mode === "chat" ? null : String(this.#chosen.has(one.id)), onclick: () => this.#pick(one) },
-          avatar(one.id, one.display_name),
+          avatar(one.id, one.display_name, false, one.picture),
           el("span", { className: "person-text" }, el("span", { dir: "auto" }, one.display_name, botMark(one)), el("small", {}, handle(one.username))),
         ),
       ),

@@ -21,13 +21,13 @@ export class ProfileDialog extends HTMLElement {
     this.dialog.addEventListener("click", (event) => event.target === this.dialog && this.dialog.close());
   }
 
-  /** Show `person`: {id, username, display_name}. `acts`: message(), block(), blocked (its state), report(), go(conv); the first two may throw an ApiError. */
+  /** Show `person`: {id, username, display_name, picture}. `acts`: message(), block(), blocked (its state), report(), go(conv); the first two may throw an ApiError. */
   open(person, acts) {
     this.person = person.id;
     this.problem.hidden = true;
     this.more.replaceChildren();
     this.seen = el("span", { className: "hint" }, handle(person.username));
-    this.head.replaceChildren(avatar(person.id, person.display_name), el("strong", { dir: "auto" }, person.display_name), this.seen);
+    this.head.replaceChildren(avatar(person.id, person.display_name, false, person.picture), el("strong", { dir: "auto" }, person.display_name), this.seen);
     const button = (label, className, act) => el("button", { className: `button ${className}`, type: "button", onclick: () => this.#do(act) }, label);
     this.acts.replaceChildren(
       button(_("Write a message"), "", acts.message),

@@ -60,7 +60,7 @@ export class SearchDialog extends HTMLElement {
 
   /**
    * Open it. `here`: {id, name} of the conversation to search in first, or null; `look(values)` asks the server and may throw an ApiError;
-   * `describe(hit)` says {face, title, author, files} of a result; `pick(hit)` goes there.
+   * `describe(hit)` says {face, picture, title, author, files} of a result; `pick(hit)` goes there.
    */
   open({ text, here, ...options }) {
     this.#options = options;
@@ -145,10 +145,10 @@ export class SearchDialog extends HTMLElement {
     }
   }
 
-  #fill(button, hit, { face, title, author, files }) {
+  #fill(button, hit, { face, picture, title, author, files }) {
     const text = hit.snippet.map((one) => (one.match ? el("mark", {}, one.text) : one.text));
     button.replaceChildren(
-      avatar(face, title),
+      avatar(face, title, false, picture),
       el("span", { className: "hit-title" }, el("bdi", {}, title), author ? el("span", { className: "hit-author" }, hidden(_("by ")), el("bdi", {}, author)) : null),
       el("time", { className: "hit-time", title: moment(hit.ts) }, listTime(hit.ts)),
       el("span", { className: "hit-text", dir: "auto" }, ...(text.length ? text : [files ?? ""])),

@@ -492,6 +492,7 @@ learn({
 "the message is withheld by moderators": "الرسالة محجوبة من المشرفين",
 "the name must be one line of printable characters": "يجب أن يكون الاسم سطرًا واحدًا من أحرف قابلة للطباعة",
 "there is no such day": "لا يوجد هذا اليوم",
+"this is no picture": "هذه ليست صورة",
 "this is your own message; you can delete it": "هذه رسالتك؛ يمكنك حذفها",
 "this username is taken": "اسم المستخدم هذا محجوز",
 "too many people ask to be let in; try again later": "كثيرون يطلبون الدخول؛ حاول مجددًا لاحقًا",

@@ -492,6 +492,7 @@ learn({
 "the message is withheld by moderators": "die Nachricht wird von der Moderation zurückgehalten",
 "the name must be one line of printable characters": "der Name muss eine Zeile aus druckbaren Zeichen sein",
 "there is no such day": "diesen Tag gibt es nicht",
+"this is no picture": "das ist kein Bild",
 "this is your own message; you can delete it": "das ist deine eigene Nachricht; du kannst sie löschen",
 "this username is taken": "dieser Benutzername ist vergeben",
 "too many people ask to be let in; try again later": "zu viele bitten um Einlass; versuch es später noch einmal",

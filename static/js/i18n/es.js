@@ -492,6 +492,7 @@ learn({
 "the message is withheld by moderators": "el mensaje está retenido por la moderación",
 "the name must be one line of printable characters": "el nombre debe ser una línea de caracteres imprimibles",
 "there is no such day": "no existe ese día",
+"this is no picture": "esto no es una imagen",
 "this is your own message; you can delete it": "es tu propio mensaje; puedes eliminarlo",
 "this username is taken": "este nombre de usuario está ocupado",
 "too many people ask to be let in; try again later": "demasiadas personas piden entrar; inténtalo más tarde",

@@ -492,6 +492,7 @@ learn({
 "the message is withheld by moderators": "消息已被审核员隐藏",
 "the name must be one line of printable characters": "名称必须是一行可显示的字符",
 "there is no such day": "没有这一天",
+"this is no picture": "这不是图片",
 "this is your own message; you can delete it": "这是你自己的消息，你可以删除它",
 "this username is taken": "此用户名已被使用",
 "too many people ask to be let in; try again later": "申请加入的人太多，请稍后再试",

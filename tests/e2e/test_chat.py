@@ -115,7 +115,7 @@ def test_older_messages_load_without_moving_what_is_read(person: Person) -> None
     moved = b.evaluate("older.then(() => Math.abs(topOf(seen) - from))")
     assert moved <= 2, f"moved by {moved} px"
     # While reading old messages, new ones do not tear the reader away; a button counts them.
-    anchor = bubble(b, "line 80")
+    anchor = b.locator(f"message-list [data-message='{b.evaluate('seen')}']")
     before = anchor.evaluate(TOP)
     say(a, "news")
     expect(b.locator(".jump .badge")).to_have_text("1")

@@ -11,6 +11,7 @@ import jsonschema
 import pytest
 from django.conf import settings
 from django.test import Client as Browser
+from hypothesis import strategies
 from prometheus_client import REGISTRY
 from schemathesis import Case
 
@@ -371,7 +372,7 @@ async def test_whatever_is_asked_is_answered_as_described(
     names = [ann.headers["Chat-Session"], None, "short"]
 
     # One of a session that is there, one of a session that is not, and one that cannot be.
-    @hypothesis.given(case=operation.as_strategy(), name=hypothesis.strategies.sampled_from(names))
+    @hypothesis.given(case=operation.as_strategy(), name=strategies.sampled_from(names))
     @hypothesis.settings(max_examples=60, deadline=None, database=None)
     def ask(case: Case, name: str | None) -> None:
         given = {} if name is None else {"Chat-Session": name}

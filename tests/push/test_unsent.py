@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from accounts.models import Block, User
 from messaging.domain import ids
+from messaging.domain.errors import ChatError
 from messaging.domain.ids import ScheduledId, UserId
 from messaging.domain.messages import Conversation
 from messaging.unsent import scheduling, tasks
@@ -97,7 +98,7 @@ def test_who_tries_it_by_hand_is_there_and_hears_it_there(town: Town, make_dm: A
     phone = town.phone(ann)
     row = fail(ann, make_dm(ann, bob))
     queued()
-    with pytest.raises(scheduling.ChatError):
+    with pytest.raises(ChatError):
         scheduling.send_now(UserId(ann.pk), ScheduledId(row.pk))
     assert run_jobs() == 0
     assert phone.got == []

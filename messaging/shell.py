@@ -17,8 +17,8 @@ from django.templatetags.static import static
 
 #: Of the static files those that the page loads, at its start or later.
 _PARTS: Final = ("js/**/*.js", "css/*.css", "images/*")
-#: Not of the page: the worker's own halves, which come in one piece with the list.
-_WORKER: Final = ("js/shell-worker.js", "js/push-worker.js")
+#: Not of the page: the worker's own parts, which come in one piece with the list.
+_WORKER: Final = ("js/shell-worker.js", "js/push-worker.js", "js/outbox-worker.js")
 _TEMPLATES: Final = ("base.html", "chat/app.html", "chat/icons.html")
 
 
@@ -36,7 +36,7 @@ def shell() -> Shell:
 
 
 def worker_script() -> str:
-    """Return the service worker: the list of files, and what is done with them and with pushes."""
+    """Return the service worker: the list of files, and what is done with them, with pushes and unsent messages."""
     known = shell()
     parts = [_static_file(name).read_text() for name in _WORKER]
     listed = json.dumps({"version": known.version, "files": known.files}, sort_keys=True)

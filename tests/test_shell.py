@@ -30,7 +30,7 @@ def sent() -> dict[str, Any]:
 
 def test_every_script_and_style_is_listed_as_it_is() -> None:
     files = sent()["files"]
-    worker = {"shell-worker.js", "push-worker.js"}
+    worker = {"shell-worker.js", "push-worker.js", "outbox-worker.js"}
     for path in [*STATIC.glob("js/**/*.js"), *STATIC.glob("css/*.css"), *STATIC.glob("images/*")]:
         listed = files.pop(f"/static/{path.relative_to(STATIC)}", None)
         expected = None if path.name in worker else hashlib.sha256(path.read_bytes()).hexdigest()
@@ -38,9 +38,9 @@ def test_every_script_and_style_is_listed_as_it_is() -> None:
     assert files == {}
 
 
-def test_both_halves_are_in_it() -> None:
+def test_all_parts_are_in_it() -> None:
     script = Client().get("/worker.js").content.decode()
-    for event in ("install", "activate", "fetch", "push", "notificationclick"):
+    for event in ("install", "activate", "fetch", "push", "notificationclick", "sync"):
         assert script.count(f'self.addEventListener("{event}"') == 1
     names = re.findall(r"^(?:async )?(?:function|const) (\w+)", script, re.MULTILINE)
     assert len(names) == len(set(names)), "one would take the place of the other"
@@ -57,7 +57,7 @@ def test_another_file_or_template_makes_another_version(tmp_path: Path, monkeypa
     version = shell.shell().version
     assert shell.shell().version == version
     digest = shell._digest
-    for changed in ("app.js", "app.html", "push-worker.js"):
+    for changed in ("app.js", "app.html", "push-worker.js", "outbox-worker.js"):
 
         def other(path: Path, changed: str = changed) -> str:
             return digest(path) + ("x" if path.name == changed else "")

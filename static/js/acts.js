@@ -29,7 +29,13 @@ async function post(fields) {
   await database?.queue(message).catch(unkept);
   wire.deliver(message);
   // Who writes does not want to wait for the next try.
-  if (!wire.ready) wire.wake();
+  if (!wire.ready) waits();
+}
+
+/** What was written cannot go out now. */
+function waits() {
+  wire.wake();
+  events.dispatchEvent(new Event("waiting"));
 }
 
 /** Say in another conversation what a message says. */
@@ -51,6 +57,7 @@ export async function retry(msgId) {
   dispatch({ type: "retry", conv: found.conv, msg_id: msgId });
   await database?.queue({ ...found, status: "sending" }).catch(() => {});
   wire.deliver(found);
+  if (!wire.ready) waits();
 }
 
 export function discard(msgId) {

@@ -471,7 +471,7 @@ async function start() {
         continue;
       }
       dispatch({ type: "queue", message });
-      if (message.status === "failed") dispatch({ type: "failed", conv: message.conv, msg_id: message.msg_id, detail: message.error });
+      if (message.status === "failed") dispatch({ type: "failed", conv: message.conv, msg_id: message.msg_id, detail: message.error ?? new api.ApiError(0, message.refused).message });
       else wire.deliver(message);
     }
   } catch {

@@ -34,7 +34,7 @@ const idle = globalThis.requestIdleCallback ?? ((work) => setTimeout(work, LATER
 const load = (name) => Promise.all([import(`./elements/${name}.js`), style("dialogs"), style("media")]);
 
 /** What joins the page by itself. */
-const JOINS = ["announce", "later", "previews", "select", "update"];
+const JOINS = ["announce", "background", "later", "previews", "select", "update"];
 /** What they bring. */
 export const extras = { previewOf: () => null };
 

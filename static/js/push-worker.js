@@ -1,8 +1,8 @@
 /**
- * The service worker's other half: shows pushes while no page is open, takes them back once they were read elsewhere, and
+ * The service worker's second part: shows pushes while no page is open, takes them back once they were read elsewhere, and
  * opens the conversation on a click. It keeps nothing.
  *
- * A classic script: not every browser takes a module here. The server sends both halves as one (`/worker.js`).
+ * A classic script: not every browser takes a module here. The server sends all parts as one (`/worker.js`).
  */
 
 const ICON = "/static/images/icon.svg";

@@ -1,5 +1,5 @@
 /**
- * The service worker's first half: it keeps the page, so that the chat starts without a connection, and one version of it
+ * The service worker's first part: it keeps the page, so that the chat starts without a connection, and one version of it
  * (docs/decisions/0072). `SHELL` comes before it: {version, files}. Of what people wrote it keeps nothing.
  */
 

@@ -409,7 +409,7 @@ export function reduce(state, action) {
       }
       next = { ...next, receipts };
       for (const conv of new Set([...action.convs.map((one) => one.id), ...Object.keys(action.messages)])) {
-        next = reached(next, conv, action.marks?.[conv] ?? action.messages[conv]?.map((one) => one.server_id).reduce(joinMarks));
+        next = reached(next, conv, action.marks?.[conv] ?? action.messages[conv]?.filter((one) => !one.acked).map((one) => one.server_id).reduce(joinMarks, undefined));
       }
       return { ...next, listLoaded: state.listLoaded || action.convs.length > 0 };
     }

@@ -18,7 +18,7 @@ const EXPIRE_MS = 60_000;
 
 /**
  * What is for the page to show: `ready` (limits), `connection` (state), `draining`, `unkept` (there is no room for the outbox), `signed-out`, `suspended`, `broken`, `listed` (the
- * list was read), `draft`, `scheduled` and `previews` (conv: these have changed there), `came` (somebody else's message has), `mine` (one of one's own has), `gone` (conv, title, by: one is no longer in it; by whose act, where that is known), `refused` (op, detail: one's
+ * list was read), `waiting` (something was written without a connection), `draft`, `scheduled` and `previews` (conv: these have changed there), `came` (somebody else's message has), `mine` (one of one's own has), `gone` (conv, title, by: one is no longer in it; by whose act, where that is known), `refused` (op, detail: one's
  * own change of a message is not to be).
  */
 export const events = new EventTarget();

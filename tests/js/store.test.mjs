@@ -494,3 +494,17 @@ test("hundreds of groups are taken up at once", () => {
   assert.equal(store.sortedConversations(state).length, 500);
   assert.equal(state.receipts.c_499.read.u_1494, mid(500));
 });
+
+test("what was sent with no page open is shown as sent, and is no mark", () => {
+  const kept = { ...msg(9), from: "u_me", msg_id: "a", acked: true, status: "sent" };
+  const begun = (messages, marks) => run(store.initialState(ME), { type: "cached", convs: [conv()], marks, messages: { c_1: messages } });
+  assert.equal(begun([msg(3), kept], { c_1: mid(3) }).marks.c_1, mid(3));
+  assert.equal(begun([msg(3), kept], {}).marks.c_1, mid(3));
+  assert.equal(begun([kept], {}).marks.c_1, undefined);
+  const state = begun([msg(3), kept], { c_1: mid(3) });
+  assert.equal(store.newestHeld(state, "c_1"), mid(3));
+  // What others wrote before it comes with the next sync, and so does it.
+  const synced = run(state, { type: "backfill", conv: "c_1", messages: [msg(8), { ...msg(9), from: "u_me", msg_id: "a" }], mark: mid(9) });
+  assert.deepEqual(held(synced), ["text 3", "text 8", "text 9"]);
+  assert.equal(store.newestHeld(synced, "c_1"), mid(9));
+});

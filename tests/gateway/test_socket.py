@@ -195,6 +195,25 @@ async def test_many_in_flight_keep_their_order_and_their_chain(pair: Pair, serve
     assert [frame["prev"] for frame in got[1:]] == acks[:-1]
 
 
+async def test_questions_are_answered_one_after_the_other(pair: Pair) -> None:
+    """The pong after a sync comes when its answer is whole: who shares a socket knows by it whose answer it was."""
+    first = await pair.bob.say(pair.conv, "first")
+    second = await pair.bob.say(pair.conv, "second")
+    await pair.ann.expect("msg", server_id=second["server_id"])
+    marks = (first["server_id"], second["server_id"], first["server_id"], "not a mark")
+    for mark in marks:
+        await pair.ann.send("sync", marks={pair.conv: mark})
+        await pair.ann.send("ping")
+    pair.ann.passed.clear()
+    answers = []
+    for _ in marks:
+        while (frame := await pair.ann.next())["op"] != "pong":
+            answers.append(frame["op"])
+        answers.append("pong")
+    lacking = ["backfill", "synced", "pong"]
+    assert answers == [*lacking, "synced", "pong", *lacking, "error", "pong"]
+
+
 async def test_a_resend_makes_no_second_message(pair: Pair, server: Server) -> None:
     msg_id = str(uuid4())
     first = await pair.ann.say(pair.conv, "once", msg_id)

@@ -5,7 +5,7 @@ import { covers } from "./ids.js";
 import { changed, database, dispatch, dropKept, keep, me, restored, saveSoon, state, view } from "./model.js";
 import { startedTyping, stoppedTyping, titleOf } from "./names.js";
 import * as store from "./store.js";
-import { Wire } from "./wire.js";
+import { late, LatePollSocket, Wire } from "./wire.js";
 
 const SYNC_RECENT = 20;
 const MAX_LIST_PAGES = 5;
@@ -34,6 +34,10 @@ let watched = "";
 /** Whether what was refused as too fast is about to be asked for again. */
 let asking = false;
 
+/** One connection for all tabs, of each kind; a tab whose browser cannot share has its own. */
+const tabs = navigator.locks && import("./tabs.js");
+const shared = (kind, Real) => late(() => tabs.then(({ sharing }) => sharing(`${kind} of ${me.id}`, Real), () => Real));
+
 export const wire = new Wire({
   url: `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/ws`,
   user: me.id,
@@ -56,6 +60,7 @@ export const wire = new Wire({
   onSignedOut: () => tell("signed-out"),
   onSuspended: () => tell("suspended"),
   onBroken: () => tell("broken"),
+  env: tabs ? { WebSocket: shared("socket", WebSocket), PollSocket: shared("poll", LatePollSocket) } : {},
 });
 
 // --- what comes over the socket --------------------------------------------------------------------
@@ -98,6 +103,9 @@ function receive(frame) {
       break;
     case "backfill":
       takeBackfill(frame);
+      break;
+    case "moved":
+      moved(frame);
       break;
     case "delivered":
     case "read":
@@ -203,6 +211,13 @@ function takeBackfill(frame) {
   // More was changed than fits.
   if (outdated) loadNewest(frame.conv, { anew: true });
   else mend(frame.conv);
+}
+
+/** Another tab was told what came after its mark (tabs.js): what is missing here of that, this one asks for itself. */
+function moved({ conv, mark }) {
+  if (covers(state.marks[conv] ?? state.convs[conv]?.last_message?.server_id, mark)) return;
+  if (state.marks[conv]) repair(conv);
+  else fetchConversation(conv);
 }
 
 /** Ask for what is missing in a window, once; what does not come then is asked for with a later heartbeat. */

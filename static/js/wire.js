@@ -19,34 +19,38 @@ const PROBE_CAP_MS = 300_000;
 /** Refusals that pass; any other answer to a send is final. */
 const PASSING = new Set(["rate_limited", "unavailable", "internal"]);
 
-/** A connection by polling: few ever need one, so its module is loaded by them. */
-class LatePollSocket {
-  #socket = null;
-  #closed = false;
+/** A connection whose class is loaded when one is wanted; `load` promises it. */
+export const late = (load) =>
+  class {
+    #socket = null;
+    #closed = false;
 
-  constructor(url) {
-    const begin = ({ PollSocket }) => {
-      if (this.#closed) return;
-      this.#socket = new PollSocket(url);
-      this.#socket.onmessage = (event) => this.onmessage(event);
-      this.#socket.onclose = (event) => this.onclose(event);
-    };
-    import("./poll.js").then(begin, () => this.onclose({ code: 1006 }));
-  }
+    constructor(...given) {
+      const begin = (Socket) => {
+        if (this.#closed) return;
+        this.#socket = new Socket(...given);
+        this.#socket.onmessage = (event) => this.onmessage?.(event);
+        this.#socket.onclose = (event) => this.onclose?.(event);
+      };
+      load().then(begin, () => this.onclose?.({ code: 1006 }));
+    }
 
-  get readyState() {
-    return this.#socket?.readyState ?? 0;
-  }
+    get readyState() {
+      return this.#socket?.readyState ?? 0;
+    }
 
-  send(text) {
-    this.#socket.send(text);
-  }
+    send(text) {
+      this.#socket.send(text);
+    }
 
-  close() {
-    this.#closed = true;
-    this.#socket?.close();
-  }
-}
+    close() {
+      this.#closed = true;
+      this.#socket?.close();
+    }
+  };
+
+/** A connection by polling, which few ever need. */
+export const LatePollSocket = late(() => import("./poll.js").then(({ PollSocket }) => PollSocket));
 
 /** What goes out of a message, or, where there is an `op`, of a change of `target`. */
 function frameOf({ op = "send", msg_id, conv, target, body, media, reply_to, forwarded_from, mentions, emoji, on }) {

@@ -42,6 +42,9 @@ function takeAside() {
   if (!location.hash && at) location.replace(at);
 }
 
+/** Send what pages that are gone have left unsent. */
+const takeUnsent = () => import("./unsent.js").then(({ take }) => take()).catch(() => {});
+
 /** Moderators keep the account out: the server's page says why, and until when. */
 function suspended() {
   wire.stop();
@@ -289,6 +292,7 @@ onChange(() => {
   search?.refresh();
 });
 events.addEventListener("ready", ({ detail }) => {
+  takeUnsent();
   composer.maxBytes = detail.max_body_bytes;
   attached.ready({ max: detail.max_media_refs, maxBytes: detail.max_media_bytes });
   withDrafts(({ begin }) => begin((conv, body) => conv === view.active && composer.take(body)));
@@ -324,7 +328,10 @@ document.addEventListener("visibilitychange", () => {
 });
 window.addEventListener("focus", () => seen());
 window.addEventListener("hashchange", route);
-setInterval(() => document.visibilityState === "visible" && changed(), REPAINT_MS);
+setInterval(() => {
+  if (document.visibilityState === "visible") changed();
+  takeUnsent();
+}, REPAINT_MS);
 
 composer.people = () => mentionable(state.convs[view.active]);
 composer.lookFor = (text) => lookForMembers(state.convs[view.active], text);
@@ -464,16 +471,7 @@ async function start() {
     view.drafts = database.drafts();
     takeAside();
     await restore(location.hash.slice(1).split("/")[0]);
-    for (const message of await database.outbox()) {
-      if (message.op) {
-        dispatch({ type: "change-queued", change: message });
-        wire.deliver(message);
-        continue;
-      }
-      dispatch({ type: "queue", message });
-      if (message.status === "failed") dispatch({ type: "failed", conv: message.conv, msg_id: message.msg_id, detail: message.error ?? new api.ApiError(0, message.refused).message });
-      else wire.deliver(message);
-    }
+    await takeUnsent();
   } catch {
     toast(_("This browser keeps nothing between visits: unsent messages are lost on reload."));
   }

@@ -60,6 +60,9 @@ export class Database {
   /** What was written of the list last; null before, and where it may not have been. */
   #convs = null;
 
+  /** The page, in what it has queued: it alone sends that for as long as it lives (unsent.js). */
+  tab = crypto.randomUUID?.();
+
   constructor(db, user) {
     this.db = db;
     this.user = user;
@@ -83,7 +86,7 @@ export class Database {
   }
 
   queue(message) {
-    return this.#write("outbox", (store) => store.put(message));
+    return this.#write("outbox", (store) => store.put({ ...message, tab: this.tab }));
   }
 
   unqueue(msgId) {

@@ -54,6 +54,7 @@ export function dispatch(action) {
 
 export async function openDatabase() {
   database = await Database.open(me.id);
+  navigator.locks?.request(`chat-tab-${database.tab}`, () => new Promise(() => {})).catch(ignore);
 }
 
 /** Conversations whose messages are read at once: the page stays answerable meanwhile. */

@@ -90,7 +90,7 @@ export class Wire {
   #prober = null;
   #stopped = false;
   #ready = false;
-  /** msg_id -> {frame, due, tries}: everything that is not acked, in the order of writing. */
+  /** msg_id -> {frame, ts, due, tries}: everything that is not acked. */
   #unacked = new Map();
 
   /**
@@ -171,9 +171,9 @@ export class Wire {
 
   /** Send a message, or a change of one, until it is acked or refused. */
   deliver(entry) {
-    const { msg_id } = entry;
+    const { msg_id, ts } = entry;
     const frame = frameOf(entry);
-    this.#unacked.set(msg_id, { frame, due: this.env.now(), tries: 0 });
+    this.#unacked.set(msg_id, { frame, ts, due: this.env.now(), tries: 0 });
     this.#flush();
   }
 
@@ -227,7 +227,8 @@ export class Wire {
     if (!this.#ready) return;
     const now = this.env.now();
     let next = Infinity;
-    for (const entry of this.#unacked.values()) {
+    // In the order of writing: what an earlier page left unsent may come to this one after what was written here.
+    for (const entry of [...this.#unacked.values()].sort((a, b) => a.ts - b.ts)) {
       if (entry.due <= now) {
         this.#write(entry.frame);
         entry.due = now + Math.min(CAP_MS, RESEND_MS * 2 ** entry.tries);

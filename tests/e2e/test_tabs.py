@@ -138,6 +138,39 @@ def test_a_tab_that_leads_and_stands_still_is_passed_over(person: Person, server
     wait_for(lambda: connections(server) == 2)
 
 
+@pytest.mark.parametrize("writer", ["leading", "other"])
+def test_what_a_closed_tab_left_unsent_is_sent_by_another(person: Person, server: Server, writer: str) -> None:
+    ann, ben = name("ann"), name("ben")
+    a, b = person(ann), person(ben)
+    start_chat(a, ben)
+    say(a, "before")
+    expect(ticks(a)).to_have_attribute("data-status", "delivered")
+    second = another_tab(a)
+    expect(bubble(second, "before")).to_have_count(1)
+    author, heir = (a, second) if writer == "leading" else (second, a)
+    sent: list[str] = []
+    heir.on("websocket", lambda socket: socket.on("framesent", lambda data: sent.append(str(data))))
+    # While a server is away for long a page tries to poll as well.
+    heir.on("request", lambda request: sent.append(request.post_data or "") if "/v1/poll" in request.url else None)
+    server.kill()
+    try:
+        say(author, "left behind")
+        expect(ticks(author)).to_have_attribute("data-status", "sending")
+        # While its author lives it is the author's to send.
+        expect(bubble(heir, "left behind")).to_have_count(0)
+        author.close()
+    finally:
+        server.start()
+    heir.wait_for_selector(ONLINE)
+    open_chat(b, ann)
+    expect(bubble(b, "left behind")).to_have_count(1)
+    expect(bubble(heir, "left behind")).to_have_count(1)
+    expect(ticks(heir)).to_have_attribute("data-status", "read")
+    assert sum("left behind" in frame for frame in sent) == 1
+    heir.reload()
+    expect(bubble(heir, "left behind")).to_have_count(1)
+
+
 def test_who_signs_out_in_one_tab_is_signed_out_in_all_and_the_next_one_begins_alone(
     person: Person, server: Server
 ) -> None:

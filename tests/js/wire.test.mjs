@@ -96,6 +96,16 @@ test("what is written offline goes out in order on the next connection", () => {
   assert.deepEqual(sends(sockets[1]), ["a", "b"]);
 });
 
+test("what was written earlier goes out earlier, whichever page has written it", () => {
+  const { wire, sockets } = world();
+  wire.deliver({ msg_id: "c", conv: "c", body: "3", ts: 3 });
+  wire.deliver({ msg_id: "a", conv: "c", body: "1", ts: 1 });
+  wire.deliver({ msg_id: "b", conv: "c", body: "2", ts: 1 });
+  wire.connect();
+  sockets[0].hear({ op: "ready", user: "u_me", heartbeat_s: 30, limits: {} });
+  assert.deepEqual(sends(sockets[0]), ["a", "b", "c"]);
+});
+
 test("a passing refusal waits as long as it is told; a final one fails", () => {
   const { wire, pass, open, log } = world();
   const socket = open();

@@ -10,7 +10,7 @@ import { excerpt, lookForMembers, mentionable, mentionsOfText, nameOf, preview, 
 import { $, banner, callOff, composer, confirm, draining, failed, info, list, listed, loadLater, menu, messages, paint, paintConnection, paintList, paintNetwork, people, pinnedBar, rowMenu, seen, summon, toast, withElement } from "./page.js";
 import { keyOf } from "./rows.js";
 import { isMuted, pastOf, receiptsOf, shownOf, threadOf } from "./store.js";
-import { events, fetchConversation, loadAround, loadBlocks, loadConversations, loadNewer, loadNewest, loadOlder, openThread, wire } from "./sync.js";
+import { events, fetchConversation, loadAround, loadBlocks, loadConversations, loadNewer, loadNewest, loadOlder, openThread, takeUnsent, wire } from "./sync.js";
 
 /** "Last seen 3 min ago" and "Yesterday" go on with the clock. */
 const REPAINT_MS = 30_000;
@@ -41,9 +41,6 @@ function takeAside() {
   for (const [conv, body] of Object.entries(drafts)) setDraft(conv, body);
   if (!location.hash && at) location.replace(at);
 }
-
-/** Send what pages that are gone have left unsent. */
-const takeUnsent = () => import("./unsent.js").then(({ take }) => take()).catch(() => {});
 
 /** Moderators keep the account out: the server's page says why, and until when. */
 function suspended() {
@@ -292,7 +289,6 @@ onChange(() => {
   search?.refresh();
 });
 events.addEventListener("ready", ({ detail }) => {
-  takeUnsent();
   composer.maxBytes = detail.max_body_bytes;
   attached.ready({ max: detail.max_media_refs, maxBytes: detail.max_media_bytes });
   withDrafts(({ begin }) => begin((conv, body) => conv === view.active && composer.take(body)));
@@ -471,7 +467,6 @@ async function start() {
     view.drafts = database.drafts();
     takeAside();
     await restore(location.hash.slice(1).split("/")[0]);
-    await takeUnsent();
   } catch {
     toast(_("This browser keeps nothing between visits: unsent messages are lost on reload."));
   }

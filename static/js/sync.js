@@ -34,9 +34,20 @@ let watched = "";
 /** Whether what was refused as too fast is about to be asked for again. */
 let asking = false;
 
-/** One connection for all tabs, of each kind; a tab whose browser cannot share has its own. */
-const tabs = navigator.locks && import("./tabs.js");
-const shared = (kind, Real) => late(() => tabs.then(({ sharing }) => sharing(`${kind} of ${me.id}`, Real), () => Real));
+/** Send what pages that are gone have left unsent. */
+export const takeUnsent = () => import("./unsent.js").then(({ take }) => take()).catch(() => {});
+
+/**
+ * One connection for all tabs, of each kind; a tab whose browser cannot share has its own. Before there is one the page knows
+ * what is unsent, so that nothing written later goes out earlier.
+ */
+const shared = (kind, Real) =>
+  late(async () => {
+    const [tabs] = await Promise.all([navigator.locks && import("./tabs.js").catch(() => {}), takeUnsent()]);
+    return tabs ? tabs.sharing(`${kind} of ${me.id}`, Real) : Real;
+  });
+// Here by the time there is a connection to make.
+for (const one of ["./tabs.js", "./unsent.js"]) import(one).catch(() => {});
 
 export const wire = new Wire({
   url: `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/ws`,
@@ -60,7 +71,7 @@ export const wire = new Wire({
   onSignedOut: () => tell("signed-out"),
   onSuspended: () => tell("suspended"),
   onBroken: () => tell("broken"),
-  env: tabs ? { WebSocket: shared("socket", WebSocket), PollSocket: shared("poll", LatePollSocket) } : {},
+  env: { WebSocket: shared("socket", WebSocket), PollSocket: shared("poll", LatePollSocket) },
 });
 
 // --- what comes over the socket --------------------------------------------------------------------

@@ -6,8 +6,8 @@ import { ApiError } from "./api.js";
 import { database, dispatch } from "./model.js";
 import { wire } from "./sync.js";
 
-/** How long, in ms, a page that starts waits for what the one before it left, where the browser is slow to let go of that one. */
-const WAIT_MS = 300;
+/** How long, in ms, a page waits at most: the one before it may be let go of slowly, or the database be slow. */
+const WAIT_MS = 1_000;
 /** Tabs that are waited for. */
 const heirTo = new Set();
 /** Without locks nobody knows who is gone: a page that starts takes what there is, as a copy that is sent twice counts once. */
@@ -15,24 +15,25 @@ let taken = false;
 
 /**
  * Take what tabs that are gone have left unsent, and what those that live have in the outbox once they are gone. The promise is
- * kept when the former is done.
+ * kept when the former is done, or after `WAIT_MS`.
  */
-export async function take() {
+export const take = () => Promise.race([takeAll(), new Promise((resolve) => setTimeout(resolve, WAIT_MS))]);
+
+async function takeAll() {
   if (!database || (taken && !navigator.locks)) return;
   taken = true;
   const owners = new Set((await database.outbox()).map(({ tab = "" }) => tab));
-  const claims = [...owners].filter((tab) => tab !== database.tab && !heirTo.has(tab)).map(claim);
-  if (claims.length) await Promise.race([Promise.all(claims), new Promise((resolve) => setTimeout(resolve, WAIT_MS))]);
+  await Promise.all([...owners].filter((tab) => tab !== database.tab && !heirTo.has(tab)).map(claim));
 }
 
 async function claim(tab) {
   heirTo.add(tab);
-  const take = () => {
+  const begin = () => {
     heirTo.delete(tab);
     return inherit(tab);
   };
   try {
-    await (navigator.locks?.request(`chat-tab-${tab}`, take) ?? take());
+    await (navigator.locks?.request(`chat-tab-${tab}`, begin) ?? begin());
   } catch {
     // The database is gone: the user has signed out.
   }

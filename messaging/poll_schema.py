@@ -6,7 +6,7 @@ from messaging.api.problems import CONTENT_TYPE
 from messaging.domain import frames
 from messaging.poll_door import MAX_FRAMES, NAME, WAIT_S
 
-_SECURITY: Final = [{"bearerAuth": []}, {"cookieAuth": []}]
+_SECURITY: Final[list[dict[str, list[str]]]] = [{"bearerAuth": []}, {"cookieAuth": []}]
 
 
 def _ops(union: Any) -> dict[str, Any]:

@@ -44,7 +44,7 @@ export const takeUnsent = () => import("./unsent.js").then(({ take }) => take())
 const shared = (kind, Real) =>
   late(async () => {
     const [tabs] = await Promise.all([navigator.locks && import("./tabs.js").catch(() => {}), takeUnsent()]);
-    return tabs ? tabs.sharing(`${kind} of ${me.id}`, Real) : Real;
+    return tabs ? tabs.sharing(`${kind}-${me.id}`, Real) : Real;
   });
 // Here by the time there is a connection to make.
 for (const one of ["./tabs.js", "./unsent.js"]) import(one).catch(() => {});

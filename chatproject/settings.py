@@ -421,6 +421,12 @@ SPECTACULAR_SETTINGS = {
         "messaging.poll_schema.with_poll",
         "messaging.api.schema.completed",
     ],
+    # Fields of one name and different choices get a number otherwise.
+    "ENUM_NAME_OVERRIDES": {
+        "ConversationTypeEnum": ["dm", "group"],
+        "MediaKindEnum": ["image", "video", "audio", "voice", "file"],
+        "MediaStateEnum": ["uploading", "processing", "ready", "refused"],
+    },
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
 }

@@ -5,6 +5,7 @@ Schemathesis makes the requests from the description, valid ones and others, and
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Final
 
 import hypothesis
@@ -12,6 +13,7 @@ import jsonschema
 import pytest
 import requests
 from django.core.cache import cache
+from django.core.management import call_command
 from django.test import Client
 from schemathesis import Case, Response
 
@@ -85,6 +87,11 @@ def test_every_answer_is_as_described(case: Case, known: dict[str, str], ann: Pe
     values: dict[str, Any] = known | {"device": ids.device_ref(device.pk)}
     case.path_parameters = {name: values.get(name, value) for name, value in case.path_parameters.items()}
     case.validate_response(send(case, token), checks=CHECKS)
+
+
+def test_it_is_made_without_a_warning(tmp_path: Path) -> None:
+    # A component that has another's name would take its place, and only a warning says so.
+    call_command("spectacular", "--fail-on-warn", "--validate", file=str(tmp_path / "schema.yml"))
 
 
 def _contents() -> list[tuple[str, dict[str, Any]]]:

@@ -38,7 +38,7 @@ class InvitesSerializer(serializers.Serializer[Any]):
     results = InviteSerializer(many=True)
 
 
-class PreviewSerializer(serializers.Serializer[Any]):
+class InvitationSerializer(serializers.Serializer[Any]):
     """What a link leads to, before one comes in."""
 
     conversation = serializers.CharField()

@@ -79,7 +79,7 @@ class InviteView(MessagingView):
 class JoinView(MessagingView):
     """A link, for who has it."""
 
-    @extend_schema(operation_id="invitation_retrieve", responses=_answers(404, _200=serializers.PreviewSerializer))
+    @extend_schema(operation_id="invitation_retrieve", responses=_answers(404, _200=serializers.InvitationSerializer))
     def get(self, request: Request, token: str) -> Response:
         """Show what the link leads to."""
         found = selectors.preview(me(request), _token_of(token))

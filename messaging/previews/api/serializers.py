@@ -5,7 +5,7 @@ from typing import Any
 from rest_framework import serializers
 
 
-class PreviewSerializer(serializers.Serializer[Any]):
+class LinkPreviewSerializer(serializers.Serializer[Any]):
     """What is at the first link of a message. All of it is text of strangers."""
 
     message = serializers.CharField(help_text="`m_…`.")
@@ -21,4 +21,4 @@ class PreviewSerializer(serializers.Serializer[Any]):
 class PreviewsSerializer(serializers.Serializer[Any]):
     """Previews of those messages that have one, in no order."""
 
-    results = PreviewSerializer(many=True)
+    results = LinkPreviewSerializer(many=True)

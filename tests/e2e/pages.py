@@ -96,5 +96,13 @@ def ask(page: Any, answer: str) -> None:
 
 
 def no_overflow(page: Any) -> bool:
-    """Return whether nothing is wider than the page, so that it does not scroll sideways."""
-    return bool(page.evaluate("document.documentElement.scrollWidth <= innerWidth"))
+    """Return whether nothing is wider than the page, so that it does not scroll sideways, and no message is cut off."""
+    return bool(
+        page.evaluate(
+            """() => document.documentElement.scrollWidth <= innerWidth
+                && [...document.querySelectorAll("message-list .bubble")].every((bubble) => {
+                    const {left, right} = bubble.getBoundingClientRect();
+                    return left >= 0 && right <= innerWidth;
+                })"""
+        )
+    )

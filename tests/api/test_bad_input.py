@@ -18,7 +18,7 @@ from messaging.hooks.endpoints import make as make_endpoint
 from tests.api.conftest import Person, problem
 from tests.api.endpoints import ENDPOINTS, FORMS, Endpoint
 
-pytestmark = [pytest.mark.django_db, pytest.mark.exhaustive]
+pytestmark = pytest.mark.django_db
 Route = Callable[[], None]
 
 every_endpoint_with_a_body = pytest.mark.parametrize("endpoint", [it for it in ENDPOINTS if it.has_body], ids=str)

@@ -15,7 +15,7 @@ from tests.api.conftest import Person, ann, bob, person, route  # noqa: F401  # 
 from tests.compliance.staff_data import WRITE
 from tests.conftest import PASSWORD
 
-pytestmark = [pytest.mark.django_db, pytest.mark.exhaustive]
+pytestmark = pytest.mark.django_db
 
 ROLES = (roles.MODERATOR, roles.OFFICER, roles.AUDITOR, roles.OPERATOR, "superuser")
 #: Pages of one kind that are looked at.

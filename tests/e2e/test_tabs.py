@@ -35,6 +35,12 @@ def connections(server: Server) -> int:
     return int(found[1])
 
 
+@pytest.fixture(autouse=True)
+def _nobody_else_is_connected(server: Server) -> None:
+    """Wait for what tests before this one have left: who lost the network says no goodbye, and is missed after 90 s."""
+    wait_for(lambda: connections(server) == 0, timeout_s=120)
+
+
 def another_tab(page: Any) -> Any:
     """Open what a page shows in a second tab."""
     tab = page.context.new_page()

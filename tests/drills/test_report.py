@@ -1,6 +1,9 @@
 """What the drills measure and when they pass, and that their page knows them all."""
 
 import asyncio
+import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 from random import Random
@@ -100,3 +103,11 @@ def test_a_drill_that_does_not_exist_is_an_error(capsys: pytest.CaptureFixture[s
     with pytest.raises(SystemExit):
         main(["none-such"])
     assert "none-such" in capsys.readouterr().err
+
+
+def test_the_command_needs_no_settings_to_begin() -> None:
+    environment = {name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"}
+    command = [sys.executable, "-m", "drills", "--list"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert "presence-flap" in done.stdout

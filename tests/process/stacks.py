@@ -19,7 +19,6 @@ from types import TracebackType
 from typing import Final, Self
 
 import psutil
-from django.conf import settings
 
 from chatproject.env import VARIABLES
 from tests.rest import Account
@@ -50,6 +49,10 @@ def environment(**changes: str) -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name not in ours} | changes
 
 
+#: Not from the settings: drills import this before there are any.
+PROGRAM: Final = Path(__file__).parents[2]
+
+
 class Running:
     """One ``manage.py run``, and the processes it started."""
 
@@ -59,7 +62,7 @@ class Running:
         *arguments: str,
         port: int | None = None,
         variables: Mapping[str, str] | None = None,
-        program: Path = settings.BASE_DIR,
+        program: Path = PROGRAM,
     ) -> None:
         self.port = port or free_port()
         self._output = data.with_suffix(".out").open("a+")
@@ -165,7 +168,7 @@ class Stack(ABC):
         """Return what ``manage.py`` prints with these arguments in this installation's environment."""
         done = subprocess.run(
             [sys.executable, "manage.py", *arguments],
-            cwd=settings.BASE_DIR,
+            cwd=PROGRAM,
             env=environment(**self.variables),
             capture_output=True,
             text=True,
@@ -202,7 +205,7 @@ class EmbeddedStack(Stack):
     names = ("run",)
 
     #: Where ``manage.py`` is: a test may start another version of the program.
-    program: Path = settings.BASE_DIR
+    program: Path = PROGRAM
 
     def __init__(self, data: Path, *, worker: bool = True, **variables: str) -> None:
         """``worker``: with its job worker. ``variables``: CHAT_… variables beyond the data directory."""

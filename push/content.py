@@ -45,10 +45,15 @@ def notice(said: Said, *, content: str, badge: int) -> Notice:
     return Notice(title, body, data, collapse=where, badge=badge)
 
 
+def title_of(conversation: Conversation, other: str) -> str:
+    """Return what somebody sees a conversation called; ``other``: the name of the other person of a DM."""
+    return other if conversation.type is ConversationType.DM else conversation.name or _("Group")
+
+
 def _words(said: Said, content: str) -> tuple[str, str]:
     name = said.sender_name
     is_group = said.conversation.type is not ConversationType.DM
-    title = (said.conversation.name or _("Group")) if is_group else name
+    title = title_of(said.conversation, name)
     if content == Content.FULL:
         text = said.message.text.strip()[:_MAX_TEXT_CHARS] or said.attached or _("Attachment")
         return title, f"{name}: {text}" if is_group else text
@@ -82,16 +87,15 @@ def taken_back(conversation_id: int, message_id: int, *, badge: int) -> Notice:
     return Notice("", "", data, collapse=where, badge=badge, expires_s=3600)
 
 
-def unsent(conversation_id: ConversationId, scheduled: ScheduledId, *, title: str, content: str, badge: int) -> Notice:
+def unsent(conversation_id: ConversationId, scheduled: ScheduledId, *, title: str, badge: int) -> Notice:
     """Return the notification that a message which was to be sent later was not. Its text is its author's to look up.
 
-    ``title``: what the conversation is called.
+    ``title``: what the conversation is called, or what stands for it.
     """
     where = ids.conversation_ref(conversation_id)
     data = {"conv": where, "scheduled": ids.scheduled_ref(scheduled)}
-    shown = _("Chat") if content == Content.NOTHING else title
     # Beside what is shown of the conversation's messages, and not in its place.
-    return Notice(shown, _("A scheduled message could not be sent."), data, collapse=f"unsent-{where}", badge=badge)
+    return Notice(title, _("A scheduled message could not be sent."), data, collapse=f"unsent-{where}", badge=badge)
 
 
 def test_notice() -> Notice:

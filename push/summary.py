@@ -17,8 +17,7 @@ from prometheus_client import Counter
 from accounts.language import speaking_to
 from accounts.models import User
 from accounts.tasks import send_mail_task
-from messaging.domain.messages import ConversationType
-from push.content import may_show
+from push.content import may_show, title_of
 from push.models import Content, Push, PushSettings
 from push.outbox import candidate_of, late_before
 from push.planning import Plan, decide, settings_for
@@ -117,6 +116,4 @@ def _words(plans: Sequence[Plan], content: str) -> tuple[str, str]:
 def _name(plan: Plan) -> str:
     if not may_show(plan.said):
         return _("An encrypted conversation")
-    if plan.said.conversation.type is ConversationType.DM:
-        return plan.said.sender_name
-    return plan.said.conversation.name or _("Group")
+    return title_of(plan.said.conversation, plan.said.sender_name)

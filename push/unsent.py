@@ -42,8 +42,8 @@ def tell(
 def _notice(row: Subscription, conversation: ConversationId, scheduled: ScheduledId, badge: int) -> Notice:
     shows = row.content or settings_for(row).content
     with speaking_to(row.user):
-        title = _title(UserId(row.user_id), conversation) if shows != Content.NOTHING else ""
-        return content.unsent(conversation, scheduled, title=title, content=shows, badge=badge)
+        title = _("Chat") if shows == Content.NOTHING else _title(UserId(row.user_id), conversation)
+        return content.unsent(conversation, scheduled, title=title, badge=badge)
 
 
 def _title(user: UserId, conversation: ConversationId) -> str:
@@ -51,7 +51,6 @@ def _title(user: UserId, conversation: ConversationId) -> str:
     found = container.conversation_store().get([conversation]).get(conversation)
     if found is None or found.encrypted:
         return _("Chat")
-    if found.type is not ConversationType.DM:
-        return found.name or _("Group")
-    cards = people.display_names({other for other in found.members or () if other != user})
-    return next((card.display_name for card in cards.values()), _("Chat"))
+    others = [other for other in found.members or () if other != user] if found.type is ConversationType.DM else []
+    cards = people.display_names(others)
+    return content.title_of(found, next((card.display_name for card in cards.values()), _("Chat")))

@@ -192,13 +192,15 @@ const withThread = (state, conv, change) => ({
 const withConv = (state, id, change) =>
   state.convs[id] ? { ...state, convs: { ...state.convs, [id]: { ...state.convs[id], ...change } } } : state;
 
+/** Return a conversation's receipts with marks of one kind, by user. */
+function joinReceipts(of = {}, kind, marks) {
+  const joined = { ...of[kind] };
+  for (const [user, mark] of Object.entries(marks)) joined[user] = laterId(joined[user], mark);
+  return { ...of, [kind]: joined };
+}
+
 function withReceipt(state, conv, kind, user, serverId) {
-  const of = state.receipts[conv] ?? {};
-  const marks = of[kind] ?? {};
-  return {
-    ...state,
-    receipts: { ...state.receipts, [conv]: { ...of, [kind]: { ...marks, [user]: laterId(marks[user], serverId) } } },
-  };
+  return { ...state, receipts: { ...state.receipts, [conv]: joinReceipts(state.receipts[conv], kind, { [user]: serverId }) } };
 }
 
 /** `asOf`: the mark of what it was read with. */
@@ -346,13 +348,6 @@ function freshOf(held, conv) {
     fresh.mentioned = held.mentioned;
   }
   return fresh;
-}
-
-/** Return a conversation's receipts with marks of one kind, by user. */
-function joinReceipts(of = {}, kind, marks) {
-  const joined = { ...of[kind] };
-  for (const [user, mark] of Object.entries(marks)) joined[user] = laterId(joined[user], mark);
-  return { ...of, [kind]: joined };
 }
 
 /** Take conversations up. There may be hundreds with dozens of members: what is copied is copied once for all of them. */

@@ -49,11 +49,17 @@ def another_tab(page: Any) -> Any:
     return tab
 
 
-def test_two_tabs_share_one_connection(person: Person, server: Server) -> None:
+def begin(person: Person, text: str = "before") -> tuple[str, str, Any, Any]:
+    """Return the names and pages of two people, of whom the first has written to the other."""
     ann, ben = name("ann"), name("ben")
     a, b = person(ann), person(ben)
     start_chat(a, ben)
-    say(a, "first")
+    say(a, text)
+    return ann, ben, a, b
+
+
+def test_two_tabs_share_one_connection(person: Person, server: Server) -> None:
+    ann, _, a, b = begin(person, "first")
     open_chat(b, ann)
     wait_for(lambda: connections(server) == 2)
     opened: list[str] = []
@@ -82,10 +88,7 @@ def test_two_tabs_share_one_connection(person: Person, server: Server) -> None:
 
 
 def test_what_one_tab_finds_missing_the_others_ask_for(person: Person) -> None:
-    ann, ben = name("ann"), name("ben")
-    a, b = person(ann), person(ben)
-    start_chat(a, ben)
-    say(a, "before")
+    ann, _, a, b = begin(person)
     open_chat(b, ann)
     tap = Wiretap(a)
     a.reload()
@@ -102,10 +105,7 @@ def test_what_one_tab_finds_missing_the_others_ask_for(person: Person) -> None:
 
 
 def test_when_the_tab_that_leads_is_closed_another_goes_on(person: Person, server: Server) -> None:
-    ann, ben = name("ann"), name("ben")
-    a, b = person(ann), person(ben)
-    start_chat(a, ben)
-    say(a, "before")
+    ann, _, a, b = begin(person)
     open_chat(b, ann)
     second, third = another_tab(a), another_tab(a)
     a.close()
@@ -125,10 +125,7 @@ def test_when_the_tab_that_leads_is_closed_another_goes_on(person: Person, serve
 
 
 def test_a_tab_that_leads_and_stands_still_is_passed_over(person: Person, server: Server) -> None:
-    ann, ben = name("ann"), name("ben")
-    a, b = person(ann), person(ben)
-    start_chat(a, ben)
-    say(a, "before")
+    ann, _, a, b = begin(person)
     open_chat(b, ann)
     second = another_tab(a)
     # From its next step on nothing runs in it, and no event says so first.
@@ -148,10 +145,7 @@ def test_a_tab_that_leads_and_stands_still_is_passed_over(person: Person, server
 
 @pytest.mark.parametrize("writer", ["leading", "other"])
 def test_what_a_closed_tab_left_unsent_is_sent_by_another(person: Person, server: Server, writer: str) -> None:
-    ann, ben = name("ann"), name("ben")
-    a, b = person(ann), person(ben)
-    start_chat(a, ben)
-    say(a, "before")
+    ann, _, a, b = begin(person)
     expect(ticks(a)).to_have_attribute("data-status", "delivered")
     second = another_tab(a)
     expect(bubble(second, "before")).to_have_count(1)
@@ -182,10 +176,7 @@ def test_what_a_closed_tab_left_unsent_is_sent_by_another(person: Person, server
 def test_who_signs_out_in_one_tab_is_signed_out_in_all_and_the_next_one_begins_alone(
     person: Person, server: Server
 ) -> None:
-    ann, ben = name("ann"), name("ben")
-    a, b = person(ann), person(ben)
-    start_chat(a, ben)
-    say(a, "secret of the two")
+    ann, ben, a, b = begin(person, "secret of the two")
     expect(ticks(a)).to_have_attribute("data-status", "delivered")
     second, third = another_tab(a), another_tab(a)
     second.get_by_label("Menu").click()
@@ -228,10 +219,7 @@ def test_tabs_of_two_people_in_one_browser_do_not_share(person: Person, server: 
 
 
 def test_tabs_that_poll_share_one_session(person: Person) -> None:
-    ann, ben = name("ann"), name("ben")
-    a, b = person(ann), person(ben)
-    start_chat(a, ben)
-    say(a, "before")
+    ann, _, a, b = begin(person)
     sessions: set[str] = set()
 
     def asked(request: Any) -> None:

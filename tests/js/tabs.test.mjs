@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { SharedSocket } from "../../static/js/tabs.js";
 import { Wire } from "../../static/js/wire.js";
+import { Clock } from "./clock.mjs";
 
 const PATIENCE_MS = 3_000;
 
@@ -54,9 +55,7 @@ class Locks {
 
 /** A browser: tabs with pages and channels, the locks that they share, a clock that moves when told, and the server's end of each socket. */
 function browser() {
-  let now = 0;
-  let turn = 0;
-  const timers = new Map();
+  const clock = new Clock();
   const channels = [];
   const sockets = [];
   const locks = new Locks();
@@ -89,8 +88,7 @@ function browser() {
     }
   }
 
-  const setTimeout = (work, ms) => (timers.set((turn += 1), { at: now + ms, work }), turn);
-  const clearTimeout = (id) => timers.delete(id);
+  const { setTimeout, clearTimeout } = clock;
 
   class Tab {
     page = new EventTarget();
@@ -150,7 +148,7 @@ function browser() {
         page: this.page,
         setTimeout: (work, ms) => setTimeout(() => tab.run(work), ms),
         clearTimeout,
-        now: () => now,
+        now: clock.now,
       };
     }
     /** Open an end of the connection as `wire.js` does. */
@@ -171,16 +169,10 @@ function browser() {
   }
 
   const pass = async (ms) => {
-    const end = now + ms;
-    for (;;) {
-      await settle();
-      const [id, next] = [...timers].sort((a, b) => a[1].at - b[1].at)[0] ?? [];
-      if (!next || next.at > end) break;
-      timers.delete(id);
-      now = next.at;
-      next.work();
-    }
-    now = end;
+    const end = clock.time + ms;
+    do await settle();
+    while (clock.next(end));
+    clock.time = end;
     await settle();
   };
 

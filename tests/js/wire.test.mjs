@@ -1,12 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { RESEND_MS, Wire, backoff } from "../../static/js/wire.js";
+import { Clock } from "./clock.mjs";
 
 /** A clock that moves when told, and sockets that record what is written to them. */
 function world() {
-  let now = 0;
-  let turn = 0;
-  const timers = new Map();
+  const clock = new Clock();
   const sockets = [];
   class Socket {
     constructor() {
@@ -39,22 +38,16 @@ function world() {
     env: {
       WebSocket: Socket,
       PollSocket: Poller,
-      now: () => now,
+      now: clock.now,
       random: () => 1,
-      setTimeout: (work, ms) => (timers.set((turn += 1), { at: now + ms, work }), turn),
-      clearTimeout: (id) => timers.delete(id),
+      setTimeout: clock.setTimeout,
+      clearTimeout: clock.clearTimeout,
     },
   });
   const pass = (ms) => {
-    const end = now + ms;
-    for (;;) {
-      const [id, next] = [...timers].sort((a, b) => a[1].at - b[1].at)[0] ?? [];
-      if (!next || next.at > end) break;
-      timers.delete(id);
-      now = next.at;
-      next.work();
-    }
-    now = end;
+    const end = clock.time + ms;
+    while (clock.next(end));
+    clock.time = end;
   };
   const open = () => {
     wire.connect();

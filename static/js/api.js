@@ -12,6 +12,13 @@ export class ApiError extends Error {
   }
 }
 
+const leaving = new AbortController();
+
+/** This page's session ends: end what is asked for, and what would be. Neither settles any more, or the page would go on. */
+export const leave = () => leaving.abort();
+
+const never = new Promise(() => {});
+
 export const csrfToken = () => /(?:^|; )(?:__Host-)?csrftoken=([^;]*)/.exec(document.cookie)?.[1] ?? "";
 
 export async function call(method, path, body) {
@@ -20,8 +27,9 @@ export async function call(method, path, body) {
   if (body !== undefined) headers["Content-Type"] = "application/json";
   let response;
   try {
-    response = await fetch(`/v1/${path}`, { method, headers, body: body === undefined ? undefined : JSON.stringify(body) });
+    response = await fetch(`/v1/${path}`, { method, headers, body: body === undefined ? undefined : JSON.stringify(body), signal: leaving.signal });
   } catch {
+    if (leaving.signal.aborted) return never;
     throw new ApiError(0, { code: "offline", detail: _("No connection to the server.") });
   }
   if (response.status === 204) return null;

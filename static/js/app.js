@@ -22,6 +22,7 @@ const typesBest = matchMedia("(width >= 700px) and (hover: hover)");
 
 /** The session is over, here or for the whole browser: what was read here goes, and the next page says why. */
 async function signedOut() {
+  api.leave();
   wire.stop();
   try {
     // What was begun waits for its author in this tab: nothing typed is lost, and no other tab has it.
@@ -266,6 +267,8 @@ async function signOut(form) {
   const waiting = (await database?.outbox().catch(() => [])) ?? [];
   const text = n("{count} message could not be sent yet, and will be lost.", "{count} messages could not be sent yet, and will be lost.", waiting.length);
   if (waiting.length && !(await confirm.ask({ title: _("Sign out?"), text, action: _("Sign out") }))) return;
+  // An answer that the session is over would look as if somebody else had ended it.
+  api.leave();
   wire.stop();
   await leaveDatabase("destroy");
   signOutBy(form);

@@ -111,6 +111,23 @@ def test_sign_up_sign_out_forget_the_password_and_come_back(visit: Callable[...,
     expect(page.locator(ONLINE)).to_be_visible()
 
 
+def test_what_is_asked_for_while_signing_out_is_not_refused(person: Person, server: "Server") -> None:
+    page = person(name("ann"))
+    listing: list[Any] = []
+    page.route("**/v1/conversations?*", lambda route: listing.append(route))
+    page.reload()
+    expect(page.locator(ONLINE)).to_be_visible()
+    assert listing
+    order = []
+    page.on("requestfailed", lambda request: order.append("given up"))
+    page.on("request", lambda request: request.is_navigation_request() and order.append("leaving"))
+    page.get_by_label("Menu").click()
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.get_by_role("status")).to_have_text("You are signed out.")
+    assert order.index("given up") < order.index("leaving")
+    page.unroute_all(behavior="ignoreErrors")
+
+
 def test_a_revoked_browser_is_signed_out_at_once_and_says_so(
     person: Person, visit: Callable[..., Any], account: Callable[[str], Any], server: "Server"
 ) -> None:

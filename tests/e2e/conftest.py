@@ -133,7 +133,7 @@ def visit(browser: Any, expected: list[str]) -> Iterator[Callable[..., Any]]:
 
     def told(message: Any) -> None:
         if message.type == "error" and not any(part in message.text for part in expected):
-            faults.append(message.text)
+            faults.append(f"{message.text} ({message.location['url']})")
 
     def make(**context: Any) -> Any:
         made = browser.new_context(**{"viewport": {"width": 1280, "height": 800}, **context})

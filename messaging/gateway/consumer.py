@@ -28,13 +28,14 @@ from chatproject import container
 from messaging import log_context, tracing
 from messaging.domain import connection as machine
 from messaging.domain import frames, ids
-from messaging.domain.connection import Connection, error_reply
+from messaging.domain.connection import Connection, State, error_reply
 from messaging.domain.errors import Blocked, ChatError, CloseCode, Suspended, Unauthenticated, Unavailable
 from messaging.domain.ids import ConversationId, DeviceId, Mark, MessageId, UserId
 from messaging.domain.mentions import EVERYBODY
 from messaging.domain.messages import MemberChangeKind, MessageChangeKind
 from messaging.gateway.outbox import Encoded, Outbox
 from messaging.gateway.pod import TYPING_DROPPED, Pod
+from messaging.gateway.tails import ON_ITS_WAY_S
 from messaging.media.services import attach
 from messaging.ports import Draft, NewRecord, Position, PositionUnknown
 from messaging.protocol import codec as codecs
@@ -63,7 +64,8 @@ SYNC_BACKFILLS = Histogram(
 )
 SYNCS = Counter(
     "chat_syncs_total",
-    "Syncs answered, by what was asked: where the named conversations end, or all of the user's.",
+    "Syncs answered, by what was asked: where the named conversations end (ends), what was written there meanwhile "
+    "(written), whether there are others with news (unnamed), or all of the user's (all).",
     ["what"],
 )
 
@@ -100,6 +102,7 @@ class Socket:
         "inflight",
         "kept",
         "outbox",
+        "puts_off",
         "room",
         "watching",
     )
@@ -126,6 +129,8 @@ class Socket:
         self.kept: dict[ConversationId, Mark] = _NOTHING
         #: When (monotonic) it was last answered from all conversations of its user.
         self.asked_all = -inf
+        #: Whether a heartbeat waits for its answer, as what it lacked seemed to be on its way.
+        self.puts_off = False
         #: Users whose presence this socket watches.
         self.watching: frozenset[UserId] = frozenset()
 
@@ -505,17 +510,58 @@ class ChatConsumer(AsyncConsumer):  # type: ignore[misc]  # channels has no type
     # --- resume -------------------------------------------------------------------------------
 
     async def _replay(self, effect: machine.Replay) -> None:
-        pod, socket, limits = self.pod, self.socket, self.pod.limits
-        user, device = socket.connection.user, socket.connection.device
+        socket = self.socket
         # A heartbeat repeats what was said: only what has moved is written.
         moved = {of: mark for of, mark in effect.marks.items() if socket.kept.get(of) != mark} if effect.keep else {}
-        now = pod.clock.monotonic()
-        recently = effect.resume is None and now < socket.asked_all + _ALL_S
-        if recently and effect.marks and not moved and await pod.tails.passed_by(effect.marks):
-            SYNCS.labels("ends").inc()
-            SYNC_BACKFILLS.observe(0)
-            socket.put(frames.Synced(convs=0))
+        repeats = effect.resume is None and effect.marks and not moved and socket.asked_all > -inf
+        if repeats and await self._lacks_nothing(effect):
             return
+        await self._replay_all(effect, moved)
+
+    async def _lacks_nothing(self, effect: machine.Replay) -> bool:
+        """Answer a heartbeat that misses nothing, or put the answer off where what it misses is on its way."""
+        pod, socket, user = self.pod, self.socket, self.socket.connection.user
+        beyond = await pod.tails.beyond(effect.marks)
+        if beyond and not pod.trail.leads(user, effect.marks, beyond):
+            if socket.puts_off or not pod.trail.may_come(beyond):
+                return False
+            socket.puts_off = True
+            pod.spawn(self._look_again(effect, beyond))
+            return True
+        what = "written" if beyond else "ends"
+        now = pod.clock.monotonic()
+        if now >= socket.asked_all + _ALL_S:
+            what = "unnamed"
+            if await pod.database.run(history.has_unnamed, user, effect.marks):
+                return False
+            socket.asked_all = now
+        self._synced(what)
+        return True
+
+    async def _look_again(self, effect: machine.Replay, beyond: dict[ConversationId, Mark]) -> None:
+        """A moment later, say that nothing is missing if what was has been written, and look for it otherwise."""
+        pod, socket = self.pod, self.socket
+        await asyncio.sleep(ON_ITS_WAY_S)
+        socket.puts_off = False
+        if socket.connection.state is State.CLOSED:
+            return
+        if pod.trail.leads(socket.connection.user, effect.marks, beyond):
+            self._synced("written")
+            return
+        try:
+            await self._replay_all(effect, {})
+        except ChatError as error:
+            self._refuse(error)
+
+    def _synced(self, what: str) -> None:
+        SYNCS.labels(what).inc()
+        SYNC_BACKFILLS.observe(0)
+        self.socket.put(frames.Synced(convs=0))
+
+    async def _replay_all(self, effect: machine.Replay, moved: dict[ConversationId, Mark]) -> None:
+        pod, socket, limits = self.pod, self.socket, self.pod.limits
+        user, device = socket.connection.user, socket.connection.device
+        now = pod.clock.monotonic()
         SYNCS.labels("all").inc()
 
         def read() -> list[frames.Backfill]:

@@ -49,7 +49,7 @@ from messaging.gateway.hub import Hub
 from messaging.gateway.outbox import Encoded
 from messaging.gateway.presence import LOOK_S, PresenceTracker
 from messaging.gateway.receipts import ReceiptBuffer
-from messaging.gateway.tails import Tails
+from messaging.gateway.tails import Tails, Trail
 from messaging.ports import BatchesLost, Clock, ConnectionRegistry, MessageLog, PodBus, RegistryUnavailable
 from messaging.services.fanout import fan_out
 from messaging.threads import DatabaseThreads
@@ -133,6 +133,7 @@ class Pod:
         self.hub = Hub(limits=limits, deadlines=self.deadlines)
         self.access = AccessCache(database)
         self.tails = Tails(database)
+        self.trail = Trail()
         self.tokens: Batcher[str, Device] = Batcher(database, _find_devices)
         #: Of what was delivered here; the receipts that answer it carry them, so that no router has to look.
         self._authors = Authors()
@@ -348,6 +349,14 @@ class Pod:
                             self.spawn(self.presence.recheck(user))
                 elif isinstance(event.frame, frames.Msg) and event.author is not None:
                     self._authors.remember([(*parse_server_id(event.frame.server_id), event.author)])
+                if isinstance(event.frame, frames.Msg | frames.Change):
+                    prev = event.frame.prev
+                    self.trail.writes(
+                        *parse_server_id(event.frame.server_id),
+                        None if prev is None else parse_server_id(prev)[1],
+                        event.users,
+                        now=self.clock.monotonic(),
+                    )
                 await self.hub.deliver(event)
             case PresenceChanged():
                 self.presence.tell_local(event)
@@ -442,6 +451,7 @@ class Pod:
 
     async def _ask_to_sync(self) -> None:
         """Ask all sockets for a ``sync``, in any order, spread so that it at most doubles the syncs of a large pod."""
+        self.trail.clear()
         sockets = list(self.hub.all_sockets())
         random.shuffle(sockets)
         logger.info("batches may have been lost: %d connections are asked to sync", len(sockets))

@@ -150,8 +150,7 @@ def backfill(user_id: UserId, marks: Mapping[ConversationId, Mark], *, limits: L
     Marks of conversations that the user never was in are passed over.
     """
     store = container.conversation_store()
-    newest_mark = max((newest for mark in marks.values() for newest in mark.values()), default=MessageId(0))
-    unnamed = store.active_since(user_id, newest_mark, besides=marks.keys(), limit=_UNNAMED_CONVERSATIONS)
+    unnamed = store.active_since(user_id, _newest(marks), besides=marks.keys(), limit=_UNNAMED_CONVERSATIONS)
     standing = store.memberships(user_id, [*marks, *unnamed])
     found: list[frames.Backfill] = []
     for conversation, mark in marks.items():
@@ -175,6 +174,16 @@ def backfill(user_id: UserId, marks: Mapping[ConversationId, Mark], *, limits: L
         if part.messages:
             found.append(part)
     return found
+
+
+def has_unnamed(user_id: UserId, marks: Mapping[ConversationId, Mark]) -> bool:
+    """Return whether the user has conversations without a mark in which there is something newer than every mark."""
+    newest_mark = _newest(marks)
+    return bool(container.conversation_store().active_since(user_id, newest_mark, besides=marks.keys(), limit=1))
+
+
+def _newest(marks: Mapping[ConversationId, Mark]) -> MessageId:
+    return max((newest for mark in marks.values() for newest in mark.values()), default=MessageId(0))
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import hashlib
 import json
 import sqlite3
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -27,6 +27,7 @@ from messaging.domain import ids
 from messaging.domain.frames import Event
 from messaging.domain.ids import ConversationId, MediaId, MessageId, UserId
 from messaging.domain.messages import Conversation, Membership, MessageChangeKind, StoredChange, StoredMessage
+from messaging.media import portraits
 from messaging.media.models import MediaObject, State
 from messaging.ports import MediaMissing
 
@@ -171,8 +172,9 @@ class _Writer:
             self._counts.conversations_done += 1
             self._step()
         self._archive.lines("conversations.jsonl", rows)
+        pictures = {user: self._pictures(user) for user in self._selection.users}
         self._media()
-        self._archive.lines("people.jsonl", self._named())
+        self._archive.lines("people.jsonl", self._named(pictures))
         self._archive.lines("acts.jsonl", self._acts_on(chosen))
         self._archive.text("index.html", render_to_string("compliance/export_index.html", self._context(rows=rows)))
         selection = self._selection.fields()
@@ -324,7 +326,13 @@ class _Writer:
                 yield from lines
             self._step()
 
-    def _named(self) -> Iterator[dict[str, Any]]:
+    def _pictures(self, user: UserId) -> list[str]:
+        """Return the pictures of a user who was asked for, and have their files written with the others."""
+        refs = [ids.media_ref(it) for it in portraits.kept(user, until=self._selection.at)]
+        self._spool.refer(refs)
+        return refs
+
+    def _named(self, pictures: Mapping[UserId, list[str]]) -> Iterator[dict[str, Any]]:
         everybody = sorted(self._people)
         for at in range(0, len(everybody), _PAGE):
             page = everybody[at : at + _PAGE]
@@ -335,6 +343,7 @@ class _Writer:
                     "id": ids.user_ref(user),
                     "username": None if card is None else card.username,
                     "display_name": None if card is None else card.display_name,
+                    "pictures": pictures.get(user, []),
                 }
 
     def _media(self) -> None:

@@ -4,6 +4,7 @@ The picture of a person is a file of theirs, uploaded for no conversation. It is
 files, which keeps a square of it. The only writer of ``User.picture_id``.
 """
 
+from datetime import datetime
 from typing import Final
 
 from django.db import transaction
@@ -46,6 +47,15 @@ def forget_portraits(user: UserId) -> None:
     """Let go of all pictures of a person, once the transaction is committed. Call it inside ``holds.deleting``."""
     User.objects.filter(pk=user).update(picture_id=None)
     _let_go(user, keep=None)
+
+
+def kept(user: UserId, *, until: datetime) -> list[MediaId]:
+    """Return the pictures of a person that were uploaded until then and are there, oldest first.
+
+    The one that is shown, and those from before it that a legal hold keeps.
+    """
+    uses = _uses().filter(sender_id=user, media__created_at__lte=until).order_by("media__created_at", "media")
+    return [MediaId(use.media_id) for use in uses]
 
 
 def _let_go(user: UserId, *, keep: MediaId | None) -> None:

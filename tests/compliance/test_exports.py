@@ -13,20 +13,22 @@ import pytest
 from django.contrib.auth.models import Group
 from django.test import Client
 from django.utils import timezone
+from PIL import Image
 from prometheus_client import REGISTRY
 
 from chatproject import container
 from messaging.adapters.cassandra.conversations import CassandraConversationStore
 from messaging.adapters.cassandra.messages import CassandraMessageStore
-from messaging.compliance import discovery, exports, roles
+from messaging.compliance import discovery, exports, holds, roles
 from messaging.compliance.exports import MAX_ATTEMPTS, NewExport
+from messaging.compliance.holds import NewHold
 from messaging.compliance.models import AuditEntry, Export
 from messaging.domain.errors import InvalidInput
 from messaging.domain.ids import UserId, parse_conversation, parse_server_id
 from messaging.moderation.services import decisions
 from messaging.ports import MediaMissing, StoreUnavailable
 from tests.api.conftest import Person, ann, bob, cat, person, route  # noqa: F401  # fixtures
-from tests.media.objects import Uploads, bytes_of
+from tests.media.objects import Uploads, bytes_of, picture
 
 pytestmark = pytest.mark.django_db
 Route = Callable[[], None]
@@ -178,6 +180,35 @@ class TestContent:
         assert files[line["file"]] == b"minutes of a meeting"
         assert f'href="../{line["file"]}"' in files[f"{conv}/index.html"].decode()
         assert line["sha256"] == line["sha256_stored"] == hashlib.sha256(b"minutes of a meeting").hexdigest()
+
+    def test_the_pictures_of_who_was_asked_for(
+        self,
+        ann: Person,  # noqa: F811
+        bob: Person,  # noqa: F811
+        route: Route,  # noqa: F811
+        django_capture_on_commit_callbacks: Any,
+    ) -> None:
+        ann.dm(bob)
+        route()
+        holds.place_hold(actor=OFFICER, new=NewHold("2026-17", "a letter", user=ann.id))
+
+        def show(person: Person, colour: str) -> str:  # noqa: F811
+            with django_capture_on_commit_callbacks(execute=True):
+                media: str = Uploads(person).whole(None, picture(colour=colour), "me.png")["id"]
+                assert person.put("me/picture", {"media": media}).status_code == 204
+            return media
+
+        former, shown = show(ann, "red"), show(ann, "blue")
+        show(bob, "green")
+        export = exports.request_export(actor=OFFICER, new=NewExport("2026-17", "the court", users=(ann.id,)))
+        show(ann, "white")
+        files = made(export)
+        pictures = {row["username"]: row["pictures"] for row in rows(files["people.jsonl"])}
+        # Not of others, and none from after it was asked for.
+        assert pictures == {"ann": [former, shown], "bob": []}
+        told = {row["id"]: row["file"] for row in rows(files["media.jsonl"])}
+        assert set(told) == {former, shown}
+        assert all(Image.open(io.BytesIO(files[name])).size == (600, 600) for name in told.values())
 
     def test_on_cassandra(
         self, request: pytest.FixtureRequest, cassandra: Any, monkeypatch: pytest.MonkeyPatch

@@ -59,23 +59,11 @@ services: dev ## Start Redis, PostgreSQL, Kafka and Cassandra here, without Dock
 services-stop: dev ## Stop them; their data stays in var/services
 	@$(BIN)/python -m tests.servers stop
 
-# Compiled modules are kept, and in one place, whatever the environment says: compiling them, and what pytest makes of each
-# assert, takes each process 13 s otherwise.
-PYTEST := env -u PYTHONDONTWRITEBYTECODE PYTHONPYCACHEPREFIX=$(CURDIR)/var/pycache $(BIN)/pytest
-
-# Two processes for what needs neither servers nor a browser; the rest shares the servers that it starts. Both run, whatever
-# the first finds, so that one run tells all.
-FAST := not e2e and not process and not slow
 test: dev browser promtool lint ## Lint, then every test; ends with a list of what was left out
-	@failed=0; \
-	$(PYTEST) -q -n 2 -m "$(FAST)" || failed=1; \
-	$(PYTEST) --durations=10 -m "not ($(FAST))" || failed=1; \
-	exit $$failed
+	@$(BIN)/python -m tests.parts
 
-# What everything else stands on: ids and order, frames, stores, gateway and router, the page's modules, the rules of the tree.
-CORE := $(addprefix tests/,domain protocol contracts adapters services router gateway js) $(wildcard tests/test_*.py)
 test-fast: dev ## The core, in about a minute: no browser, no process tree, no server
-	$(PYTEST) -q -n 2 -m "$(FAST)" $(CORE)
+	@$(BIN)/python -m tests.parts --core
 
 lint: dev ## Style, types, import directions, migrations in step with the models, the Dockerfile
 	$(BIN)/ruff check .

@@ -5,6 +5,7 @@ The settings are named here and not in pyproject.toml, so that the data director
 
 import asyncio
 import atexit
+import json
 import logging
 import os
 import secrets
@@ -335,6 +336,7 @@ _BROWSER_TESTS: Final = Path(__file__).parent / "e2e"
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options of this suite."""
     parser.addoption("--full-stack", action="store_true", help="run every browser test on the full stack as well")
+    parser.addoption("--summary", metavar="FILE", help="leave there as JSON what failed and what was left out")
     parser.addoption("--gallery", action="store_true", help="keep the pictures that test_states takes, for docs/")
 
 
@@ -386,7 +388,8 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     """End with what passed at the second try only, and with what was left out, and why."""
-    again = terminalreporter.stats.get("rerun", [])
+    stats = terminalreporter.stats
+    again = stats.get("rerun", [])
     if again:
         terminalreporter.section("failed the first time")
         for report in again:
@@ -394,6 +397,14 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
             # Where it broke and the end of why: nothing else of the first try is kept.
             terminalreporter.write_line("  " + "\n  ".join(report.longreprtext.splitlines()[-12:]))
     left_out = _left_out(terminalreporter)
+    if summary := terminalreporter.config.getoption("summary"):
+        failed = [report.nodeid for report in (*stats.get("failed", ()), *stats.get("error", ()))]
+        told = {
+            "failed": failed,
+            "again": sorted({report.nodeid for report in again} - set(failed)),
+            "left_out": [f"{nodeid}: {reason}" for nodeid, reason in left_out],
+        }
+        Path(summary).write_text(json.dumps(told))
     terminalreporter.section("left out")
     for nodeid, reason in left_out:
         terminalreporter.write_line(f"{nodeid}: {reason}")

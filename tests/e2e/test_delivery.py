@@ -81,7 +81,7 @@ def test_the_outbox_survives_a_reload_without_a_connection(person: Person) -> No
     start_chat(a, ben)
     say(a, "first")
     expect(ticks(a)).to_have_attribute("data-status", "delivered")
-    # The page loads, but its socket leads nowhere; nor is its service worker asked to send, as it is after 15 s of that.
+    # The page loads, but its socket leads nowhere; and its service worker, asked after 15 s of that, does not send.
     a.route_web_socket("**/ws", lambda socket: None)
     a.add_init_script("delete ServiceWorkerRegistration.prototype.sync")
     a.reload()

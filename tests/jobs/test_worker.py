@@ -238,6 +238,8 @@ def test_a_worker_that_says_everything_does_not_say_what_its_jobs_are_about(jobs
     running = jobs.worker()
     jobs.until_state(jobs.queue(tasks.say, str(jobs.folder), text=SECRET), "SUCCESS")
     jobs.until_state(jobs.queue(tasks.fail), "FAILURE")
+    # A child has the result kept; its parent tells of it, perhaps a moment later.
+    running.until_said("ValueError: for good")
     lines = [json.loads(line) for line in running.output.splitlines() if line.startswith("{")]
     assert {line["pod"] for line in lines} == {"worker-7"}
     assert any("ValueError: for good" in line.get("error", "") for line in lines)

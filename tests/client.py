@@ -110,7 +110,8 @@ class Device(Client):
         if isinstance(end, str):
             attempt.end = attempt.end or end
         else:
-            attempt.lost_at, attempt.end = time.monotonic(), end
+            # Where it did not come up, what kept it was told before.
+            attempt.lost_at, attempt.end = time.monotonic(), attempt.end if end is None else end
 
     def on_postponed(self, outgoing: Outgoing, code: str) -> None:
         self.postponed.append((time.monotonic(), code))

@@ -44,6 +44,8 @@ def test_the_core_is_of_the_fast_part_and_there() -> None:
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return an empty tree, with what ours does in the end."""
     monkeypatch.setattr(parts, "_ROOT", tmp_path)
+    # Ours are not to be found there.
+    monkeypatch.delenv("DJANGO_SETTINGS_MODULE", raising=False)
     (tmp_path / "conftest.py").write_text(
         """
 import json

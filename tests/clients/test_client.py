@@ -1,6 +1,7 @@
 """The reference client against a real gateway: nothing is lost, doubled or out of order across its own death."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from random import Random
@@ -197,6 +198,22 @@ async def test_nobody_there_is_unreachable(opened: Callable[[Client], Client]) -
     with pytest.raises(Unreachable):
         await client.connect()
     assert not client.connected
+
+
+async def test_one_server_of_two_is_enough(server: Server, pair: Any, opened: Callable[[Client], Client]) -> None:
+    ann, bob, conv = pair
+    writer = await server.sign_in(bob)
+    said = (await writer.say(conv))["server_id"]
+    await writer.expect("msg", server_id=said)
+    # Nobody listens at the other, which every call would meet half of the time.
+    client = opened(Client(["http://127.0.0.1:9", address(server)], server.token(ann), random=Random(1)))
+    for _ in range(20):
+        assert [it["id"] for it in await client.rest.conversations()] == [conv]
+    while not client.connected:
+        with contextlib.suppress(Unreachable):
+            await client.connect()
+    # It held nothing, so it has read everything over REST.
+    assert client.timeline(conv).holds(said)
 
 
 async def test_whoever_does_not_take_messages_does_not_get_more_than_they_can_hold(

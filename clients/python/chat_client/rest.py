@@ -16,6 +16,8 @@ from .timeline import Message
 logging.getLogger("httpx").setLevel(logging.WARNING)
 
 _TIMEOUT_S: Final = 30.0
+#: To be connected: another server may be there meanwhile.
+_CONNECT_S: Final = 5.0
 _PAGE: Final = 200
 
 
@@ -31,11 +33,13 @@ class Rest:
     """The API as one device of one user calls it, or, without a token, as nobody. ``close`` it in the end."""
 
     def __init__(self, servers: Sequence[str], token: str = "", *, random: Random | None = None) -> None:
-        """``servers``: addresses as ``https://host``, one of which is picked for each call."""
+        """``servers``: addresses as ``https://host``. Each call picks one, and another where that cannot be reached."""
         self._servers = servers
         self._random = random or Random()
         headers = {"Authorization": f"Bearer {token}"} if token else {}
-        self._http = httpx.AsyncClient(headers=headers, trust_env=False, timeout=_TIMEOUT_S)
+        self._http = httpx.AsyncClient(
+            headers=headers, trust_env=False, timeout=httpx.Timeout(_TIMEOUT_S, connect=_CONNECT_S)
+        )
         self._requests: set[asyncio.Task[httpx.Response | httpx.TransportError]] = set()
 
     async def call(self, method: str, path: str, body: Any = None, **params: str | int | None) -> Any:
@@ -45,18 +49,29 @@ class Rest:
             Unreachable: nobody answered; whether it took effect is unknown.
             Refused: the answer is an error.
         """
-        url = f"{self._random.choice(self._servers)}/v1/{path}"
         given = {name: value for name, value in params.items() if value is not None}
-        request = asyncio.create_task(self._request(method, url, body, given))
-        self._requests.add(request)
-        request.add_done_callback(self._requests.discard)
-        # Shielded: a request that is cancelled while the server dies leaves its socket open.
-        answer = await asyncio.shield(request)
+        answer = await self._answer(method, path, body, given)
         if isinstance(answer, httpx.TransportError):
             raise Unreachable(str(answer)) from answer
         if answer.is_error:
             raise _refusal(answer)
         return answer.json() if answer.content else None
+
+    async def _answer(
+        self, method: str, path: str, body: Any, params: dict[str, Any]
+    ) -> httpx.Response | httpx.TransportError:
+        """Return the first answer of a server, in any order, or what kept the last from taking the request."""
+        answer: httpx.Response | httpx.TransportError = httpx.ConnectError("there is no server")
+        for server in self._random.sample(self._servers, k=len(self._servers)):
+            request = asyncio.create_task(self._request(method, f"{server}/v1/{path}", body, params))
+            self._requests.add(request)
+            request.add_done_callback(self._requests.discard)
+            # Shielded: a request that is cancelled while the server dies leaves its socket open.
+            answer = await asyncio.shield(request)
+            # Whatever else went wrong, the request may have taken effect.
+            if not isinstance(answer, httpx.ConnectError | httpx.ConnectTimeout):
+                break
+        return answer
 
     async def _request(
         self, method: str, url: str, body: Any, params: dict[str, Any]

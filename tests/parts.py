@@ -17,6 +17,7 @@ from typing import Final
 
 _ROOT: Final = Path(__file__).parent.parent
 DRILLS: Final = "tests/drills/test_drills.py"
+_PROCESSES: Final = "tests/process"
 _FAST: Final = "not e2e and not process and not slow"
 #: Ids and order, frames, stores, gateway and router, the page's modules, the rules of the tree.
 _CORE: Final = ("domain", "protocol", "contracts", "adapters", "services", "router", "gateway", "js")
@@ -35,15 +36,18 @@ class Part:
         return [sys.executable, "-m", "pytest", f"--summary={summary}", "-m", self.markers, *self.options]
 
 
-#: Those of one step run at the same time: what waits for servers most of the time, and what keeps a browser busy.
-#: Drills have the machine to themselves, since their marks are times. What needs neither has two processes.
+#: Those of one step run at the same time: what waits for servers most of the time, and what keeps a browser busy. Whole
+#: installations that are killed, and drills, whose marks are times, have the machine to themselves. What needs none of
+#: it has two processes.
 STEPS: Final[Sequence[Sequence[Part]]] = (
     (Part("fast", _FAST, ("-q", "-n2")),),
     (
-        Part("servers", f"not ({_FAST}) and not e2e", (f"--ignore={DRILLS}", "--durations=10")),
+        Part(
+            "servers", f"not ({_FAST}) and not e2e", (f"--ignore={_PROCESSES}", f"--ignore={DRILLS}", "--durations=10")
+        ),
         Part("browser", "e2e", ("tests/e2e", "--durations=10")),
     ),
-    (Part("drills", f"not ({_FAST})", (DRILLS,)),),
+    (Part("installations", f"not ({_FAST})", (_PROCESSES, DRILLS, "--durations=10")),),
 )
 
 

@@ -13,7 +13,7 @@ from tests.parts import DRILLS, STEPS, Part, core, run
 
 def has(part: Part, markers: frozenset[str], path: str) -> bool:
     """Return whether a test with these markers, in this file, is of a part."""
-    if any(option == f"--ignore={path}" for option in part.options):
+    if any(path.startswith(option.removeprefix("--ignore=")) for option in part.options if "--ignore" in option):
         return False
     paths = [option for option in part.options if not option.startswith("-")]
     if paths and not any(path.startswith(it) for it in paths):
@@ -21,7 +21,9 @@ def has(part: Part, markers: frozenset[str], path: str) -> bool:
     return Expression.compile(part.markers).evaluate(lambda name, /, **_: name in markers)
 
 
-@pytest.mark.parametrize("path", [DRILLS, "tests/drills/test_judge.py", "tests/e2e/test_chat.py"])
+@pytest.mark.parametrize(
+    "path", [DRILLS, "tests/drills/test_judge.py", "tests/e2e/test_chat.py", "tests/process/test_kill.py"]
+)
 def test_every_test_is_of_one_part(path: str) -> None:
     every = [part for step in STEPS for part in step]
     # As tests/conftest.py marks them: a browser's tests are those in tests/e2e, and slow.

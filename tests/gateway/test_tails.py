@@ -181,6 +181,9 @@ async def crowd(
     monkeypatch: pytest.MonkeyPatch, server: Server, make_user: Callable[..., Any], make_group: Callable[..., Any]
 ) -> Crowd:
     monkeypatch.setattr(tails, "_MANY", 1)
+    # Anything said here is new, however slow the machine is, and what is lost is looked for at once.
+    monkeypatch.setattr(tails, "ON_ITS_WAY_S", 60.0)
+    monkeypatch.setattr(consumer, "ON_ITS_WAY_S", 0.05)
     ann, bob = make_user("ann"), make_user("bob")
     conv = conv_ref(make_group(ann, bob))
     writer, reader = await server.sign_in(bob), await server.sign_in(ann)
@@ -212,7 +215,8 @@ async def test_what_was_written_meanwhile_is_not_asked_for(crowd: Crowd) -> None
     assert (asked("written") - before, asked("all") - all_before) == (1, 0)
 
 
-async def test_what_is_on_its_way_is_waited_for(crowd: Crowd) -> None:
+async def test_what_is_on_its_way_is_waited_for(monkeypatch: pytest.MonkeyPatch, crowd: Crowd) -> None:
+    monkeypatch.setattr(consumer, "ON_ITS_WAY_S", 3.0)
     reader, all_before = crowd.reader, asked("all")
     crowd.held.clear()
     newer = await crowd.say()

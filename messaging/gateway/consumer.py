@@ -270,12 +270,15 @@ class ChatConsumer(AsyncConsumer):  # type: ignore[misc]  # channels has no type
             for effect in effects:
                 try:
                     await self._perform(effect)
-                except ChatError as error:
-                    self._refuse(error, frame)
-                except Exception:
-                    # One frame's failure (a database that is away) must not cost the socket.
-                    logger.exception("a %s frame failed", type(frame).__name__.lower())
-                    self._refuse(Unavailable("try again", retry_after=1.0), frame)
+                except Exception as error:
+                    self._failed(error, type(frame).__name__.lower(), frame)
+
+    def _failed(self, error: Exception, op: str, frame: frames.ClientFrame | None = None) -> None:
+        """Answer a frame that could not be done. One that fails (a database that is away) must not cost the socket."""
+        if not isinstance(error, ChatError):
+            logger.error("a %s frame failed", op, exc_info=error)
+            error = Unavailable("try again", retry_after=1.0)
+        self._refuse(error, frame)
 
     def _refuse(self, error: ChatError, frame: frames.ClientFrame | None = None) -> None:
         REFUSED.labels(error.code).inc()
@@ -519,7 +522,7 @@ class ChatConsumer(AsyncConsumer):  # type: ignore[misc]  # channels has no type
         await self._replay_all(effect, moved)
 
     async def _lacks_nothing(self, effect: machine.Replay) -> bool:
-        """Answer a heartbeat that misses nothing, or put the answer off where what it misses is on its way."""
+        """Answer a heartbeat that misses nothing, or later where that is on its way; return False for any other."""
         pod, socket, user = self.pod, self.socket, self.socket.connection.user
         beyond = await pod.tails.beyond(effect.marks)
         if beyond and not pod.trail.leads(user, effect.marks, beyond):
@@ -550,8 +553,8 @@ class ChatConsumer(AsyncConsumer):  # type: ignore[misc]  # channels has no type
             return
         try:
             await self._replay_all(effect, {})
-        except ChatError as error:
-            self._refuse(error)
+        except Exception as error:
+            self._failed(error, "sync")
 
     def _synced(self, what: str) -> None:
         SYNCS.labels(what).inc()

@@ -350,13 +350,7 @@ class Pod:
                 elif isinstance(event.frame, frames.Msg) and event.author is not None:
                     self._authors.remember([(*parse_server_id(event.frame.server_id), event.author)])
                 if isinstance(event.frame, frames.Msg | frames.Change):
-                    prev = event.frame.prev
-                    self.trail.writes(
-                        *parse_server_id(event.frame.server_id),
-                        None if prev is None else parse_server_id(prev)[1],
-                        event.users,
-                        now=self.clock.monotonic(),
-                    )
+                    self.trail.writes(event.frame, event.users, now=self.clock.monotonic())
                 await self.hub.deliver(event)
             case PresenceChanged():
                 self.presence.tell_local(event)

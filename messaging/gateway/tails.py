@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 
 from chatproject import container
 from messaging.batching import Batcher
-from messaging.domain import ids
+from messaging.domain import frames, ids
 from messaging.domain.errors import ChatError
 from messaging.domain.ids import ConversationId, Mark, MessageId, UserId
 from messaging.threads import DatabaseThreads
@@ -79,15 +79,7 @@ class Trail:
         self._users = 0
         self._large: OrderedDict[ConversationId, None] = OrderedDict()
 
-    def writes(
-        self,
-        conversation: ConversationId,
-        message: MessageId,
-        prev: MessageId | None,
-        users: Sequence[UserId],
-        *,
-        now: float,
-    ) -> None:
+    def writes(self, frame: frames.Msg | frames.Change, users: Sequence[UserId], *, now: float) -> None:
         """Note that a message or change is about to be written to these; few of them are passed over.
 
         ``now``: monotonic seconds.
@@ -95,13 +87,15 @@ class Trail:
         self._forget(now)
         if len(users) < _MANY:
             return
+        key = conversation, _ = ids.parse_server_id(frame.server_id)
+        prev = None if frame.prev is None else ids.parse_server_id(frame.prev)[1]
         self._large[conversation] = None
         self._large.move_to_end(conversation)
         if len(self._large) > _MAX_LARGE:
             self._large.popitem(last=False)
         # Written a second time, after a crash of the router: perhaps not to the same people.
-        self._drop((conversation, message))
-        self._written[conversation, message] = _Written(frozenset(users), prev, now)
+        self._drop(key)
+        self._written[key] = _Written(frozenset(users), prev, now)
         self._users += len(users)
 
     def _forget(self, now: float) -> None:

@@ -9,11 +9,12 @@ import pytest
 from prometheus_client import REGISTRY
 
 from chatproject import container, runtime
-from messaging.domain import ids
+from messaging.domain import frames, ids
 from messaging.domain.ids import ConversationId, Mark, MessageId, UserId
 from messaging.gateway import consumer, tails
 from messaging.gateway.pod import Pod
 from messaging.gateway.tails import Trail
+from messaging.ports import StoreUnavailable
 from messaging.services.hot import set_hot
 from tests.conftest import eventually, outside_the_loop
 from tests.gateway.conftest import Client, Frame, Server, conv_ref
@@ -151,7 +152,7 @@ async def test_who_has_all_that_was_not_named_is_not_asked_for_all(
 class Crowd:
     """A conversation that counts as large, a writer, and a reader who holds ``said`` and has asked for all once.
 
-    What comes over the bus waits while ``held`` is set, and is lost while ``losing``.
+    What comes over the bus waits until ``flowing`` is set, as it is at first, and is lost while ``losing``.
     """
 
     def __init__(self, conv: str, writer: Client, reader: Client, said: str) -> None:
@@ -160,8 +161,8 @@ class Crowd:
         self.reader = reader
         self.said = said
         self.losing = False
-        self.held = asyncio.Event()
-        self.held.set()
+        self.flowing = asyncio.Event()
+        self.flowing.set()
 
     async def say(self) -> str:
         """Say something, and return its id once it is in the store."""
@@ -194,7 +195,7 @@ async def crowd(
     async def unreliable(name: str) -> bytes:
         while True:
             payload = await receive(name)
-            await made.held.wait()
+            await made.flowing.wait()
             if not made.losing:
                 return payload
 
@@ -218,11 +219,11 @@ async def test_what_was_written_meanwhile_is_not_asked_for(crowd: Crowd) -> None
 async def test_what_is_on_its_way_is_waited_for(monkeypatch: pytest.MonkeyPatch, crowd: Crowd) -> None:
     monkeypatch.setattr(consumer, "ON_ITS_WAY_S", 3.0)
     reader, all_before = crowd.reader, asked("all")
-    crowd.held.clear()
+    crowd.flowing.clear()
     newer = await crowd.say()
     await reader.send("sync", marks={crowd.conv: crowd.said})
     assert [frame for frame in await reader.quiet() if frame["op"] == "synced"] == []
-    crowd.held.set()
+    crowd.flowing.set()
     await reader.expect("msg", server_id=newer)
     assert (await reader.expect("synced"))["convs"] == 0
     assert asked("all") == all_before
@@ -233,6 +234,18 @@ async def test_what_was_lost_on_its_way_is_found(crowd: Crowd) -> None:
     lost = await crowd.say()
     [backfill] = await sync(crowd.reader, {crowd.conv: crowd.said})
     assert backfill["mark"] == lost
+
+
+@pytest.mark.logs_errors
+async def test_what_cannot_be_looked_for_again_is_refused(monkeypatch: pytest.MonkeyPatch, crowd: Crowd) -> None:
+    def away(*_: Any, **__: Any) -> None:
+        raise StoreUnavailable("no node answers")
+
+    monkeypatch.setattr(consumer.history, "backfill", away)
+    crowd.losing = True
+    await crowd.say()
+    await crowd.reader.send("sync", marks={crowd.conv: crowd.said})
+    await crowd.reader.refusal("unavailable")
 
 
 async def test_what_was_lost_before_something_that_came_is_found(crowd: Crowd) -> None:
@@ -256,7 +269,12 @@ class Writing:
         self.now = 100.0
 
     def write(self, number: int, prev: int | None, *users: UserId, conv: ConversationId = CONV) -> None:
-        self.trail.writes(conv, MessageId(number), None if prev is None else MessageId(prev), users, now=self.now)
+        frame = frames.Link(
+            server_id=ids.server_id(conv, number),
+            conv=ids.conversation_ref(conv),
+            prev=None if prev is None else ids.server_id(conv, prev),
+        )
+        self.trail.writes(frame, users, now=self.now)
 
     def leads(self, user: UserId, mark: int | None, end: int) -> bool:
         marks = {self.CONV: {} if mark is None else {0: MessageId(mark)}}

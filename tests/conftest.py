@@ -5,7 +5,6 @@ The settings are named here and not in pyproject.toml, so that the data director
 
 import asyncio
 import atexit
-import json
 import logging
 import os
 import secrets
@@ -21,6 +20,8 @@ import django
 import hypothesis
 import pytest
 from django.contrib.auth.hashers import Argon2PasswordHasher
+
+from tests.parts import left_out_of
 
 os.environ["DJANGO_SETTINGS_MODULE"] = "chatproject.settings"
 
@@ -336,7 +337,6 @@ _BROWSER_TESTS: Final = Path(__file__).parent / "e2e"
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options of this suite."""
     parser.addoption("--full-stack", action="store_true", help="run every browser test on the full stack as well")
-    parser.addoption("--summary", metavar="FILE", help="leave there as JSON what failed and what was left out")
     parser.addoption("--gallery", action="store_true", help="keep the pictures that test_states takes, for docs/")
 
 
@@ -369,42 +369,24 @@ def _uses_server(item: pytest.Item) -> bool:
     return bool(engines or _SERVERS.intersection(getattr(item, "fixturenames", ())))
 
 
-def _left_out(reporter: Any) -> list[tuple[str, str]]:
-    """Return (test, reason) of what did not run."""
-    found = []
-    for report in reporter.stats.get("skipped", []):
-        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
-        found.append((report.nodeid, reason.removeprefix("Skipped: ")))
-    return found
-
-
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """With REQUIRE_SERVICES=1 a test that was left out fails the run."""
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     required = os.environ.get("REQUIRE_SERVICES") == "1"
-    if required and reporter is not None and _left_out(reporter) and session.exitstatus == pytest.ExitCode.OK:
+    if required and reporter is not None and left_out_of(reporter) and session.exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     """End with what passed at the second try only, and with what was left out, and why."""
-    stats = terminalreporter.stats
-    again = stats.get("rerun", [])
+    again = terminalreporter.stats.get("rerun", [])
     if again:
         terminalreporter.section("failed the first time")
         for report in again:
             terminalreporter.write_line(report.nodeid, yellow=True)
             # Where it broke and the end of why: nothing else of the first try is kept.
             terminalreporter.write_line("  " + "\n  ".join(report.longreprtext.splitlines()[-12:]))
-    left_out = _left_out(terminalreporter)
-    if summary := terminalreporter.config.getoption("summary"):
-        failed = [report.nodeid for report in (*stats.get("failed", ()), *stats.get("error", ()))]
-        told = {
-            "failed": failed,
-            "again": sorted({report.nodeid for report in again} - set(failed)),
-            "left_out": [f"{nodeid}: {reason}" for nodeid, reason in left_out],
-        }
-        Path(summary).write_text(json.dumps(told))
+    left_out = left_out_of(terminalreporter)
     terminalreporter.section("left out")
     for nodeid, reason in left_out:
         terminalreporter.write_line(f"{nodeid}: {reason}")

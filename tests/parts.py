@@ -1,6 +1,8 @@
 """``make test``: all tests in parts, of which two run at a time, and one list of what became of them all.
 
 Each part runs whatever the others found, so that one run tells all. ``--core``: what everything else stands on.
+
+It is also the plugin of pytest with which a part leaves behind what became of it.
 """
 
 import json
@@ -13,7 +15,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 _ROOT: Final = Path(__file__).parent.parent
 DRILLS: Final = "tests/drills/test_drills.py"
@@ -33,7 +35,17 @@ class Part:
 
     def command(self, summary: Path) -> list[str]:
         """Return what runs it and leaves in ``summary`` what became of it."""
-        return [sys.executable, "-m", "pytest", f"--summary={summary}", "-m", self.markers, *self.options]
+        return [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-p",
+            "tests.parts",
+            f"--summary={summary}",
+            "-m",
+            self.markers,
+            *self.options,
+        ]
 
 
 #: Those of one step run at the same time: what waits for servers most of the time, and what keeps a browser busy. Whole
@@ -120,6 +132,35 @@ def run(steps: Sequence[Sequence[Part]]) -> int:
         print(f"\n=== {title}, of all parts ===")
         print("\n".join(found.get(kind) or ["nothing"]))
     return 1 if found.get("failed") else 0
+
+
+# --- in a part --------------------------------------------------------------------------------------
+
+
+def pytest_addoption(parser: Any) -> None:
+    """Add what ``Part.command`` asks for."""
+    parser.addoption("--summary", metavar="FILE", help="leave there as JSON what failed and what was left out")
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Leave what became of the part, as ``_Run.finish`` reads it."""
+    stats = terminalreporter.stats
+    failed = [report.nodeid for report in (*stats.get("failed", ()), *stats.get("error", ()))]
+    told = {
+        "failed": failed,
+        "again": sorted({report.nodeid for report in stats.get("rerun", ())} - set(failed)),
+        "left_out": [f"{nodeid}: {reason}" for nodeid, reason in left_out_of(terminalreporter)],
+    }
+    Path(terminalreporter.config.getoption("summary")).write_text(json.dumps(told))
+
+
+def left_out_of(reporter: Any) -> list[tuple[str, str]]:
+    """Return (test, reason) of what did not run."""
+    found = []
+    for report in reporter.stats.get("skipped", []):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        found.append((report.nodeid, reason.removeprefix("Skipped: ")))
+    return found
 
 
 if __name__ == "__main__":

@@ -4,6 +4,8 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
+#: A colour on its way from one to the other has no contrast of its own: where it goes is looked at.
+_SETTLE = """() => document.getAnimations().forEach((one) => one instanceof CSSTransition && one.finish())"""
 #: All of its rules, also those that are good practice and no success criterion.
 _RUN = """() => axe.run(document, {resultTypes: ["violations"]}).then(({violations}) =>
     violations.flatMap(({id, nodes}) => nodes.map(({target, failureSummary}) =>
@@ -19,4 +21,5 @@ def violations(page: Any) -> list[str]:
     """Return what axe finds on the page as it is: rule, element and why."""
     if not page.evaluate("'axe' in window"):
         page.evaluate(_source())
+    page.evaluate(_SETTLE)
     return [str(one) for one in page.evaluate(_RUN)]

@@ -1,6 +1,8 @@
 """What people do on the pages, in the words of the tests."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 from uuid import uuid4
 
@@ -35,6 +37,27 @@ _FILL = """async ([conv, bodies]) => {
 def name(stem: str) -> str:
     """Return a user name that nobody has."""
     return f"{stem}{uuid4().hex[:8]}"
+
+
+@contextmanager
+def held(page: Any, pattern: str) -> Iterator[list[Any]]:
+    """Hold what a page asks for at these addresses to the end of the block, also where that ends by an error."""
+    waiting: list[Any] = []
+    over = False
+
+    def take(route: Any) -> None:
+        if over:
+            route.continue_()
+        else:
+            waiting.append(route)
+
+    page.route(pattern, take)
+    try:
+        yield waiting
+    finally:
+        over = True
+        for route in waiting:
+            route.continue_()
 
 
 def start_chat(page: Any, other: str) -> str:

@@ -11,7 +11,7 @@ import pytest
 from django.conf import settings
 
 from tests.e2e.conftest import PASSWORD
-from tests.e2e.pages import ask, bubble, name, open_chat, say, start_chat, ticks
+from tests.e2e.pages import ask, bubble, held, name, open_chat, say, start_chat, ticks
 
 if TYPE_CHECKING:
     from tests.e2e.conftest import Server
@@ -113,20 +113,17 @@ def test_sign_up_sign_out_forget_the_password_and_come_back(visit: Callable[...,
 
 def test_what_is_asked_for_while_signing_out_is_not_refused(person: Person, server: "Server") -> None:
     page = person(name("ann"))
-    listing: list[Any] = []
-    page.route("**/v1/conversations?*", lambda route: listing.append(route))
-    page.reload()
-    expect(page.locator(ONLINE)).to_be_visible()
-    assert listing
-    order = []
-    page.on("requestfailed", lambda request: order.append("given up"))
-    page.on("request", lambda request: request.is_navigation_request() and order.append("leaving"))
-    page.get_by_label("Menu").click()
-    page.get_by_role("button", name="Sign out").click()
-    expect(page.get_by_role("status")).to_have_text("You are signed out.")
-    assert order.index("given up") < order.index("leaving")
-    for route in listing:
-        route.abort()
+    with held(page, "**/v1/conversations?*") as listing:
+        page.reload()
+        expect(page.locator(ONLINE)).to_be_visible()
+        assert listing
+        order = []
+        page.on("requestfailed", lambda request: order.append("given up"))
+        page.on("request", lambda request: request.is_navigation_request() and order.append("leaving"))
+        page.get_by_label("Menu").click()
+        page.get_by_role("button", name="Sign out").click()
+        expect(page.get_by_role("status")).to_have_text("You are signed out.")
+        assert order.index("given up") < order.index("leaving")
 
 
 def test_a_revoked_browser_is_signed_out_at_once_and_says_so(

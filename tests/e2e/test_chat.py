@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.pages import bubble, fill, me, name, no_overflow, open_chat, say, start_chat, ticks
+from tests.e2e.pages import bubble, fill, held, me, name, no_overflow, open_chat, say, start_chat, ticks
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 expect = sync_api.expect
@@ -88,30 +88,27 @@ def test_older_messages_load_without_moving_what_is_read(person: Person) -> None
     expect(bubble(b, "line 129")).to_be_in_viewport()
     expect(bubble(b, "line 0")).to_have_count(0)
     # The earlier ones come once it is known where the reader is.
-    asked: list[Any] = []
-    b.route("**/messages?*before=*", lambda request: asked.append(request))
-    with b.expect_request("**/messages?*before=*"):
-        b.evaluate("document.querySelector('message-list .scroller').scrollTop = 100")
-    b.evaluate(
-        """async () => {
-            for (let frame = 0; frame < 3; frame += 1) await new Promise(requestAnimationFrame);
-            const scroller = document.querySelector("message-list .scroller");
-            const bubbleOf = (key) => document.querySelector(`[data-message="${key}"] .bubble`);
-            window.topOf = (key) => bubbleOf(key).getBoundingClientRect().top;
-            window.seen = [...document.querySelectorAll("message-list .message")].find(
-                (row) => row.getBoundingClientRect().bottom > scroller.getBoundingClientRect().top).dataset.message;
-            window.from = topOf(seen);
-            window.older = new Promise((resolve) => {
-                const bodies = () => [...document.querySelectorAll("message-list .body")];
-                const came = () => bodies().some((body) => body.textContent === "line 50");
-                new MutationObserver(() => came() && requestAnimationFrame(resolve))
-                    .observe(scroller, {childList: true, subtree: true});
-            });
-        }"""
-    )
-    for request in asked:
-        request.continue_()
-    b.unroute("**/messages?*before=*")
+    older = "**/messages?*before=*"
+    with held(b, older):
+        with b.expect_request(older):
+            b.evaluate("document.querySelector('message-list .scroller').scrollTop = 100")
+        b.evaluate(
+            """async () => {
+                for (let frame = 0; frame < 3; frame += 1) await new Promise(requestAnimationFrame);
+                const scroller = document.querySelector("message-list .scroller");
+                const bubbleOf = (key) => document.querySelector(`[data-message="${key}"] .bubble`);
+                window.topOf = (key) => bubbleOf(key).getBoundingClientRect().top;
+                window.seen = [...document.querySelectorAll("message-list .message")].find(
+                    (row) => row.getBoundingClientRect().bottom > scroller.getBoundingClientRect().top).dataset.message;
+                window.from = topOf(seen);
+                window.older = new Promise((resolve) => {
+                    const bodies = () => [...document.querySelectorAll("message-list .body")];
+                    const came = () => bodies().some((body) => body.textContent === "line 50");
+                    new MutationObserver(() => came() && requestAnimationFrame(resolve))
+                        .observe(scroller, {childList: true, subtree: true});
+                });
+            }"""
+        )
     moved = b.evaluate("older.then(() => Math.abs(topOf(seen) - from))")
     assert moved <= 2, f"moved by {moved} px"
     # While reading old messages, new ones do not tear the reader away; a button counts them.

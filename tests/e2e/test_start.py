@@ -24,6 +24,17 @@ _KEPT = """async () => {
 }"""
 
 
+#: Whether the browser's copy has what the page shows of the open conversation.
+_STORED = """async () => {
+    const address = document.querySelector("script[src*='js/app']").src.replace("app.js", "model.js");
+    const {database, state, view} = await import(address);
+    const {[view.active]: messages = []} = await database.tails([view.active]);
+    const {convs} = await database.heads();
+    const {server_id} = state.threads[view.active].messages.at(-1);
+    return convs.some(({id}) => id === view.active) && messages.some((one) => one.server_id === server_id);
+}"""
+
+
 def kept(page: Any) -> None:
     """Wait until the page would start without a connection."""
     page.wait_for_function(_KEPT)
@@ -35,6 +46,7 @@ def test_the_page_starts_without_a_connection_and_sends_later(person: Person, se
     start_chat(a, ben)
     say(a, "Before the storm")
     expect(ticks(a)).to_have_attribute("data-status", "delivered")
+    a.wait_for_function(_STORED)
     kept(a)
     server.kill()
     try:
@@ -183,6 +195,7 @@ def test_without_a_connection_every_conversation_opens_with_what_was_kept_of_it(
         start_chat(a, other)
         say(a, f"Hello {other}")
         expect(ticks(a)).to_have_attribute("data-status", "sent")
+        a.wait_for_function(_STORED)
     kept(a)
     a.evaluate("location.hash = ''")
     server.kill()

@@ -13,7 +13,7 @@ from django.conf import settings
 from tests.e2e import gallery
 from tests.e2e.axe import violations
 from tests.e2e.conftest import PASSWORD
-from tests.e2e.pages import api, ask, bubble, me, name, no_overflow, say, ticks
+from tests.e2e.pages import api, ask, bubble, held, me, name, no_overflow, say, ticks
 from tests.e2e.test_delivery import Wiretap
 from tests.e2e.test_media import drop, worker  # noqa: F401  # fixture
 
@@ -120,26 +120,6 @@ def test_a_conversation_in_which_nothing_was_said_invites_to_write(stage: Staged
     expect(ticks(there.page)).to_have_attribute("data-status", "sent")
 
 
-class Slow:
-    """A server that takes its time with what is asked for at these addresses, until ``end``."""
-
-    def __init__(self, page: Any, pattern: str) -> None:
-        self._held: list[Any] = []
-        self._over = False
-        page.route(re.compile(pattern), self._take)
-
-    def _take(self, route: Any) -> None:
-        if self._over:
-            route.continue_()
-        else:
-            self._held.append(route)
-
-    def end(self) -> None:
-        self._over = True
-        for route in self._held:
-            route.continue_()
-
-
 def anew(page: Any) -> None:
     """Load the page in a browser that has kept nothing of it."""
     url = page.url
@@ -151,13 +131,12 @@ def anew(page: Any) -> None:
 
 def test_the_list_shows_that_it_is_loading(stage: Staged, show: Show) -> None:
     page = stage().page
-    slow = Slow(page, r"/v1/conversations\?")
-    anew(page)
-    expect(page.locator("conversation-list")).to_have_attribute("aria-busy", "true")
-    expect(page.locator(".skeletons")).to_be_visible()
-    show(page, "loading-list")
-    expect(page.locator("#banner")).to_contain_text("The connection is slow")
-    slow.end()
+    with held(page, "**/v1/conversations?*"):
+        anew(page)
+        expect(page.locator("conversation-list")).to_have_attribute("aria-busy", "true")
+        expect(page.locator(".skeletons")).to_be_visible()
+        show(page, "loading-list")
+        expect(page.locator("#banner")).to_contain_text("The connection is slow")
     expect(page.locator(".conversation")).to_have_count(2)
     expect(page.locator("#banner")).to_be_hidden()
 
@@ -167,12 +146,11 @@ def test_a_thread_shows_that_it_is_loading(stage: Staged, show: Show) -> None:
     page = there.page
     # Neither by the socket, which tells what is new, nor by REST.
     page.route_web_socket("**/ws", lambda socket: None)
-    slow = Slow(page, r"/messages\?")
-    anew(page)
-    there.open("Lake weekend")
-    expect(page.locator(".bubbles-loading")).to_be_visible()
-    show(page, "loading-thread")
-    slow.end()
+    with held(page, "**/messages?*"):
+        anew(page)
+        there.open("Lake weekend")
+        expect(page.locator(".bubbles-loading")).to_be_visible()
+        show(page, "loading-thread")
     expect(page.locator(".message")).to_have_count(3)
 
 

@@ -103,7 +103,8 @@ export function dropLine() {
 export async function startConversation(body) {
   const conversation = await api.createConversation(body);
   dispatch({ type: "conversation", conversation });
-  saveSoon();
+  // At once: what one has begun is there after a reload, also without a connection.
+  save();
   location.hash = conversation.id;
 }
 

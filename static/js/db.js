@@ -70,9 +70,12 @@ export class Database {
     db.onversionchange = () => db.close();
   }
 
-  /** Async, so that a database which was closed meanwhile is a rejection like any other. */
-  async #write(store, work) {
-    const transaction = this.db.transaction(store, "readwrite", { durability: "strict" });
+  /**
+   * Async, so that a database which was closed meanwhile is a rejection like any other. `strict` waits for the disk: only
+   * what is nowhere else needs that, and all else would wait behind it.
+   */
+  async #write(store, work, durability = "relaxed") {
+    const transaction = this.db.transaction(store, "readwrite", { durability });
     work(transaction.objectStore(store));
     // Not left to the end of the turn: a page that is being left has none.
     transaction.commit();
@@ -86,7 +89,7 @@ export class Database {
   }
 
   queue(message) {
-    return this.#write("outbox", (store) => store.put({ ...message, tab: this.tab }));
+    return this.#write("outbox", (store) => store.put({ ...message, tab: this.tab }), "strict");
   }
 
   unqueue(msgId) {
@@ -95,7 +98,7 @@ export class Database {
 
   /** Keep messages, and up to where in each conversation nothing is missing: both, or none. */
   async putMessages(messages, marks) {
-    const transaction = this.db.transaction(["messages", "marks"], "readwrite", { durability: "strict" });
+    const transaction = this.db.transaction(["messages", "marks"], "readwrite", { durability: "relaxed" });
     for (const one of messages) transaction.objectStore("messages").put({ ...one, at: orderKey(one.server_id) });
     transaction.objectStore("marks").put(marks, "rows");
     transaction.commit();

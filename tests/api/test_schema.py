@@ -24,7 +24,8 @@ from messaging.domain import ids
 from messaging.hooks.endpoints import make as make_endpoint
 from tests.api.conftest import Person
 from tests.api.endpoints import OPEN
-from tests.openapi import CHECKS, SCHEMA
+from tests.fuzz import CHECKS, SCHEMA
+from tests.openapi import DESCRIPTION
 
 pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 Route = Callable[[], None]
@@ -97,7 +98,7 @@ def test_it_is_made_without_a_warning(tmp_path: Path) -> None:
 def _contents() -> list[tuple[str, dict[str, Any]]]:
     """Return each body that is JSON, of requests and answers, by where it stands."""
     found = []
-    for path, operations in SCHEMA.raw_schema["paths"].items():
+    for path, operations in DESCRIPTION["paths"].items():
         for method, operation in operations.items():
             bodies = {"request": operation.get("requestBody", {})} | operation["responses"]
             for what, body in bodies.items():
@@ -108,7 +109,7 @@ def _contents() -> list[tuple[str, dict[str, Any]]]:
 
 
 def test_every_body_has_an_example_that_is_one() -> None:
-    schemas = {"components": SCHEMA.raw_schema["components"]}
+    schemas = {"components": DESCRIPTION["components"]}
     contents = _contents()
     assert len(contents) > 300
     for where, content in contents:
@@ -131,7 +132,7 @@ def _as_json_schema(schema: Any) -> Any:
 
 def test_whoever_signs_in_can_be_refused_and_says_so_with_a_token() -> None:
     opened = {(it.method, re.sub(r"<\w+:(\w+)>", r"{\1}", f"/v1/{it.route}")) for it in OPEN}
-    for path, operations in SCHEMA.raw_schema["paths"].items():
+    for path, operations in DESCRIPTION["paths"].items():
         for method, operation in operations.items():
             open_to_all = "security" not in operation
             assert open_to_all == ((method, path) in opened), (method, path)

@@ -57,9 +57,11 @@ new MutationObserver((_, watcher) => {
 }).observe(document, {childList: true, subtree: true});
 """
 
-#: From the click to the first frame that shows the other conversation's messages.
+#: From the click, once the page is idle, to the first frame that shows the other conversation's messages.
 _SWITCH: Final = """async (conv) => {
     const frame = () => new Promise((resolve) => requestAnimationFrame(resolve));
+    await frame();
+    await new Promise((resolve) => requestIdleCallback(resolve, {timeout: 1_000}));
     const from = performance.now();
     document.querySelector(`.conversation[href="#${conv}"]`).click();
     const there = () => location.hash === `#${conv}` && document.querySelector("message-list .message");
@@ -151,6 +153,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--scroll", type=int, default=20_000, help="messages that are scrolled through")
     parser.add_argument("--step", type=int, default=400, help="pixels of scrolling in each frame")
     parser.add_argument("--runs", type=int, default=7, help="how often each time is taken")
+    parser.add_argument(
+        "--slower", type=float, default=1, help="switch, send and scroll so many times slower, as on a phone"
+    )
     parser.add_argument("--json", type=Path, help="write the report there, too")
 
 
@@ -216,6 +221,7 @@ def _measure(stack: EmbeddedStack, args: Namespace) -> PageReport:
         page.goto(url)
         _online(page)
         page.wait_for_timeout(2_000)
+        context.new_cdp_session(page).send("Emulation.setCPUThrottlingRate", {"rate": args.slower})
         switches = [page.evaluate(_SWITCH, conv) for conv in others[: args.runs + 1]][1:]
         to_long = []
         for conv in others[: args.runs]:

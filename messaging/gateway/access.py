@@ -2,7 +2,7 @@
 
 Entries live half a minute and are dropped at once when the router says that a conversation changed.
 The router checks the sender again at the record's place in the log, so a stale entry cannot let a
-removed member in.
+removed member in. So whoever was allowed to write a while ago may go on while nobody can be asked.
 
 Whatever has to be asked takes along what is used and nearly over: twenty answers cost the stores little more than one.
 """
@@ -21,6 +21,8 @@ from messaging.threads import DatabaseThreads
 
 _TTL_S = 30.0
 _NEGATIVE_TTL_S = 2.0
+#: Where nobody can be asked, who was allowed to write in the last minutes may go on.
+_STALE_S = 600.0
 #: An answer with less left than this travels with the next question, and so many of the oldest are looked at.
 _NEARLY_OVER_S = 10.0
 _LOOKED_AT = 50
@@ -43,6 +45,9 @@ class AccessCache:
     def __init__(self, database: DatabaseThreads) -> None:
         self._senders: Batcher[tuple[ConversationId, UserId], Room] = Batcher(database, access.senders)
         self._verdicts: OrderedDict[tuple[ConversationId, UserId], _Verdict] = OrderedDict()
+        #: What was allowed, and is over; the one that is over for the longest goes first.
+        self._over: OrderedDict[tuple[ConversationId, UserId], _Verdict] = OrderedDict()
+        #: Of both.
         self._by_conversation: dict[ConversationId, set[UserId]] = {}
         #: How often anything was invalidated.
         self._changes = 0
@@ -65,14 +70,21 @@ class AccessCache:
         """Return what the user meets there, asking the database where it must.
 
         Raises:
-            NotFound, Blocked: the user may not write.
+            NotFound, Blocked: the user may not write. Unavailable: nobody can be asked, and it was not known lately.
         """
         known = self.cached(user, conversation, now)
         if known is not None:
             return known
         answer = self._ask((conversation, user), now)
         self._ask_again(now)
-        return await asyncio.shield(answer)
+        try:
+            return await asyncio.shield(answer)
+        except Unavailable:
+            key = (conversation, user)
+            before = self._over.get(key) or self._verdicts.get(key)
+            if before is None or before.room is None or before.until + _STALE_S <= now:
+                raise
+            return before.room
 
     def _ask(self, key: tuple[ConversationId, UserId], now: float) -> "asyncio.Future[Room]":
         """Return what will hold the answer; it is kept, unless something changes meanwhile. Raises Unavailable."""
@@ -93,24 +105,33 @@ class AccessCache:
         return answer
 
     def _ask_again(self, now: float) -> None:
-        """Ask for the oldest answers that are used and nearly over, and forget those that are over."""
+        """Ask for the oldest answers that are used and nearly over, and put aside or forget those that are over."""
         for key, verdict in list(islice(self._verdicts.items(), _LOOKED_AT)):
             if verdict.until <= now:
                 del self._verdicts[key]
-                self._forget_index(*key)
+                if verdict.room is None:
+                    self._forget_index(*key)
+                else:
+                    self._over[key] = verdict
             elif verdict.used and verdict.refusal is None and verdict.until <= now + _NEARLY_OVER_S:
                 verdict.used = False
                 try:
                     self._ask(key, now)
                 except Unavailable:
-                    return
+                    break
+        for key, verdict in list(islice(self._over.items(), _LOOKED_AT)):
+            if verdict.until + _STALE_S > now:
+                break
+            del self._over[key]
+            self._forget_index(*key)
 
     def _store(self, conversation: ConversationId, user: UserId, verdict: _Verdict) -> None:
+        self._over.pop((conversation, user), None)
         self._verdicts[conversation, user] = verdict
         self._verdicts.move_to_end((conversation, user))
         self._by_conversation.setdefault(conversation, set()).add(user)
-        if len(self._verdicts) > _CAPACITY:
-            (old_conversation, old_user), _ = self._verdicts.popitem(last=False)
+        if len(self._verdicts) + len(self._over) > _CAPACITY:
+            (old_conversation, old_user), _ = (self._over or self._verdicts).popitem(last=False)
             self._forget_index(old_conversation, old_user)
 
     def _forget_index(self, conversation: ConversationId, user: UserId) -> None:
@@ -125,11 +146,13 @@ class AccessCache:
         self._changes += 1
         for user in self._by_conversation.pop(conversation, ()):
             self._verdicts.pop((conversation, user), None)
+            self._over.pop((conversation, user), None)
 
     def invalidate_pair(self, user: UserId, other: UserId) -> None:
         """Forget every verdict of two users about conversations they share: one blocked the other."""
         self._changes += 1
-        for conversation, who in [key for key in self._verdicts if key[1] in (user, other)]:
+        for conversation, who in [key for key in (*self._verdicts, *self._over) if key[1] in (user, other)]:
             if conversation in self._by_conversation:
                 self._verdicts.pop((conversation, who), None)
+                self._over.pop((conversation, who), None)
                 self._forget_index(conversation, who)

@@ -392,7 +392,13 @@ class ChatConsumer(AsyncConsumer):  # type: ignore[misc]  # channels has no type
             mentions=frame.mentions if isinstance(frame, frames.Edit) else (),
             limits=pod.limits,
         )
-        await pod.database.run(changes.authorise_change, effect.conversation, change, limits=pod.limits)
+        # Who may write is remembered. Deleting what one wrote is allowed also to those who may not.
+        known = not isinstance(frame, frames.Delete)
+        if known:
+            await pod.access.require(user, effect.conversation, started)
+        await pod.database.run(
+            changes.authorise_change, effect.conversation, change, limits=pod.limits, may_write=known
+        )
         judged = None
         if isinstance(frame, frames.Edit):
             judged = await self._screened(change.client_msg_id, frame.body)

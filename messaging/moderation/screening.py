@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from django.conf import settings
-from django.db import transaction
+from django.db import InterfaceError, OperationalError, transaction
 from django.utils.module_loading import import_string
 from prometheus_client import Counter
 
@@ -57,9 +57,18 @@ class RuleScreener:
         return True
 
     def refresh(self) -> None:
-        """Take up what was changed. Two queries where nothing was."""
-        self._limited = limits.limited()
-        rows = list(FilterRule.objects.filter(enabled=True).order_by("pk"))
+        """Take up what was changed. Two queries where nothing was.
+
+        Where the database is away, what was in force stays so. Raises OperationalError, InterfaceError: nothing was.
+        """
+        try:
+            self._limited = limits.limited()
+            rows = list(FilterRule.objects.filter(enabled=True).order_by("pk"))
+        except (OperationalError, InterfaceError):
+            if self._signature is None:
+                raise
+            logger.warning("the moderators' rules cannot be read; those of before stay in force")
+            return
         signature = [(row.pk, row.changed_at) for row in rows]
         if signature == self._signature:
             return

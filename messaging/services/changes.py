@@ -63,18 +63,20 @@ def validate_change(
     )
 
 
-def authorise_change(conversation_id: ConversationId, change: MessageChanged, *, limits: Limits) -> bool:
+def authorise_change(
+    conversation_id: ConversationId, change: MessageChanged, *, limits: Limits, may_write: bool = False
+) -> bool:
     """Pass who may make a change now; return whether it would change anything. The router asks again, at its place.
 
     A target that was acked and is not stored yet is left to the router. A change that was made already passes whatever
-    has come since: it is a resend, and gets the first one's ack.
+    has come since: it is a resend, and gets the first one's ack. ``may_write``: the caller knows that the actor may.
 
     Raises:
         NotFound, Forbidden, Conflict, InvalidInput: see ``check_change``, ``check_reaction`` and ``check_pin``.
         Blocked: one of a DM's two blocked the other; deleting what one wrote is allowed all the same.
     """
     kind = MessageChangeKind(change.kind)
-    if kind is not MessageChangeKind.DELETE:
+    if kind is not MessageChangeKind.DELETE and not may_write:
         may_send(change.actor, conversation_id)
     sight = find_message(change.actor, conversation_id, change.target)
     try:

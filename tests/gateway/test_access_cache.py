@@ -49,7 +49,7 @@ async def cache() -> AsyncIterator[AccessCache]:
 def leaks(cache: AccessCache) -> set[tuple[ConversationId, UserId]]:
     """Return what the index by conversation holds beside the verdicts, or they beside it."""
     indexed = {(conversation, user) for conversation, users in cache._by_conversation.items() for user in users}
-    return indexed ^ set(cache._verdicts)
+    return indexed ^ (set(cache._verdicts) | set(cache._over))
 
 
 def met(room: Room | None) -> frozenset[UserId]:
@@ -235,6 +235,37 @@ async def test_what_is_used_and_nearly_over_is_asked_for_with_the_next_question(
 
 async def test_what_is_over_is_forgotten_with_the_next_question(cache: AccessCache, place: Place) -> None:
     await cache.require(place.ann, place.group, NOW)
+    with pytest.raises(NotFound):
+        await cache.require(place.eve, place.group, NOW)
     await cache.require(place.bob, place.group, NOW + 60)
     assert set(cache._verdicts) == {(place.group, place.bob)}
     assert leaks(cache) == set()
+    await cache.require(place.bob, place.dm, NOW + 631)
+    assert set(cache._verdicts) | set(cache._over) == {(place.group, place.bob), (place.dm, place.bob)}
+    assert leaks(cache) == set()
+
+
+@pytest.mark.logs_errors
+async def test_who_was_allowed_lately_goes_on_while_nobody_can_be_asked(cache: AccessCache, place: Place) -> None:
+    await cache.require(place.ann, place.dm, NOW)
+    await cache.require(place.ann, place.group, NOW)
+    await cache.require(place.bob, place.group, NOW + 40)
+    with pytest.raises(NotFound):
+        await cache.require(place.eve, place.group, NOW)
+    await sync_to_async(_rename("membership", "membership_away"))()
+    try:
+        for _ in range(2):
+            assert met(await cache.require(place.ann, place.dm, NOW + 100)) == {place.bob}
+        assert met(await cache.require(place.bob, place.group, NOW + 629)) == {place.ann, place.cat}
+        for user, when in ((place.cat, NOW + 100), (place.eve, NOW + 100), (place.bob, NOW + 700)):
+            with pytest.raises(Unavailable):
+                await cache.require(user, place.group, when)
+        # What is known to have changed is nothing to go by.
+        cache.invalidate(place.group)
+        cache.invalidate_pair(place.ann, place.bob)
+        for conversation in (place.group, place.dm):
+            with pytest.raises(Unavailable):
+                await cache.require(place.ann, conversation, NOW + 100)
+        assert leaks(cache) == set()
+    finally:
+        await sync_to_async(_rename("membership_away", "membership"))()

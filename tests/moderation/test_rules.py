@@ -5,12 +5,16 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.db import OperationalError
 
 from chatproject import container
 from messaging.compliance.models import AuditEntry
+from messaging.domain.errors import NotAccepted
 from messaging.domain.ids import UserId
+from messaging.moderation import limits
 from messaging.moderation.models import Case, FilterRule
 from messaging.moderation.rules import Flood, LinkList, WordList
+from messaging.moderation.screening import RuleScreener
 from messaging.ports import Draft
 from tests.api.conftest import Person, problem
 from tests.moderation.conftest import Moderator
@@ -106,6 +110,27 @@ def test_a_text_that_a_rule_refuses_is_nowhere(ann: Person, bob: Person, rule: A
 
 
 @pytest.mark.django_db
+def test_while_the_database_is_away_the_rules_of_before_hold(
+    rule: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def away() -> None:
+        raise OperationalError("PostgreSQL is away")
+
+    screener = RuleScreener()
+    with monkeypatch.context() as patch:
+        patch.setattr(limits, "limited", away)
+        # Nobody knows yet what is refused.
+        with pytest.raises(OperationalError):
+            screener.refresh()
+    rule(FilterRule.Outcome.REFUSE)
+    screener.refresh()
+    monkeypatch.setattr(limits, "limited", away)
+    screener.refresh()
+    with pytest.raises(NotAccepted):
+        screener.screen(draft("potato"))
+    assert "stay in force" in caplog.text
+
+
 def test_a_text_that_a_rule_flags_is_sent_and_in_the_queue(
     ann: Person, bob: Person, rule: Any, meg: Moderator, route: Callable[[], None]
 ) -> None:

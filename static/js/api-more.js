@@ -1,6 +1,5 @@
 /** More of the REST side: what only dialogs and late parts of the page ask for. It has all of api.js as well. */
-import { ApiError, call, csrfToken, query } from "./api.js";
-import { _ } from "./i18n.js";
+import { ApiError, ask, call, csrfToken, query } from "./api.js";
 
 export * from "./api.js";
 
@@ -8,12 +7,7 @@ export * from "./api.js";
 export async function putPart(url, blob, signal) {
   const own = url.startsWith("/");
   const headers = own ? { "X-CSRFToken": csrfToken(), "Content-Type": "application/octet-stream" } : {};
-  let response;
-  try {
-    response = await fetch(url, { method: "PUT", headers, body: blob, signal, credentials: own ? "same-origin" : "omit" });
-  } catch {
-    throw new ApiError(0, { code: "offline", detail: _("No connection to the server.") });
-  }
+  const response = await ask(url, { method: "PUT", headers, body: blob, signal, credentials: own ? "same-origin" : "omit" });
   if (!response.ok) throw new ApiError(response.status, await response.json().catch(() => ({})));
 }
 

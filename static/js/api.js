@@ -21,17 +21,21 @@ const never = new Promise(() => {});
 
 export const csrfToken = () => /(?:^|; )(?:__Host-)?csrftoken=([^;]*)/.exec(document.cookie)?.[1] ?? "";
 
-export async function call(method, path, body) {
-  const headers = { Accept: "application/json" };
-  if (method !== "GET") headers["X-CSRFToken"] = csrfToken();
-  if (body !== undefined) headers["Content-Type"] = "application/json";
-  let response;
+/** Fetch, as `fetch` does, to the end of the session at most. Throws an ApiError where there is no answer. */
+export async function ask(url, { signal, ...options }) {
   try {
-    response = await fetch(`/v1/${path}`, { method, headers, body: body === undefined ? undefined : JSON.stringify(body), signal: leaving.signal });
+    return await fetch(url, { ...options, signal: signal ? AbortSignal.any([signal, leaving.signal]) : leaving.signal });
   } catch {
     if (leaving.signal.aborted) return never;
     throw new ApiError(0, { code: "offline", detail: _("No connection to the server.") });
   }
+}
+
+export async function call(method, path, body) {
+  const headers = { Accept: "application/json" };
+  if (method !== "GET") headers["X-CSRFToken"] = csrfToken();
+  if (body !== undefined) headers["Content-Type"] = "application/json";
+  const response = await ask(`/v1/${path}`, { method, headers, body: body === undefined ? undefined : JSON.stringify(body) });
   if (response.status === 204) return null;
   const data = await response.json().catch(() => ({}));
   if (!response.ok) throw new ApiError(response.status, data);

@@ -190,6 +190,7 @@ DRILLS = (
         "Who is connected chats on; who connects is told to come back, and does within 15 s of its return.",
         stop_postgres,
         seconds=20.0,
+        short_s=6.0,
         harms=frozenset({"postgres"}),
     ),
 )

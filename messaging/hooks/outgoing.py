@@ -316,8 +316,8 @@ def _fail(delivery: Delivery, reason: str, wanted_s: float, now: datetime) -> No
         _finish(delivery, Delivery.State.DEAD, reason)
         SENT.labels("given_up").inc()
         return
-    delivery.next_at, delivery.last_error = now + wait, reason
-    delivery.save(update_fields=["attempts", "next_at", "last_error"])
+    # Not saved: its endpoint may have been removed while it was asked.
+    Delivery.objects.filter(pk=delivery.pk).update(attempts=delivery.attempts, next_at=now + wait, last_error=reason)
 
 
 def _finish(delivery: Delivery, state: Delivery.State, reason: str) -> None:
@@ -343,7 +343,8 @@ def _note(endpoint: Endpoint, *, failed: bool, succeeded: bool, asked_s: float, 
     if asked_s:
         asked = now + timedelta(seconds=asked_s)
         endpoint.paused_until = max(asked, endpoint.paused_until or asked)
-    endpoint.save(update_fields=["failures", "failing_since", "paused_until", "last_error", "last_success_at"])
+    told = ("failures", "failing_since", "paused_until", "last_error", "last_success_at")
+    Endpoint.objects.filter(pk=endpoint.pk).update(**{name: getattr(endpoint, name) for name in told})
     if endpoint.failing_since is not None and now - endpoint.failing_since > GIVE_UP:
         _switch_off(endpoint, f"it failed for a day: {endpoint.last_error}"[:120], "failed")
 

@@ -213,6 +213,25 @@ def test_a_receiver_that_is_not_there(told: Told, bob: Person, settle: Settle) -
     assert told.endpoint.failures == 1
 
 
+def test_an_endpoint_that_is_removed_while_it_is_asked_holds_up_nobody(
+    told: Told, bob: Person, settle: Settle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settle_one = outgoing._settle
+
+    def too_late(endpoint: Endpoint, outcomes: Any) -> None:
+        assert outcomes
+        Endpoint.objects.filter(pk=endpoint.pk).delete()
+        settle_one(endpoint, outcomes)
+
+    monkeypatch.setattr(outgoing, "_settle", too_late)
+    told.receiver.answers.append(Answer(500))
+    bob.say(told.group, "hello")
+    settle()
+    assert len(told.receiver.got) == 1
+    assert not Endpoint.objects.exists()
+    assert not Delivery.objects.exists()
+
+
 def test_retry_after_is_honoured(told: Told, bob: Person, settle: Settle) -> None:
     told.receiver.answers.append(Answer(429, {"Retry-After": "600"}))
     bob.say(told.group, "hello")

@@ -74,9 +74,9 @@ export class Database {
    * Async, so that a database which was closed meanwhile is a rejection like any other. `strict` waits for the disk: only
    * what is nowhere else needs that, and all else would wait behind it.
    */
-  async #write(store, work, durability = "relaxed") {
-    const transaction = this.db.transaction(store, "readwrite", { durability });
-    work(transaction.objectStore(store));
+  async #write(stores, work, durability = "relaxed") {
+    const transaction = this.db.transaction(stores, "readwrite", { durability });
+    work(...[stores].flat().map((name) => transaction.objectStore(name)));
     // Not left to the end of the turn: a page that is being left has none.
     transaction.commit();
     await committed(transaction);
@@ -97,12 +97,11 @@ export class Database {
   }
 
   /** Keep messages, and up to where in each conversation nothing is missing: both, or none. */
-  async putMessages(messages, marks) {
-    const transaction = this.db.transaction(["messages", "marks"], "readwrite", { durability: "relaxed" });
-    for (const one of messages) transaction.objectStore("messages").put({ ...one, at: orderKey(one.server_id) });
-    transaction.objectStore("marks").put(marks, "rows");
-    transaction.commit();
-    await committed(transaction);
+  putMessages(messages, marks) {
+    return this.#write(["messages", "marks"], (kept, said) => {
+      for (const one of messages) kept.put({ ...one, at: orderKey(one.server_id) });
+      said.put(marks, "rows");
+    });
   }
 
   /** Replace the list of conversations. Of hundreds few have changed since the last time: the same object is not written again. */

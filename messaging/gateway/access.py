@@ -107,12 +107,10 @@ class AccessCache:
     def _ask_again(self, now: float) -> None:
         """Ask for the oldest answers that are used and nearly over, and put aside or forget those that are over."""
         for key, verdict in list(islice(self._verdicts.items(), _LOOKED_AT)):
-            if verdict.until <= now:
-                del self._verdicts[key]
-                if verdict.room is None:
-                    self._forget_index(*key)
-                else:
-                    self._over[key] = verdict
+            if verdict.until <= now and verdict.room is None:
+                self._forget(*key)
+            elif verdict.until <= now:
+                self._over[key] = self._verdicts.pop(key)
             elif verdict.used and verdict.refusal is None and verdict.until <= now + _NEARLY_OVER_S:
                 verdict.used = False
                 try:
@@ -122,8 +120,7 @@ class AccessCache:
         for key, verdict in list(islice(self._over.items(), _LOOKED_AT)):
             if verdict.until + _STALE_S > now:
                 break
-            del self._over[key]
-            self._forget_index(*key)
+            self._forget(*key)
 
     def _store(self, conversation: ConversationId, user: UserId, verdict: _Verdict) -> None:
         self._over.pop((conversation, user), None)
@@ -131,10 +128,11 @@ class AccessCache:
         self._verdicts.move_to_end((conversation, user))
         self._by_conversation.setdefault(conversation, set()).add(user)
         if len(self._verdicts) + len(self._over) > _CAPACITY:
-            (old_conversation, old_user), _ = (self._over or self._verdicts).popitem(last=False)
-            self._forget_index(old_conversation, old_user)
+            self._forget(*next(iter(self._over or self._verdicts)))
 
-    def _forget_index(self, conversation: ConversationId, user: UserId) -> None:
+    def _forget(self, conversation: ConversationId, user: UserId) -> None:
+        self._verdicts.pop((conversation, user), None)
+        self._over.pop((conversation, user), None)
         users = self._by_conversation.get(conversation)
         if users is not None:
             users.discard(user)
@@ -144,15 +142,11 @@ class AccessCache:
     def invalidate(self, conversation: ConversationId) -> None:
         """Forget all verdicts about a conversation."""
         self._changes += 1
-        for user in self._by_conversation.pop(conversation, ()):
-            self._verdicts.pop((conversation, user), None)
-            self._over.pop((conversation, user), None)
+        for user in list(self._by_conversation.get(conversation, ())):
+            self._forget(conversation, user)
 
     def invalidate_pair(self, user: UserId, other: UserId) -> None:
         """Forget every verdict of two users about conversations they share: one blocked the other."""
         self._changes += 1
         for conversation, who in [key for key in (*self._verdicts, *self._over) if key[1] in (user, other)]:
-            if conversation in self._by_conversation:
-                self._verdicts.pop((conversation, who), None)
-                self._over.pop((conversation, who), None)
-                self._forget_index(conversation, who)
+            self._forget(conversation, who)

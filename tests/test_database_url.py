@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.db import OperationalError
+from django.db import OperationalError, connections
 from django.db.backends.postgresql.base import DatabaseWrapper
 
 from chatproject.env import BadEnvironment, load
@@ -85,16 +85,10 @@ def test_a_real_server_is_reached_where_its_certificate_is_good(
     ca, _ = authority.write(tmp_path, "ca")
     other, _ = certificate("another authority").write(tmp_path, "other")
     url = own_service(kind).environment()["CHAT_DATABASE_URL"] + query.format(ca=ca, other=other)
-    settings = {
-        **postgresql(load({"CHAT_DATABASE_URL": url})["CHAT_DATABASE_URL"]),
-        "TIME_ZONE": None,
-        "CONN_MAX_AGE": 0,
-        "AUTOCOMMIT": True,
-        "ATOMIC_REQUESTS": False,
-    }
+    settings = postgresql(load({"CHAT_DATABASE_URL": url})["CHAT_DATABASE_URL"])
     # Without its pool, which would try for seconds before it says why.
     del settings["OPTIONS"]["pool"]
-    connection = DatabaseWrapper(settings, alias="tls")
+    connection = DatabaseWrapper(connections.configure_settings({"default": {}, "tls": settings})["tls"], alias="tls")
 
     def is_encrypted() -> bool:
         with connection.cursor() as cursor:

@@ -131,6 +131,7 @@ def test_while_the_database_is_away_the_rules_of_before_hold(
     assert "stay in force" in caplog.text
 
 
+@pytest.mark.django_db
 def test_a_text_that_a_rule_flags_is_sent_and_in_the_queue(
     ann: Person, bob: Person, rule: Any, meg: Moderator, route: Callable[[], None]
 ) -> None:

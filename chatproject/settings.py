@@ -146,7 +146,7 @@ def postgresql(url: str) -> dict[str, Any]:
     """Return the entry of ``DATABASES`` for a postgresql:// URL."""
     parts = urlsplit(url)
     return {
-        "ENGINE": "chatproject.postgres",
+        "ENGINE": "messaging.adapters.postgres",
         "NAME": unquote(parts.path.removeprefix("/")),
         "USER": unquote(parts.username or ""),
         "PASSWORD": unquote(parts.password or ""),

@@ -4,66 +4,18 @@ from collections.abc import Callable, Iterator
 from typing import Any
 from uuid import uuid4
 
-import psycopg
 import pytest
-from django.db import OperationalError
+from django.db import OperationalError, connections
+from prometheus_client import REGISTRY
 
 from chatproject.env import load
-from chatproject.postgres import base
-from chatproject.postgres.base import DatabaseWrapper, Gate
 from chatproject.settings import postgresql
+from messaging.adapters.postgres import base
+from messaging.adapters.postgres.base import DatabaseWrapper
 from tests.servers.postgres import PostgresServer
 
 #: Whoever waits for the pool in these tests waits for good.
 _FOREVER_S = 60.0
-
-
-class Clock:
-    now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-def test_while_it_is_away_one_at_a_time_asks_and_the_others_are_told(caplog: pytest.LogCaptureFixture) -> None:
-    clock = Clock()
-    gate = Gate("db:5432", clock=clock)
-    assert gate.enter() is False
-    gate.shut()
-    with pytest.raises(psycopg.OperationalError, match="db:5432 is away"):
-        gate.enter()
-    clock.now += 1.0
-    assert gate.enter() is True
-    # Somebody asks already.
-    with pytest.raises(psycopg.OperationalError):
-        gate.enter()
-    gate.shut()
-    clock.now += 1.0
-    assert gate.enter() is True
-    gate.open()
-    assert gate.enter() is False
-    assert [record.getMessage() for record in caplog.records] == [
-        "PostgreSQL at db:5432 is away",
-        "PostgreSQL at db:5432 is back",
-    ]
-
-
-def test_who_asks_and_never_says_what_they_found_keeps_nobody_out_for_good() -> None:
-    clock = Clock()
-    gate = Gate("db:5432", clock=clock)
-    gate.shut()
-    clock.now += 1.0
-    gate.enter()
-    clock.now += 15.0
-    assert gate.enter() is True
-
-
-def test_after_an_error_it_is_asked_first() -> None:
-    gate = Gate("db:5432")
-    gate.doubt()
-    assert gate.enter() is True
-    gate.open()
-    assert gate.enter() is False
 
 
 Connect = Callable[..., DatabaseWrapper]
@@ -84,8 +36,7 @@ def connect(server: PostgresServer, monkeypatch: pytest.MonkeyPatch) -> Iterator
     def make(**pool: float) -> DatabaseWrapper:
         settings = postgresql(load({"CHAT_DATABASE_URL": server.url("postgres")})["CHAT_DATABASE_URL"])
         settings["OPTIONS"]["pool"] |= {"timeout": _FOREVER_S, "reconnect_timeout": 0.1, **pool}
-        whole = {"TIME_ZONE": None, "CONN_MAX_AGE": 0, "AUTOCOMMIT": True, "ATOMIC_REQUESTS": False, **settings}
-        made.append(DatabaseWrapper(whole, alias))
+        made.append(DatabaseWrapper(connections.configure_settings({"default": {}, alias: settings})[alias], alias))
         return made[-1]
 
     yield make
@@ -113,8 +64,10 @@ def test_nobody_waits_for_one_that_was_killed_and_it_is_found_again(server: Post
         for wrapper in (here, there, connect()):
             with pytest.raises(OperationalError):
                 ask(wrapper)
+    assert REGISTRY.get_sample_value("chat_engine_out", {"engine": "postgresql"}) == 1
     server.start()
     assert ask(here) == ask(there) == ask(connect()) == (1,)
+    assert REGISTRY.get_sample_value("chat_engine_out", {"engine": "postgresql"}) == 0
 
 
 @pytest.mark.django_db
@@ -138,4 +91,4 @@ def test_where_all_connections_are_in_use_it_is_not_away(connect: Connect, caplo
             ask(there)
     here.close()
     assert ask(there) == (1,)
-    assert "away" not in caplog.text
+    assert "does not answer" not in caplog.text

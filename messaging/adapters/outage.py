@@ -1,6 +1,7 @@
 """What is known of an engine that does not answer: its absence costs one wait a second, not one per call."""
 
 import logging
+import threading
 import time
 from collections.abc import Callable
 
@@ -15,13 +16,23 @@ OUTAGES = Counter("chat_engine_outages_total", "Times that an engine ceased to a
 class Outage:
     """Whether one engine is away, for one process. Says so once in the log, and once more when it is back.
 
-    After a failure calls are refused for ``retry_s``, then one is let through to try. From any thread.
+    After a failure calls are refused for ``retry_s``, then one is let through to try; another not before its answer, or
+    ``try_s``, by default as long as ``retry_s``. From any thread.
     """
 
-    def __init__(self, engine: str, *, retry_s: float = 1.0, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        engine: str,
+        *,
+        retry_s: float = 1.0,
+        try_s: float | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._engine = engine
         self._retry_s = retry_s
+        self._try_s = retry_s if try_s is None else try_s
         self._monotonic = monotonic
+        self._lock = threading.Lock()
         self._since: float | None = None
         self._next_try = 0.0
         OUT.labels(engine).set(0)
@@ -30,11 +41,12 @@ class Outage:
         """Return whether a call should fail without being tried. Whoever gets False reports how it went."""
         if self._since is None:
             return False
-        now = self._monotonic()
-        if now < self._next_try:
-            return True
-        self._next_try = now + self._retry_s
-        return False
+        with self._lock:
+            now = self._monotonic()
+            if now < self._next_try:
+                return True
+            self._next_try = now + self._try_s
+            return False
 
     def failed(self, error: BaseException) -> None:
         """Note that a call failed."""

@@ -10,6 +10,7 @@ from prometheus_client import REGISTRY
 
 from chatproject import container, runtime
 from messaging.domain import frames, ids
+from messaging.domain.events import Deliver, decode_batch
 from messaging.domain.ids import ConversationId, Mark, MessageId, UserId
 from messaging.gateway import consumer, tails
 from messaging.gateway.pod import Pod
@@ -152,7 +153,8 @@ async def test_who_has_all_that_was_not_named_is_not_asked_for_all(
 class Crowd:
     """A conversation that counts as large, a writer, and a reader who holds ``said`` and has asked for all once.
 
-    What comes over the bus waits until ``flowing`` is set, as it is at first, and is lost while ``losing``.
+    What comes over the bus waits until ``flowing`` is set, as it is at first, and is lost while ``losing``:
+    ``lost`` has the ids of these messages.
     """
 
     def __init__(self, conv: str, writer: Client, reader: Client, said: str) -> None:
@@ -161,6 +163,7 @@ class Crowd:
         self.reader = reader
         self.said = said
         self.losing = False
+        self.lost: set[str] = set()
         self.flowing = asyncio.Event()
         self.flowing.set()
 
@@ -174,6 +177,14 @@ class Crowd:
             return message in ends[conversation].values()
 
         await eventually(stored)
+        return id_
+
+    async def lose(self) -> str:
+        """Say something that the bus loses, and return its id once it has, which is after the store has it."""
+        self.losing = True
+        id_ = await self.say()
+        await eventually(lambda: id_ in self.lost)
+        self.losing = False
         return id_
 
 
@@ -198,6 +209,8 @@ async def crowd(
             await made.flowing.wait()
             if not made.losing:
                 return payload
+            delivered = [event.frame for event in decode_batch(payload).events if isinstance(event, Deliver)]
+            made.lost |= {frame.server_id for frame in delivered if isinstance(frame, frames.Msg)}
 
     monkeypatch.setattr(pod.bus, "receive", unreliable)
     # The listener waits in the bus's own until the next batch.
@@ -230,8 +243,7 @@ async def test_what_is_on_its_way_is_waited_for(monkeypatch: pytest.MonkeyPatch,
 
 
 async def test_what_was_lost_on_its_way_is_found(crowd: Crowd) -> None:
-    crowd.losing = True
-    lost = await crowd.say()
+    lost = await crowd.lose()
     [backfill] = await sync(crowd.reader, {crowd.conv: crowd.said})
     assert backfill["mark"] == lost
 
@@ -242,16 +254,13 @@ async def test_what_cannot_be_looked_for_again_is_refused(monkeypatch: pytest.Mo
         raise StoreUnavailable("no node answers")
 
     monkeypatch.setattr(consumer.history, "backfill", away)
-    crowd.losing = True
-    await crowd.say()
+    await crowd.lose()
     await crowd.reader.send("sync", marks={crowd.conv: crowd.said})
     await crowd.reader.refusal("unavailable")
 
 
 async def test_what_was_lost_before_something_that_came_is_found(crowd: Crowd) -> None:
-    crowd.losing = True
-    lost = await crowd.say()
-    crowd.losing = False
+    lost = await crowd.lose()
     came = await crowd.say()
     await crowd.reader.expect("msg", server_id=came)
     [backfill] = await sync(crowd.reader, {crowd.conv: crowd.said})

@@ -254,10 +254,25 @@ def _no_error_in_the_log(request: pytest.FixtureRequest, caplog: pytest.LogCaptu
 
 
 @pytest.fixture
-def jobs_run_at_once() -> Iterator[None]:
-    """Run jobs in the caller; that a worker takes them from the queue is tested with the jobs."""
+def jobs_run_at_once(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Run jobs in the caller; that a worker takes them from the queue is tested with the jobs.
+
+    Those that are to run in a while do not run: one that looks for what is due and queues itself again would find
+    itself too early again and again.
+    """
+    from celery.result import EagerResult
+    from celery.states import PENDING
+
     from chatproject.celery import app
 
+    apply = app.Task.apply
+
+    def apply_now(self: Any, *args: Any, **options: Any) -> Any:
+        if options.get("countdown"):
+            return EagerResult(options.get("task_id"), None, PENDING)
+        return apply(self, *args, **options)
+
+    monkeypatch.setattr(app.Task, "apply", apply_now)
     app.conf.task_always_eager = True
     yield
     app.conf.task_always_eager = False

@@ -169,8 +169,8 @@ async def test_who_is_not_let_in_leaves_nothing_behind(
         stranger = poller(token)
         answer = await stranger.post(open=True)
         assert (answer.status_code, answer.json()["code"]) == (401, "unauthenticated")
-    assert (await stranger.fetch()).status_code == 410
     await eventually(lambda: REGISTRY.get_sample_value("chat_poll_sessions") == 0)
+    assert (await stranger.fetch()).status_code == 410
 
 
 async def test_who_is_signed_out_is_told_so(server: Server, poller: Callable[..., Poller], make_user: MakeUser) -> None:

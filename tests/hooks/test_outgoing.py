@@ -11,7 +11,7 @@ from prometheus_client import REGISTRY
 
 from accounts.models import Bot
 from messaging.domain import ids
-from messaging.hooks import outgoing, tasks
+from messaging.hooks import outgoing
 from messaging.hooks.models import Delivery, Endpoint
 from messaging.hooks.selectors import listening
 from messaging.hooks.tasks import send_due
@@ -22,12 +22,6 @@ from tests.push.servers import certificate
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("jobs_run_at_once")]
 Settle = Callable[[], None]
-
-
-@pytest.fixture(autouse=True)
-def _follow_ups_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Jobs run at once here, and what is to be tried again in a while is tried when the test says so."""
-    monkeypatch.setattr(tasks, "_SOON_S", -1.0)
 
 
 def later(seconds: float = 100_000) -> None:
@@ -182,14 +176,14 @@ FAILURES = {
 
 
 @pytest.mark.parametrize("how", FAILURES)
-def test_what_fails_is_tried_again_under_the_same_id(
-    told: Told, bob: Person, settle: Settle, monkeypatch: pytest.MonkeyPatch, how: str
-) -> None:
-    monkeypatch.setattr(outgoing, "TIMEOUT_S", 0.3)
+def test_what_fails_is_tried_again_under_the_same_id(told: Told, bob: Person, settle: Settle, how: str) -> None:
     answer, error = FAILURES[how]
     told.receiver.answers.append(answer)
     bob.say(told.group, "hello")
-    settle()
+    with pytest.MonkeyPatch.context() as patched:
+        if how == "slow":
+            patched.setattr(outgoing, "TIMEOUT_S", 0.3)
+        settle()
     delivery = Delivery.objects.get()
     assert (delivery.state, delivery.attempts) == ("waiting", 1)
     assert delivery.last_error.startswith(error)

@@ -3,6 +3,7 @@
 import ast
 import gettext
 import io
+import json
 import re
 from pathlib import Path
 from typing import Final
@@ -10,7 +11,7 @@ from typing import Final
 import pytest
 from django.conf import settings
 
-from chatproject import translations
+from chatproject import emoji_words, translations
 from chatproject.translations import DOMAINS, LANGUAGES, ROOT, Catalogue, Message
 
 SCRIPTS: Final = sorted(path for path in (ROOT / "static" / "js").rglob("*.js") if path.parent != translations.SCRIPTS)
@@ -87,6 +88,16 @@ def test_a_file_that_is_written_is_read_as_it_was(tmp_path: Path) -> None:
         patch.setattr(translations, "LOCALE", tmp_path)
         translations.write(catalogue)
         assert translations.read("de", "django").texts == texts
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_emoji_has_a_name_in_every_language(language: str) -> None:
+    """Where this fails, ``manage.py translations --cldr`` makes them anew; docs/i18n.md says the rest."""
+    module = emoji_words.script_path(language).read_text()
+    words = json.loads(module[module.index("{") :].replace(",\n};", "}"))
+    assert list(words) == emoji_words.offered()
+    assert all(0 < len(text.split("|")[0]) < 60 for text in words.values())
+    assert len(words) > 300
 
 
 def test_the_settings_offer_the_languages_that_there_are() -> None:

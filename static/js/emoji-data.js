@@ -1,5 +1,5 @@
-/** The emoji that one can choose from, by category: each with the words by which it is found, the first of which is its name. */
-import { _ } from "./i18n.js";
+/** The emoji that one can choose from, by category: each with the English words by which it is found. */
+import { _, language } from "./i18n.js";
 
 const ALL = {
   [_("Smileys")]: "😀 grinning happy|😃 smiley joy|😄 smile eyes|😁 beaming grin|😆 laughing|😅 sweat smile relief|🤣 rolling laughter|😂 tears of joy|🙂 slight smile|🙃 upside down|😉 wink|😊 blush smiling|😇 angel halo|🥰 in love hearts|😍 heart eyes|🤩 star-struck|😘 kiss|😚 kiss closed eyes|😋 yummy|😛 tongue|😜 crazy wink|🤪 zany|🤑 money|🤗 hug|🤭 giggle oops|🤫 quiet shush|🤔 thinking|🤐 zipped|🤨 raised eyebrow|😐 neutral|😑 expressionless|😶 speechless|😏 smirk|😒 unamused|🙄 eye roll|😬 grimace|😌 relieved|😔 pensive sad|😪 sleepy|🤤 drooling|😴 sleeping|😷 mask ill|🤒 fever|🤕 hurt bandage|🤢 nausea sick|🤮 vomit|🤧 sneeze cold|🥵 hot|🥶 cold freezing|😵 dizzy|🤯 mind blown|🥳 celebrating party|😎 cool sunglasses|🤓 nerd|🧐 monocle|😕 confused|😟 worried|🙁 slight frown|😮 surprised|😲 astonished|😳 flushed|🥺 pleading|😨 afraid|😰 anxious|😥 disappointed|😢 crying|😭 sobbing|😱 scream|😖 confounded|😞 disappointed|😓 sweat|😩 weary|😫 tired|🥱 yawn|😤 huff|😡 angry|🤬 swearing|😈 devil|💀 skull dead|💩 poo|🤡 clown|👻 ghost|👽 alien|🤖 robot",
@@ -12,14 +12,27 @@ const ALL = {
   [_("Symbols")]: "❤️ heart love|🧡 orange heart|💛 yellow heart|💚 green heart|💙 blue heart|💜 purple heart|🖤 black heart|🤍 white heart|💔 broken heart|💕 two hearts|💖 sparkling heart|💯 hundred|💥 boom|💫 dizzy|💬 speech|💤 sleep zzz|✅ done check|☑️ ticked|✔️ tick|❌ cross no|❓ question|❗ exclamation|‼️ double exclamation|⚠️ warning|🚫 forbidden|⛔ no entry|♻️ recycle|➕ plus|➖ minus|➡️ right arrow|⬅️ left arrow|⬆️ up arrow|⬇️ down arrow|🔁 repeat|🆗 ok|🆕 new|🆒 cool|🔴 red|🟠 orange|🟡 yellow|🟢 green|🔵 blue|🟣 purple|⚫ black|⚪ white|🏁 finish flag|🚩 flag|🏳️‍🌈 rainbow flag",
 };
 
-/** {category, emoji: [{emoji, words}]}, in the order in which they are shown. */
-export const CATEGORIES = Object.entries(ALL).map(([category, text]) => ({
-  category,
-  emoji: text.split("|").map((one) => ({ emoji: one.slice(0, one.indexOf(" ")), words: one.slice(one.indexOf(" ") + 1) })),
-}));
+/** Return {category, emoji: [{emoji, name, words}]}, in the order in which they are shown; `own` has names and words of another language. */
+export const named = (own) =>
+  Object.entries(ALL).map(([category, text]) => ({
+    category,
+    emoji: text.split("|").map((one) => {
+      const [emoji, english] = [one.slice(0, one.indexOf(" ")), one.slice(one.indexOf(" ") + 1)];
+      return { emoji, name: own[emoji]?.split("|")[0] ?? english, words: fold([own[emoji], english].join(" ").trim()) };
+    }),
+  }));
 
-/** Return the emoji that have all of the words that were typed, or the beginnings of words. */
-export function found(typed) {
-  const wanted = typed.toLowerCase().split(/\s+/u).filter(Boolean);
-  return CATEGORIES.flatMap(({ emoji }) => emoji).filter(({ words }) => wanted.every((one) => words.split(/[ -]/u).some((word) => word.startsWith(one))));
+/** As letters are compared: small, and without accents. */
+const fold = (text) => text.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase();
+
+// What cannot be had now stays English.
+const own = language === "en" ? {} : await import(`./i18n/emoji-${language}.js`).then(({ WORDS }) => WORDS, () => ({}));
+
+export const CATEGORIES = named(own);
+
+/** Return the emoji that have all of the words that were typed, or the beginnings of words; Chinese has no spaces between them. */
+export function found(typed, categories = CATEGORIES) {
+  const wanted = fold(typed).split(/\s+/u).filter(Boolean);
+  const has = (words, one) => (/\p{Script=Han}/u.test(one) ? words.includes(one) : words.split(/[^\p{L}\p{N}]+/u).some((word) => word.startsWith(one)));
+  return categories.flatMap(({ emoji }) => emoji).filter(({ words }) => wanted.every((one) => has(words, one)));
 }

@@ -9,7 +9,7 @@ const RTL = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]/u;
 const FORMS = { 1: ["other"], 2: ["one", "other"], 6: ["zero", "one", "two", "few", "many", "other"] };
 
 const page = globalThis.document?.documentElement;
-const language = page?.lang || "en";
+export const language = page?.lang || "en";
 /** Does the page run from right to left? */
 export const rtl = page?.dir === "rtl";
 let words = {};

@@ -13,8 +13,13 @@ from tests.e2e.pages import bubble, name
 if TYPE_CHECKING:
     from tests.e2e.conftest import Server
 
-#: Folder of the catalogues -> what the browser asks for, and the page's direction.
-BROWSERS: Final = {"de": ("de-AT", "ltr"), "es": ("es-MX", "ltr"), "ar": ("ar-EG", "rtl"), "zh_Hans": ("zh-CN", "ltr")}
+#: Folder of the catalogues -> what the browser asks for, the page's direction, and the name of an emoji.
+BROWSERS: Final = {
+    "de": ("de-AT", "ltr", "Geburtstagskuchen"),
+    "es": ("es-MX", "ltr", "tarta de cumpleaños"),
+    "ar": ("ar-EG", "rtl", "كعكة عيد ميلاد"),
+    "zh_Hans": ("zh-CN", "ltr", "生日蛋糕"),
+}
 
 _REFUSED = (
     "You refused notifications of this site. To have them, allow them in the browser's settings for this address, and"
@@ -58,7 +63,7 @@ def look(page: Any, language: str) -> None:
 def test_who_reads_another_language_uses_all_of_it(
     language: str, server: "Server", visit: Callable[..., Any], account: Callable[[str], Any]
 ) -> None:
-    (locale, direction), said = BROWSERS[language], words(language)
+    (locale, direction, cake), said = BROWSERS[language], words(language)
     page = visit(locale=locale)
     page.goto(f"{server.url}/accounts/signup/")
     assert page.locator("html").get_attribute("dir") == direction
@@ -74,6 +79,11 @@ def test_who_reads_another_language_uses_all_of_it(
     other = account(name("bob"))
     group = other.begin(str(page.locator("#app").get_attribute("data-user")), title="Ramblers")
     page.locator(".conversation", has_text="Ramblers").click()
+    page.get_by_role("button", name=said("Emoji"), exact=True).click()
+    page.get_by_role("searchbox", name=said("Search emoji"), exact=True).fill(cake)
+    page.get_by_role("button", name=cake, exact=True).wait_for()
+    look(page, language)
+    page.keyboard.press("Escape")
     page.get_by_role("textbox", name=said("Message"), exact=True).fill("guten مرحبا 你好")
     page.get_by_role("button", name=said("Send"), exact=True).click()
     bubble(page, "guten مرحبا 你好").wait_for()

@@ -1,10 +1,11 @@
 """``manage.py translations``: brings the catalogues of the interface into step with the sources (docs/i18n.md)."""
 
+from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from chatproject import translations
+from chatproject import emoji_words, translations
 
 
 class Command(BaseCommand):
@@ -14,11 +15,18 @@ class Command(BaseCommand):
     requires_system_checks = []
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Take ``--check``."""
+        """Take ``--check`` and ``--cldr``."""
         parser.add_argument("--check", action="store_true", help="Change nothing; fail where something is missing.")
+        parser.add_argument(
+            "--cldr", type=Path, metavar="FOLDER",
+            help="Make what emoji are called as well, of the Unicode CLDR's annotations unpacked there (docs/i18n.md).",
+        )  # fmt: skip
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Run."""
+        if options["cldr"] is not None:
+            for language in translations.LANGUAGES:
+                emoji_words.script_path(language).write_text(emoji_words.script(language, options["cldr"]))
         told = []
         for domain, wanted in translations.sources().items():
             for language in translations.LANGUAGES:

@@ -27,9 +27,9 @@ class EmojiPicker extends HTMLElement {
     this.#paint();
     this.box.showPopover();
     opener.setAttribute("aria-expanded", "true");
-    const { left, top } = opener.getBoundingClientRect();
+    const { left, right, top } = opener.getBoundingClientRect();
     const { offsetWidth: width, offsetHeight: height } = this.box;
-    this.box.style.left = `${Math.max(MARGIN, Math.min(left, innerWidth - width - MARGIN))}px`;
+    this.box.style.left = `${Math.max(MARGIN, Math.min(rtl ? right - width : left, innerWidth - width - MARGIN))}px`;
     this.box.style.top = `${Math.max(MARGIN, top - height - MARGIN)}px`;
     this.search.focus();
   }
@@ -37,7 +37,7 @@ class EmojiPicker extends HTMLElement {
   #paint() {
     const typed = this.search.value.trim();
     const groups = typed ? [{ category: _("Found"), emoji: found(typed) }] : CATEGORIES;
-    const button = ({ emoji, words }) => el("button", { className: "emoji", type: "button", tabIndex: -1, title: words, "aria-label": words, onclick: () => this.#choose(emoji) }, emoji);
+    const button = ({ emoji, name }) => el("button", { className: "emoji", type: "button", tabIndex: -1, title: name, "aria-label": name, onclick: () => this.#choose(emoji) }, emoji);
     const group = ({ category, emoji }) => el("section", { "aria-label": category }, el("h2", {}, category), emoji.length ? el("div", { className: "emoji-grid" }, ...emoji.map(button)) : el("p", { className: "hint", role: "status" }, _("Nothing found.")));
     this.grid.replaceChildren(...groups.map(group));
     this.grid.querySelector("button")?.setAttribute("tabindex", "0");

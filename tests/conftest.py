@@ -344,6 +344,8 @@ _SERVERS: Final = {
 }  # fmt: skip
 #: Tests with one of these as a parameter do, too.
 _ENGINES: Final = {"redis", "redis-cluster", "kafka", "cassandra", "orm-postgresql"}
+#: Tests that use one of these talk over sockets to a gateway, which is in their own process.
+_GATEWAYS: Final = {"start_server"}
 
 #: What stands there uses a browser, or the server that browsers visit.
 _BROWSER_TESTS: Final = Path(__file__).parent / "e2e"
@@ -357,7 +359,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
-    """Run the browser last; give tests of several processes a second try (docs/decisions/0033).
+    """Run the browser last; give tests that wait for others a second try (docs/decisions/0033).
 
     What uses a server is slow, whatever it does there; what stands in tests/e2e is ``e2e`` and slow. They are marked
     before pytest selects by ``-m``.
@@ -369,7 +371,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
             item.add_marker(pytest.mark.slow)
         if uses_server:
             item.add_marker(pytest.mark.slow)
-        if item.get_closest_marker("e2e") or item.get_closest_marker("process") or uses_server:
+        over_sockets = uses_server or bool(_GATEWAYS.intersection(getattr(item, "fixturenames", ())))
+        if item.get_closest_marker("e2e") or item.get_closest_marker("process") or over_sockets:
             item.add_marker(pytest.mark.flaky(reruns=1))
     yield
     # Playwright keeps an event loop running in the main thread from its first test on. After pytest's sorting, which

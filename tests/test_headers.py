@@ -106,6 +106,7 @@ print(dict(bare())[b"strict-transport-security"].decode())
 """
 
 
+@pytest.mark.slow
 def test_behind_tls_cookies_and_transport_are_strict(tmp_path: Path) -> None:
     """As they are on the wire: in a process of its own, since the settings are made of the environment."""
     told = subprocess.run(  # our own interpreter

@@ -22,9 +22,12 @@ async function digest(response) {
 async function keep(cache, [path, wanted]) {
   const held = await caches.match(path);
   if (held && (await digest(held.clone())) === wanted) return cache.put(path, held);
-  const response = await fetch(path, { cache: "no-cache" });
-  if (!response.ok || (await digest(response.clone())) !== wanted) throw new Error(path);
-  return cache.put(path, response);
+  // Half of it the page has just loaded. What the browser kept of another version is asked for anew.
+  for (const mode of ["default", "no-cache"]) {
+    const response = await fetch(path, { cache: mode });
+    if (response.ok && (await digest(response.clone())) === wanted) return cache.put(path, response);
+  }
+  throw new Error(path);
 }
 
 async function install() {

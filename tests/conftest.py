@@ -7,6 +7,7 @@ import asyncio
 import atexit
 import logging
 import os
+import re
 import secrets
 import shutil
 import tempfile
@@ -347,6 +348,9 @@ _ENGINES: Final = {"redis", "redis-cluster", "kafka", "cassandra", "orm-postgres
 #: Tests that use one of these talk over sockets to a gateway, which is in their own process.
 _GATEWAYS: Final = {"start_server"}
 
+#: A line that names an exception and says what it has to say.
+_RAISED: Final = re.compile(r"[\s|E]*[A-Za-z_][\w.]*: \S")
+
 #: What stands there uses a browser, or the server that browsers visit.
 _BROWSER_TESTS: Final = Path(__file__).parent / "e2e"
 
@@ -402,8 +406,11 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
         terminalreporter.section("failed the first time")
         for report in again:
             terminalreporter.write_line(report.nodeid, yellow=True)
-            # Where it broke and the end of why: nothing else of the first try is kept.
-            terminalreporter.write_line("  " + "\n  ".join(report.longreprtext.splitlines()[-12:]))
+            # What was raised, where there is more than one thing, where it broke and the end of why: nothing else of
+            # the first try is kept.
+            why = report.longreprtext.splitlines()
+            told = [*[line for line in why[:-12] if _RAISED.match(line)][-8:], *why[-12:]]
+            terminalreporter.write_line("  " + "\n  ".join(told))
     left_out = left_out_of(terminalreporter)
     terminalreporter.section("left out")
     for nodeid, reason in left_out:

@@ -119,6 +119,8 @@ def test_the_choice_in_the_settings_is_for_the_whole_site(server: "Server", pers
     # What leads back is on the side where one begins to read.
     sidebar, main = page.locator(".sidebar").bounding_box(), page.locator(".main").bounding_box()
     assert sidebar["x"] > main["x"]
+    # Not from a page that still asks for something, which would be refused.
+    page.goto("about:blank")
     page.context.clear_cookies(name="sessionid")
     page.goto(f"{server.url}/accounts/login/")
     page.get_by_role("button", name="English", exact=True).click()

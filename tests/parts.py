@@ -50,9 +50,9 @@ class Part:
 
 #: Those of one step run at the same time: what waits for servers most of the time, and what keeps a browser busy. Whole
 #: installations that are killed, and drills, whose marks are times, have the machine to themselves. What needs none of
-#: it has two processes.
+#: it has three processes, also on two cores: more than half of the time one waits.
 STEPS: Final[Sequence[Sequence[Part]]] = (
-    (Part("fast", _FAST, ("-q", "-n2")),),
+    (Part("fast", _FAST, ("-q", "-n3")),),
     (
         Part(
             "servers", f"not ({_FAST}) and not e2e", (f"--ignore={_PROCESSES}", f"--ignore={DRILLS}", "--durations=10")
@@ -67,7 +67,7 @@ def core() -> Part:
     """Return the fast part's core, without servers, a browser or other processes."""
     rules = sorted(str(path.relative_to(_ROOT)) for path in (_ROOT / "tests").glob("test_*.py"))
     # What the plugin imports takes each process a second, and the core has none of its tests.
-    return Part("core", _FAST, ("-q", "-n2", "-pno:schemathesis", *(f"tests/{it}" for it in _CORE), *rules))
+    return Part("core", _FAST, ("-q", "-n3", "-pno:schemathesis", *(f"tests/{it}" for it in _CORE), *rules))
 
 
 class _Run:

@@ -348,8 +348,8 @@ _ENGINES: Final = {"redis", "redis-cluster", "kafka", "cassandra", "orm-postgres
 #: Tests that use one of these talk over sockets to a gateway, which is in their own process.
 _GATEWAYS: Final = {"start_server"}
 
-#: A line that names an exception and says what it has to say.
-_RAISED: Final = re.compile(r"[\s|E]*[A-Za-z_][\w.]*: \S")
+#: A line that says where in our own code it was, or names an exception and says what it has to say.
+_TOLD: Final = re.compile(r"tests/\S+:\d+:|[\s|E]*[A-Za-z_][\w.]*: \S")
 
 #: What stands there uses a browser, or the server that browsers visit.
 _BROWSER_TESTS: Final = Path(__file__).parent / "e2e"
@@ -406,10 +406,9 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
         terminalreporter.section("failed the first time")
         for report in again:
             terminalreporter.write_line(report.nodeid, yellow=True)
-            # What was raised, where there is more than one thing, where it broke and the end of why: nothing else of
-            # the first try is kept.
+            # The way to where it broke, what was raised, and the end of why: nothing else of the first try is kept.
             why = report.longreprtext.splitlines()
-            told = [*[line for line in why[:-12] if _RAISED.match(line)][-8:], *why[-12:]]
+            told = [*[line for line in why[:-12] if _TOLD.match(line)][-12:], *why[-12:]]
             terminalreporter.write_line("  " + "\n  ".join(told))
     left_out = left_out_of(terminalreporter)
     terminalreporter.section("left out")

@@ -345,8 +345,8 @@ _SERVERS: Final = {
 }  # fmt: skip
 #: Tests with one of these as a parameter do, too.
 _ENGINES: Final = {"redis", "redis-cluster", "kafka", "cassandra", "orm-postgresql"}
-#: Tests that use one of these talk over sockets to a gateway, which is in their own process.
-_GATEWAYS: Final = {"start_server"}
+#: Tests that use this talk over sockets to a gateway, which is in their own process.
+_GATEWAY: Final = "start_server"
 
 #: A line that says where in our own code it was, or names an exception and says what it has to say.
 _TOLD: Final = re.compile(r"tests/\S+:\d+:|[\s|E]*[A-Za-z_][\w.]*: \S")
@@ -375,8 +375,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
             item.add_marker(pytest.mark.slow)
         if uses_server:
             item.add_marker(pytest.mark.slow)
-        over_sockets = uses_server or bool(_GATEWAYS.intersection(getattr(item, "fixturenames", ())))
-        if item.get_closest_marker("e2e") or item.get_closest_marker("process") or over_sockets:
+        uses_gateway = _GATEWAY in getattr(item, "fixturenames", ())
+        if item.get_closest_marker("e2e") or item.get_closest_marker("process") or uses_server or uses_gateway:
             item.add_marker(pytest.mark.flaky(reruns=1))
     yield
     # Playwright keeps an event loop running in the main thread from its first test on. After pytest's sorting, which

@@ -16,8 +16,9 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Take ``--check`` and ``--cldr``."""
-        parser.add_argument("--check", action="store_true", help="Change nothing; fail where something is missing.")
-        parser.add_argument(
+        either = parser.add_mutually_exclusive_group()
+        either.add_argument("--check", action="store_true", help="Change nothing; fail where something is missing.")
+        either.add_argument(
             "--cldr", type=Path, metavar="FOLDER",
             help="Make what emoji are called as well, of the Unicode CLDR's annotations unpacked there (docs/i18n.md).",
         )  # fmt: skip
